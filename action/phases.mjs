@@ -1,0 +1,203 @@
+// The two halves of the step: `before` the build, when the caches have just
+// been restored, and `after` it, before they are saved.
+//
+// Policy is the program's: here its commands are put together, and its exit
+// codes and JSON report handed back.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findRemoteEntry } from './remote.mjs';
+import { addSummary, annotate, fail, say, setOutput, withoutCommands, workspace } from './runner.mjs';
+
+const { env } = process;
+const temp = env.RUNNER_TEMP || tmpdir();
+/** The mark's state, for the other half, also where that is another step. */
+const STATE = join(temp, 'gocachevet.mark');
+// The program's exit codes.
+const [PASSED, POLICY_FAILED, WRONG_USAGE] = [0, 1, 2];
+
+/** Checks what was restored, before anything is built with it, and marks it. */
+export async function before(program, inputs) {
+  const where = [...inputs.where, ...folders(inputs.where)];
+  // A wrong limit is refused now, not after the build.
+  const tried = run(program, ['trim', '--dry-run', '--verify=off', '--quiet', ...where, ...inputs.limits, ...inputs.retention], 'ignore');
+  if (tried.code === WRONG_USAGE) return refused(tried, inputs);
+
+  let checked = report(program, ['check', ...where, ...inputs.verify]);
+  if (checked.code > POLICY_FAILED) return refused(checked, inputs);
+  setNumbers(checked.json);
+  if (damage(checked.json, inputs).length > 0) {
+    publish(checked, inputs);
+    if (inputs.onCorrupt === 'fail') {
+      return fail(
+        'the restored cache is damaged, so the job stops before it builds with it. Nothing of it is saved again. ' +
+          `To go on: \`on-corrupt: repair\` removes what is damaged, and Go downloads it anew; or delete the entry. ${await entry(inputs)}`,
+      );
+    }
+    if (inputs.onCorrupt === 'repair') {
+      // A plain repair: what else goes is decided when the build's use is known.
+      checked = report(program, ['trim', '--repair', ...where, ...inputs.verify]);
+      if (checked.code > POLICY_FAILED) return refused(checked, inputs);
+      publish(checked, inputs);
+      const left = damage(checked.json, inputs);
+      if (left.length > 0) return fail(`${left.length} damaged units are left after the repair: ${left[0].subject}: ${left[0].message}`);
+      notice(inputs, `the restored cache was damaged and has been repaired. ${await lasting(inputs)}`);
+    } else {
+      annotate('warning', 'the restored cache is damaged; the job goes on, since `on-corrupt` is `warn`');
+    }
+  }
+  const marked = run(program, ['mark', `--state=${STATE}`, ...where]);
+  if (marked.code !== PASSED) return refused(marked, inputs);
+}
+
+/** Computes the use since the mark, trims, judges what is left and reports. */
+export async function after(program, inputs) {
+  const where = [...inputs.where, ...folders(inputs.where)];
+  const common = [`--state=${STATE}`, ...where, ...inputs.limits, ...inputs.verifyAfter, ...inputs.outputs];
+  const command = [...trimOrCheck(inputs), ...common];
+  const judged = report(program, command);
+  if (judged.code > POLICY_FAILED) return refused(judged, inputs);
+  setNumbers(judged.json);
+  publish(judged, inputs);
+  if (inputs.trim !== 'off' && inputs.exactHit) {
+    notice(
+      inputs,
+      'the trim was only tried out: the cache was restored by its exact key, and what has that key already is not saved again. ' +
+        'What would go is removed once the key changes.',
+    );
+  }
+  const failed = judged.code === POLICY_FAILED || (inputs.failOn === 'warn' && judged.json?.verdict === 'warn');
+  if (!failed) return;
+  const message = await failure(judged.json, inputs);
+  if (inputs.failOn === 'never') annotate('warning', message);
+  else fail(message);
+}
+
+function trimOrCheck({ trim, trimPullRequests, exactHit, retention }) {
+  const pullRequest = /^pull_request/.test(env.GITHUB_EVENT_NAME ?? '');
+  if (trim === 'off' || (pullRequest && !trimPullRequests)) return ['check'];
+  return ['trim', ...(exactHit ? ['--dry-run'] : []), ...retention];
+}
+
+/** What failed, what follows from it, and what makes the next run pass. */
+async function failure(json, inputs) {
+  const crossed = (json?.thresholds ?? []).filter((limit) => limit.status === 'fail').map((limit) => limit.name);
+  const damaged = damage(json, inputs);
+  const parts = [];
+  if (crossed.length > 0) {
+    parts.push(
+      `Crossed: ${crossed.join(', ')}. Let the trim remove more (\`trim: unused\`, \`trim-to\`), raise the limit, or start from an empty cache.`,
+    );
+  }
+  if (damaged.length > 0) parts.push(`${damaged.length} findings: \`on-corrupt: repair\` removes what is damaged.`);
+  return (
+    `the policy failed. A step that fails now keeps the cache from being saved: the next run restores the same entry. ${parts.join(' ')} ` +
+    (await entry(inputs))
+  );
+}
+
+// After an exact hit nothing is saved: the entry stays as it is until somebody deletes it.
+async function lasting(inputs) {
+  if (!inputs.exactHit) return 'The repaired cache is saved at the end of the job.';
+  return `It was restored by its exact key, so the repaired cache is not saved and the next job finds the damage again. ${await entry(inputs)}`;
+}
+
+async function entry(inputs) {
+  const { key, id } = await findRemoteEntry(inputs);
+  const page = `${env.GITHUB_SERVER_URL ?? 'https://github.com'}/${env.GITHUB_REPOSITORY}/actions/caches`;
+  if (!key) return `Entries are listed by \`gh cache list\` and at ${page}; \`gh cache delete KEY\` deletes one.`;
+  return `The entry is \`${key}\`: \`gh cache delete ${id ?? shellWord(key)}\` deletes it, or use ${page}.`;
+}
+
+// To be copied into a shell by a person.
+const shellWord = (text) => (/^[\w.\/@:=+-]+$/.test(text) ? text : `'${text.replace(/'/g, `'\\''`)}'`);
+
+/** Findings that stop a job; limits are judged at its end. */
+function damage(json, { failOn }) {
+  const levels = failOn === 'warn' ? ['deny', 'warn'] : ['deny'];
+  return (json?.findings ?? []).filter((finding) => finding.rule !== 'over-threshold' && levels.includes(finding.level));
+}
+
+// Where there is no cache yet, Go is about to make it: an empty folder is an empty
+// cache, while one that is not there would be none. Go itself says where.
+function folders(where) {
+  const wanted = [['GOMODCACHE', '--modcache'], ['GOCACHE', '--gocache']].filter(([, flag]) => !where.some((given) => given.startsWith(`${flag}=`)));
+  const go = spawnSync('go', ['env', '-json', ...wanted.map(([name]) => name)], {
+    cwd: temp, // away from any go.mod, which could make it fetch another toolchain
+    env: { ...env, GOTOOLCHAIN: 'local', GOWORK: 'off' },
+    encoding: 'utf8',
+  });
+  if (go.status !== 0) return [];
+  const places = JSON.parse(go.stdout);
+  return wanted.flatMap(([name, flag]) => {
+    if (!places[name] || places[name] === 'off') return [];
+    mkdirSync(places[name], { recursive: true });
+    return [`${flag}=${places[name]}`];
+  });
+}
+
+/** Runs a command that reports; adds its JSON and the files of the other formats. */
+function report(program, args) {
+  const dir = mkdtempSync(join(temp, 'gocachevet-'));
+  const files = { json: join(dir, 'report.json'), markdown: join(dir, 'summary.md'), github: join(dir, 'annotations') };
+  const done = run(program, [...args, ...Object.entries(files).map(([format, path]) => `--output=${format}=${path}`)]);
+  // A report may be there also where a removal failed.
+  if (!existsSync(files.json)) return done;
+  setOutput('report', files.json);
+  return { ...done, files, json: JSON.parse(readFileSync(files.json, 'utf8')) };
+}
+
+// No shell: whatever an input holds, it is one argument.
+function run({ file, before: first, wasi }, args, stdout = 'inherit') {
+  const all = [...first, ...args, ...(wasi ? projectForWasi(args) : [])];
+  say(`[command]gocachevet ${args.join(' ').replace(/[\r\n]/g, ' ')}`);
+  const result = withoutCommands(() => {
+    const child = spawnSync(file, all, { stdio: ['ignore', stdout, 'pipe'], encoding: 'utf8', maxBuffer: 64 << 20, cwd: workspace() });
+    if (child.stderr) say(child.stderr.trimEnd());
+    return child;
+  });
+  const stderr = result.error ? `${file} cannot be run: ${result.error.message}` : (result.stderr ?? '');
+  // A signal is no exit code.
+  return { code: result.status ?? 3, stderr, args };
+}
+
+// A WASI module starts in no folder.
+const projectForWasi = (args) => (args.some((arg) => /^--projects?(-under)?=/.test(arg)) ? [] : [`--project=${workspace()}`]);
+
+/** Wrong usage, or the work could not be done: the program said why. */
+function refused(done, inputs) {
+  const { code, stderr } = done;
+  if (done.json) publish(done, inputs);
+  const why = code === WRONG_USAGE ? 'refuses its inputs' : 'could not do its work';
+  fail(`gocachevet ${why} (exit code ${code}): ${stderr.trim().slice(0, 4000) || 'see the log'}`);
+}
+
+function publish({ files }, { jobSummary, annotations }) {
+  if (annotations) say(readFileSync(files.github, 'utf8').trimEnd());
+  if (jobSummary) addSummary(readFileSync(files.markdown, 'utf8'));
+}
+
+function notice({ jobSummary }, message) {
+  annotate('notice', message);
+  if (jobSummary) addSummary(`> **Note:** ${message}\n`);
+}
+
+function setNumbers(json) {
+  const caches = [json.modcache, json.buildcache].filter(Boolean);
+  const size = caches.reduce((sum, cache) => sum + cache.bytes, 0);
+  const saved = json.outcome?.bytes ?? 0;
+  const sizeBefore = json.plan ? json.plan.bytes + json.plan.kept_bytes : size;
+  const numbers = {
+    verdict: json.verdict,
+    findings: json.findings.length,
+    'size-before': sizeBefore,
+    'size-after': sizeBefore - saved,
+    'bytes-saved': saved,
+    'modcache-hit-rate': json.usage?.modcache?.hit_rate,
+    'gocache-hit-rate': json.usage?.buildcache?.hit_rate,
+  };
+  // What is not known is empty, never 0.
+  for (const [name, value] of Object.entries(numbers)) setOutput(name, value ?? '');
+}

@@ -1,0 +1,175 @@
+//! What is left of an emptied cache, but for locks, goes too.
+
+use super::gone_is_fine;
+use super::tree::remove_tree;
+use crate::folder::{Folder, Kind};
+use crate::formats::action::parse_shard_name;
+use crate::formats::module::ModuleVersion;
+use crate::formats::module::{AtVName, parse_at_v_name, unescape_path};
+use crate::scan::{Inventory, MAX_DEPTH};
+use std::collections::BTreeSet;
+use std::io;
+
+/// Removes everything but locks, their folders, what Go keeps beside its
+/// entries, this tool's own files, and the versions in `busy`. Returns the
+/// bytes freed and what could not be removed.
+pub fn sweep(
+    inventory: &Inventory,
+    busy: &BTreeSet<&ModuleVersion>,
+) -> (u64, Vec<(String, io::Error)>) {
+    let mut sweep = Sweep {
+        busy,
+        freed: 0,
+        failed: Vec::new(),
+    };
+    if let Some(cache) = &inventory.modcache {
+        match Folder::open(&cache.root) {
+            Ok(root) => {
+                sweep.modules(&root, "", 0);
+            }
+            Err(error) => sweep.failed.push((String::new(), error)),
+        }
+    }
+    if let Some(cache) = &inventory.buildcache {
+        match Folder::open(&cache.root) {
+            Ok(root) => sweep.builds(&root),
+            Err(error) => sweep.failed.push((String::new(), error)),
+        }
+    }
+    (sweep.freed, sweep.failed)
+}
+
+struct Sweep<'a> {
+    busy: &'a BTreeSet<&'a ModuleVersion>,
+    freed: u64,
+    failed: Vec<(String, io::Error)>,
+}
+
+impl Sweep<'_> {
+    /// Returns whether the folder is empty now.
+    fn modules(&mut self, folder: &Folder, path: &str, depth: usize) -> bool {
+        if depth >= MAX_DEPTH {
+            return false;
+        }
+        let entries = match folder.entries() {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.failed.push((path.to_owned(), error));
+                return false;
+            }
+        };
+        let mut empty = true;
+        for entry in entries {
+            let name = entry.name.to_string_lossy();
+            let inner = match path {
+                "" => name.to_string(),
+                _ => format!("{path}/{name}"),
+            };
+            let stays = match entry.kind {
+                Kind::Folder if self.is_busy(&inner) => true,
+                Kind::Folder if is_inside(&inner) => match folder.folder(&entry.name) {
+                    Ok(below) => {
+                        let empty = self.modules(&below, &inner, depth + 1);
+                        !empty || folder.remove_folder(&entry.name).is_err()
+                    }
+                    Err(error) => {
+                        self.failed.push((inner, error));
+                        true
+                    }
+                },
+                Kind::Folder => {
+                    let removed = remove_tree(folder, &entry.name);
+                    self.note(inner, removed)
+                }
+                _ if is_lock(&inner) || name.starts_with("gocachevet-") || self.is_busy(&inner) => {
+                    true
+                }
+                _ => {
+                    let bytes = folder.stat(&entry.name).map_or(0, |stat| stat.bytes);
+                    let removed = gone_is_fine(folder.unlink(&entry.name)).map(|()| bytes);
+                    self.note(inner, removed)
+                }
+            };
+            empty &= !stays;
+        }
+        empty
+    }
+
+    /// Only the shards are Go's entries; the folders stay, since a running go
+    /// makes them once, when it opens the cache.
+    fn builds(&mut self, root: &Folder) {
+        let entries = root.entries().unwrap_or_default();
+        for entry in entries {
+            let shard = entry.name.to_str().and_then(parse_shard_name);
+            if entry.kind != Kind::Folder || shard.is_none() {
+                continue;
+            }
+            let Ok(folder) = root.folder(&entry.name) else {
+                continue;
+            };
+            for left in folder.entries().unwrap_or_default() {
+                let removed = match left.kind {
+                    Kind::Folder => remove_tree(&folder, &left.name),
+                    _ => {
+                        let bytes = folder.stat(&left.name).map_or(0, |stat| stat.bytes);
+                        gone_is_fine(folder.unlink(&left.name)).map(|()| bytes)
+                    }
+                };
+                self.note(left.name.to_string_lossy().into_owned(), removed);
+            }
+        }
+    }
+
+    /// Returns whether it is still there.
+    fn note(&mut self, subject: String, removed: io::Result<u64>) -> bool {
+        match removed {
+            Ok(bytes) => {
+                self.freed += bytes;
+                false
+            }
+            Err(error) => {
+                self.failed.push((subject, error));
+                true
+            }
+        }
+    }
+
+    /// Whether a path below the cache belongs to a version that stays.
+    fn is_busy(&self, path: &str) -> bool {
+        if self.busy.is_empty() {
+            return false;
+        }
+        let id = match path.strip_prefix("cache/download/") {
+            Some(below) => below.split_once("/@v/").and_then(|(module, name)| {
+                let module = unescape_path(module).ok()?;
+                match parse_at_v_name(name) {
+                    AtVName::Piece(file) => Some(ModuleVersion::new(module, file.version)),
+                    _ => None,
+                }
+            }),
+            None => match crate::formats::module::parse_tree_dir(path) {
+                Ok(crate::formats::module::TreeDir::Module(id)) => Some(id),
+                _ => None,
+            },
+        };
+        id.is_some_and(|id| self.busy.contains(&id))
+    }
+}
+
+/// Whether a folder may have locks, or versions that stay, below it.
+fn is_inside(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    match path.strip_prefix("cache/") {
+        Some("download" | "vcs") => true,
+        Some(below) => below
+            .strip_prefix("download/")
+            .is_some_and(|below| below != "sumdb" && !below.starts_with("sumdb/")),
+        None => !name.contains('@'),
+    }
+}
+
+fn is_lock(path: &str) -> bool {
+    let in_download = path.starts_with("cache/download/") && path.contains("/@v/");
+    path == "cache/lock"
+        || path.ends_with(".lock") && (in_download || path.starts_with("cache/vcs/"))
+}

@@ -1,0 +1,108 @@
+//! What is never trimmed, whoever asks.
+
+use crate::folder::{Folder, Kind};
+use crate::locate::Environment;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Why a folder is not touched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {why}; nothing was removed", crate::findings::display_path(.path))]
+pub struct Refusal {
+    /// The folder.
+    pub path: PathBuf,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Refuses a root folder, a home folder, and folders that are no Go caches.
+/// An empty folder is an empty cache.
+pub fn refuse(
+    environment: &Environment,
+    modcache: Option<&Path>,
+    gocache: Option<&Path>,
+) -> Result<(), Refusal> {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let homes: Vec<PathBuf> = ["HOME", "USERPROFILE"]
+        .iter()
+        .filter_map(|name| environment.var(name))
+        .map(|home| real(Path::new(home)))
+        .collect();
+    let caches = [
+        modcache.map(|path| {
+            (
+                path,
+                is_modcache as fn(&Folder) -> bool,
+                "is no Go module cache (it has no cache/download)",
+            )
+        }),
+        gocache.map(|path| {
+            (
+                path,
+                is_gocache as fn(&Folder) -> bool,
+                "is no Go build cache (it has neither Go's README nor trim.txt)",
+            )
+        }),
+    ];
+    for (path, is_cache, otherwise) in caches.into_iter().flatten() {
+        let refusal = |why| Refusal {
+            path: path.to_owned(),
+            why,
+        };
+        let real = real(path);
+        if real.parent().is_none() {
+            return Err(refusal("is the root of the file system"));
+        }
+        if homes.iter().any(|home| home.starts_with(&real)) {
+            return Err(refusal("is a home folder, or holds one"));
+        }
+        // What cannot be read is reported as that.
+        if let Ok(folder) = Folder::open(path) {
+            if folder.stat("go.mod".as_ref()).is_ok() || folder.stat(".git".as_ref()).is_ok() {
+                return Err(refusal("is a project, not a cache"));
+            }
+            let empty = folder.entries().is_ok_and(|entries| entries.is_empty());
+            if !empty && !is_cache(&folder) {
+                return Err(refusal(otherwise));
+            }
+        }
+    }
+    if let (Some(modcache), Some(gocache)) = (modcache, gocache) {
+        let (one, other) = (real(modcache), real(gocache));
+        if one.starts_with(&other) || other.starts_with(&one) {
+            return Err(Refusal {
+                path: gocache.to_owned(),
+                why: "lies in the other cache, or that lies in it",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn is_modcache(folder: &Folder) -> bool {
+    let Ok(cache) = folder.folder("cache".as_ref()) else {
+        return false;
+    };
+    let lock = cache.stat("lock".as_ref());
+    cache.folder("download".as_ref()).is_ok() || lock.is_ok_and(|stat| stat.kind == Kind::File)
+}
+
+fn is_gocache(folder: &Folder) -> bool {
+    if folder.stat("trim.txt".as_ref()).is_ok() {
+        return true;
+    }
+    let mut text = String::new();
+    let read = folder
+        .file("README".as_ref())
+        .and_then(|file| file.take(1024).read_to_string(&mut text));
+    if read.is_ok() && text.contains("Go build system") {
+        return true;
+    }
+    // A restored cache may have lost both.
+    (0..256).all(|shard| {
+        let name = format!("{shard:02x}");
+        folder
+            .stat(name.as_ref())
+            .is_ok_and(|stat| stat.kind == Kind::Folder)
+    })
+}

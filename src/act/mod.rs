@@ -1,0 +1,244 @@
+//! The only place that changes a cache. It does what a
+//! [`Plan`](crate::plan::Plan) lists and nothing else.
+//!
+//! # Safety beside a running `go`
+//!
+//! A module version is removed under Go's own lock of it, which is taken
+//! without waiting, in the order that leaves Go the least room to fail: first
+//! the `.ziphash`, whose absence sends every newcomer to the lock, then the tree
+//! by one rename, then the rest. At every moment, and after a kill at any, Go
+//! finds a state from which it extracts or downloads again. A tree under its new
+//! name (`<tree>.tmp-<n>`, beside it) is what Go itself takes for the residue of
+//! an extraction and deletes. Locks are never unlinked: a waiter would hold a
+//! file that nobody else can lock any more.
+//!
+//! Before anything goes it is looked at once more: what changed since it was
+//! scanned stays.
+//!
+//! # Safety in a hostile tree
+//!
+//! Every name is reached from the cache's root by descriptors that follow no
+//! link (see [`Folder`]), so that nothing outside is ever removed.
+
+mod all;
+mod builds;
+mod door;
+mod prove;
+mod tree;
+mod vcs;
+mod version;
+mod writable;
+
+pub use door::{Refusal, refuse};
+pub use prove::{Held, hold, put_back_interrupted};
+pub use writable::refuse_read_only_trees;
+
+use crate::folder::Folder;
+use crate::parallel;
+use crate::plan::{Plan, Step, Target};
+use crate::scan::Inventory;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Component, Path};
+
+/// Why a unit is still there.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// A running `go` holds its lock.
+    #[error("in use: a go command holds its lock")]
+    Busy,
+    /// It is not what was scanned any more.
+    #[error("changed since it was looked at")]
+    Changed,
+    /// The file system refused.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl Fault {
+    /// Whether it was left for good reason; else the removal failed.
+    pub fn is_skip(&self) -> bool {
+        matches!(self, Fault::Busy | Fault::Changed)
+    }
+}
+
+/// What became of a step: the bytes freed, or why not.
+pub type Result = std::result::Result<u64, Fault>;
+
+/// Does what a plan lists; the results are in the order of its steps.
+pub fn act(plan: &Plan, inventory: &Inventory, jobs: usize) -> Vec<Result> {
+    let mut results: Vec<Option<Result>> = Vec::new();
+    results.resize_with(plan.steps.len(), || None);
+    if let Some(cache) = &inventory.modcache {
+        match Folder::open(&cache.root) {
+            Ok(root) => {
+                let groups = by_version(plan, inventory);
+                let done = parallel::map(
+                    jobs,
+                    groups.len(),
+                    || (),
+                    |(), index| {
+                        let steps = groups.get(index).map_or(&[][..], Vec::as_slice);
+                        steps
+                            .iter()
+                            .map(|&at| (at, module_step(&root, plan, inventory, at)))
+                            .collect::<Vec<_>>()
+                    },
+                );
+                for (at, result) in done.into_iter().flatten() {
+                    set(&mut results, at, result);
+                }
+            }
+            Err(error) => fail_all(&mut results, plan, &error, is_module_step),
+        }
+    }
+    if let Some(cache) = &inventory.buildcache {
+        match Folder::open(&cache.root) {
+            Ok(root) => {
+                for (at, result) in builds::remove(&root, cache, plan, jobs) {
+                    set(&mut results, at, result);
+                }
+            }
+            Err(error) => fail_all(&mut results, plan, &error, |step| !is_module_step(step)),
+        }
+    }
+    results
+        .into_iter()
+        .map(|result| result.unwrap_or_else(|| Err(Fault::Io(missing()))))
+        .collect()
+}
+
+pub use all::sweep;
+
+fn set(results: &mut [Option<Result>], at: usize, result: Result) {
+    if let Some(slot) = results.get_mut(at) {
+        *slot = Some(result);
+    }
+}
+
+fn fail_all(
+    results: &mut [Option<Result>],
+    plan: &Plan,
+    error: &io::Error,
+    which: impl Fn(&Step) -> bool,
+) {
+    for (at, step) in plan.steps.iter().enumerate() {
+        if which(step) {
+            set(results, at, Err(copy_of(error)));
+        }
+    }
+}
+
+fn copy_of(error: &io::Error) -> Fault {
+    Fault::Io(io::Error::new(error.kind(), error.to_string()))
+}
+
+fn is_module_step(step: &Step) -> bool {
+    !matches!(step.target, Target::Action(_) | Target::Output(_))
+}
+
+/// The module cache's steps; those of one version together, since they take the
+/// same lock.
+fn by_version(plan: &Plan, inventory: &Inventory) -> Vec<Vec<usize>> {
+    let Some(cache) = &inventory.modcache else {
+        return Vec::new();
+    };
+    let mut alone = Vec::new();
+    let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (at, step) in plan.steps.iter().enumerate() {
+        let id = match step.target {
+            Target::Version(index, _) => cache.versions.get(index).map(|version| &version.id),
+            Target::Residue(index) => cache
+                .residue
+                .get(index)
+                .and_then(|left| left.version.as_ref()),
+            Target::Vcs(_) | Target::Sumdb(_) => None,
+            Target::Action(_) | Target::Output(_) => continue,
+        };
+        match id {
+            Some(id) => groups.entry(id).or_default().push(at),
+            None => alone.push(vec![at]),
+        }
+    }
+    alone.extend(groups.into_values());
+    alone
+}
+
+fn module_step(root: &Folder, plan: &Plan, inventory: &Inventory, at: usize) -> Result {
+    let (Some(step), Some(cache)) = (plan.steps.get(at), &inventory.modcache) else {
+        return Err(Fault::Io(missing()));
+    };
+    match step.target {
+        Target::Version(index, part) => {
+            let version = cache.versions.get(index).ok_or_else(missing)?;
+            version::remove(root, version, part, step.cause)
+        }
+        Target::Residue(index) => {
+            let left = cache.residue.get(index).ok_or_else(missing)?;
+            version::remove_residue(root, &cache.root, left)
+        }
+        Target::Vcs(index) => {
+            let clone = cache.vcs.get(index).ok_or_else(missing)?;
+            vcs::remove(root, clone)
+        }
+        Target::Sumdb(index) => {
+            let path = plan.sumdb.get(index).ok_or_else(missing)?;
+            let (folder, name) = parent_of(root, &cache.root, path)?;
+            let bytes = folder.stat(&name)?.bytes;
+            folder.unlink(&name)?;
+            Ok(bytes)
+        }
+        Target::Action(_) | Target::Output(_) => Err(Fault::Io(missing())),
+    }
+}
+
+fn missing() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "not in the inventory")
+}
+
+/// Goes down a slash-separated path, following no link.
+fn descend(root: &Folder, relative: &str) -> io::Result<Folder> {
+    let mut names = relative.split('/').filter(|name| !name.is_empty());
+    let first = names
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "an empty path"))?;
+    names.try_fold(root.folder(first.as_ref())?, |folder, name| {
+        folder.folder(OsStr::new(name))
+    })
+}
+
+/// The folder that a path below the cache lies in, and its name there.
+fn parent_of(
+    root: &Folder,
+    root_path: &Path,
+    path: &Path,
+) -> io::Result<(Folder, std::ffi::OsString)> {
+    let outside = || io::Error::new(io::ErrorKind::InvalidInput, "not below the cache");
+    let relative = path.strip_prefix(root_path).map_err(|_| outside())?;
+    let mut names: Vec<&OsStr> = Vec::new();
+    for part in relative.components() {
+        match part {
+            Component::Normal(name) => names.push(name),
+            _ => return Err(outside()),
+        }
+    }
+    let (name, folders) = names.split_last().ok_or_else(outside)?;
+    let mut at = None;
+    for folder in folders {
+        at = Some(at.as_ref().unwrap_or(root).folder(folder)?);
+    }
+    let folder = match at {
+        Some(folder) => folder,
+        None => root.again()?,
+    };
+    Ok((folder, name.to_os_string()))
+}
+
+/// Removing what is not there any more is no failure.
+fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,302 @@
+//! Removal on probation: everything that a plan removes is first moved aside
+//! within the cache, and put back if what the user wants to work does not.
+//!
+//! Moved aside means renamed in its own folder to `<name>` and [`SUFFIX`], which
+//! Go never looks at. While anything may be aside, the file [`MARKER`] lies in
+//! the cache and its lock is held; a marker that nobody holds is an interrupted
+//! proof, and the next trim puts everything back.
+
+use super::tree::remove_tree;
+use super::version::{Place, locked, remove_any};
+use super::{Fault, gone_is_fine, parent_of};
+use crate::folder::{Folder, Kind};
+use crate::formats::action::{ActionEntry, EntryName, parse_entry_name};
+use crate::formats::module::{ModuleVersion, PieceKind};
+use crate::plan::{Part, Plan, Target};
+use crate::scan::{Inventory, MAX_DEPTH};
+use sha2::{Digest, Sha256};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// What the names of things moved aside end in.
+const SUFFIX: &str = ".gocachevet-aside";
+
+/// Its name in the top folder of each cache.
+const MARKER: &str = "gocachevet-proof";
+
+/// Everything that a plan removes, out of Go's sight.
+#[derive(Debug)]
+pub struct Held {
+    roots: Vec<Aside>,
+    /// What became of each step; the bytes are those of the plan.
+    pub results: Vec<super::Result>,
+}
+
+#[derive(Debug)]
+struct Aside {
+    path: PathBuf,
+    folder: Folder,
+    /// Held locked while anything is aside.
+    _marker: File,
+    moved: Vec<(PathBuf, Option<ModuleVersion>)>,
+}
+
+/// Moves everything that the plan removes aside.
+pub fn hold(plan: &Plan, inventory: &Inventory) -> io::Result<Held> {
+    let roots = [
+        inventory.modcache.as_ref().map(|cache| &cache.root),
+        inventory.buildcache.as_ref().map(|cache| &cache.root),
+    ];
+    let mut held = Held {
+        roots: Vec::new(),
+        results: Vec::new(),
+    };
+    let mut places = [None, None];
+    for (place, root) in places.iter_mut().zip(roots) {
+        let Some(root) = root else { continue };
+        let folder = Folder::open(root)?;
+        let marker = locked(folder.edit(MARKER.as_ref(), true)?).map_err(io::Error::other)?;
+        *place = Some(held.roots.len());
+        held.roots.push(Aside {
+            path: root.clone(),
+            folder,
+            _marker: marker,
+            moved: Vec::new(),
+        });
+    }
+    let [modules, builds] = places;
+    for step in &plan.steps {
+        let in_builds = matches!(step.target, Target::Action(_) | Target::Output(_));
+        let place = if in_builds { builds } else { modules };
+        let aside = place.and_then(|place| held.roots.get_mut(place));
+        let result = match aside {
+            Some(aside) => aside
+                .step(plan, inventory, step.target)
+                .map(|()| step.bytes),
+            None => Err(Fault::Io(super::missing())),
+        };
+        held.results.push(result);
+    }
+    Ok(held)
+}
+
+impl Held {
+    /// Deletes for good what was moved aside.
+    pub fn commit(self) -> io::Result<()> {
+        for root in &self.roots {
+            // Trees first get the name that Go takes for residue: half deleted,
+            // they must not be put back.
+            for (path, version) in &root.moved {
+                let (folder, name) = parent_of(&root.folder, &root.path, path)?;
+                let aside = with_suffix(&name);
+                match version {
+                    Some(_)
+                        if folder
+                            .stat(&aside)
+                            .is_ok_and(|stat| stat.kind == Kind::Folder) =>
+                    {
+                        let mut trash = name.clone();
+                        trash.push(format!(".tmp-{}", crate::parallel::process_id()));
+                        folder.rename(&aside, &trash)?;
+                        remove_tree(&folder, &trash)?;
+                    }
+                    _ => {
+                        remove_any(&folder, &aside).map_err(io::Error::other)?;
+                    }
+                }
+            }
+            gone_is_fine(root.folder.unlink(MARKER.as_ref()))?;
+        }
+        Ok(())
+    }
+
+    /// Puts everything back but what Go made anew meanwhile.
+    pub fn put_back(self) -> io::Result<()> {
+        for root in &self.roots {
+            for (path, _) in root.moved.iter().rev() {
+                let (folder, name) = parent_of(&root.folder, &root.path, path)?;
+                restore(&folder, &name)?;
+            }
+            gone_is_fine(root.folder.unlink(MARKER.as_ref()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Aside {
+    fn step(
+        &mut self,
+        plan: &Plan,
+        inventory: &Inventory,
+        target: Target,
+    ) -> std::result::Result<(), Fault> {
+        let modules = inventory.modcache.as_ref();
+        let builds = inventory.buildcache.as_ref();
+        let missing = || Fault::Io(super::missing());
+        let path = match target {
+            Target::Version(index, part) => {
+                let cache = modules.ok_or_else(missing)?;
+                let version = cache.versions.get(index).ok_or_else(missing)?;
+                let place = Place::of(&self.folder, &version.id)?;
+                let _lock = place.lock(true)?;
+                place.unchanged(version)?;
+                let pieces: &[PieceKind] = match part {
+                    Part::Tree => &[],
+                    Part::Zip => &[PieceKind::Zip],
+                    Part::ZipHash => &[PieceKind::ZipHash],
+                    Part::HalfTree => &[PieceKind::Partial],
+                    Part::Source => &[PieceKind::Zip, PieceKind::Partial],
+                    Part::Whole => &[
+                        PieceKind::Zip,
+                        PieceKind::Partial,
+                        PieceKind::Info,
+                        PieceKind::Mod,
+                    ],
+                };
+                if part >= Part::Source {
+                    self.set_aside(&cache.piece_path(&version.id, PieceKind::ZipHash), None)?;
+                }
+                if !matches!(part, Part::Zip | Part::ZipHash) {
+                    self.set_aside(&cache.tree_path(&version.id), Some(version.id.clone()))?;
+                }
+                for piece in pieces {
+                    self.set_aside(&cache.piece_path(&version.id, *piece), None)?;
+                }
+                return Ok(());
+            }
+            Target::Vcs(index) => {
+                let clone = modules.and_then(|cache| cache.vcs.get(index));
+                clone.map(|clone| clone.path.clone())
+            }
+            Target::Residue(index) => {
+                let left = modules.and_then(|cache| cache.residue.get(index));
+                left.map(|left| left.path.clone())
+            }
+            Target::Sumdb(index) => plan.sumdb.get(index).cloned(),
+            Target::Action(index) => builds.and_then(|cache| {
+                let action = cache.actions.get(index)?;
+                Some(cache.action_path(action))
+            }),
+            Target::Output(index) => builds.and_then(|cache| {
+                let output = cache.outputs.get(index)?;
+                Some(cache.output_path(output.id))
+            }),
+        };
+        self.set_aside(&path.ok_or_else(missing)?, None)?;
+        Ok(())
+    }
+
+    fn set_aside(&mut self, path: &Path, tree: Option<ModuleVersion>) -> io::Result<()> {
+        let (folder, name) = match parent_of(&self.folder, &self.path, path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            found => found?,
+        };
+        match folder.rename(&name, &with_suffix(&name)) {
+            Ok(()) => {
+                self.moved.push((path.to_owned(), tree));
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn with_suffix(name: &OsStr) -> OsString {
+    let mut name = name.to_owned();
+    name.push(SUFFIX);
+    name
+}
+
+/// Puts one thing back. What Go made anew in its place wins if it is sound.
+fn restore(folder: &Folder, name: &OsStr) -> io::Result<()> {
+    let aside = with_suffix(name);
+    let Ok(before) = folder.stat(&aside) else {
+        return Ok(());
+    };
+    match folder.stat(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => folder.rename(&aside, name),
+        Err(error) => Err(error),
+        Ok(_) if is_sound(folder, name) => {
+            remove_any(folder, &aside).map_err(io::Error::other)?;
+            Ok(())
+        }
+        Ok(now) => {
+            if now.kind == Kind::Folder {
+                remove_tree(folder, name)?;
+            } else if before.kind == Kind::Folder || now.kind != Kind::File {
+                folder.unlink(name)?;
+            }
+            folder.rename(&aside, name)
+        }
+    }
+}
+
+/// Whether something made anew can be told to be sound by itself: an action
+/// entry parses, an output is what its name says. Of a module version, what was
+/// moved aside is at least as good.
+fn is_sound(folder: &Folder, name: &OsStr) -> bool {
+    let read = |limit: u64| {
+        let mut content = Vec::new();
+        let file = folder.file(name).ok()?;
+        file.take(limit).read_to_end(&mut content).ok()?;
+        Some(content)
+    };
+    match name.to_str().and_then(parse_entry_name) {
+        Some(EntryName::Action(id)) => read(ActionEntry::LEN as u64 + 1)
+            .is_some_and(|content| ActionEntry::parse_named(id, &content).is_ok()),
+        Some(EntryName::Output(id)) => {
+            let Ok(mut file) = folder.file(name) else {
+                return false;
+            };
+            let mut hash = Sha256::new();
+            let mut buffer = vec![0; 1 << 16];
+            loop {
+                match file.read(&mut buffer) {
+                    Ok(0) => return hash.finalize()[..] == id.0,
+                    Ok(read) => hash.update(buffer.get(..read).unwrap_or_default()),
+                    Err(_) => return false,
+                }
+            }
+        }
+        None => false,
+    }
+}
+
+/// Rolls back a proof that was interrupted in this cache. Returns how many
+/// things were put back; an error of kind `WouldBlock` if a proof is going on.
+pub fn put_back_interrupted(root: &Path) -> io::Result<u64> {
+    let folder = Folder::open(root)?;
+    let marker = match folder.edit(MARKER.as_ref(), false) {
+        Ok(marker) => marker,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let _marker = locked(marker).map_err(|fault| match fault {
+        Fault::Busy => io::Error::new(io::ErrorKind::WouldBlock, "another proof is going on"),
+        fault => io::Error::other(fault),
+    })?;
+    let mut count = 0;
+    put_back_below(&folder, 0, &mut count)?;
+    folder.unlink(MARKER.as_ref())?;
+    Ok(count)
+}
+
+fn put_back_below(folder: &Folder, depth: usize, count: &mut u64) -> io::Result<()> {
+    for entry in folder.entries()? {
+        let name = entry.name.as_encoded_bytes();
+        if let Some(original) = name.strip_suffix(SUFFIX.as_bytes()) {
+            let original = std::str::from_utf8(original)
+                .map_err(|_| io::Error::other("a name that is not Go's was moved aside"))?;
+            restore(folder, original.as_ref())?;
+            *count += 1;
+        } else if entry.kind == Kind::Folder && !name.contains(&b'@') && depth < MAX_DEPTH
+            || name == b"@v"
+        {
+            put_back_below(&folder.folder(&entry.name)?, depth + 1, count)?;
+        }
+    }
+    Ok(())
+}

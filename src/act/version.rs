@@ -1,0 +1,277 @@
+//! Removing module versions, or parts of them.
+
+use super::tree::remove_tree;
+use super::{Fault, Result, descend, gone_is_fine, parent_of};
+use crate::folder::{Folder, Kind};
+use crate::formats::module::{
+    ModuleVersion, PieceKind, escape_path, escape_version, tree_dir_name,
+};
+use crate::plan::{Cause, Part};
+use crate::scan::{Piece, Residue, Version, VersionKind};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// A longer `@v/list` is not Go's and is left alone.
+const MAX_LIST: u64 = 16 << 20;
+
+/// The folders and the name that a version's pieces have.
+pub(super) struct Place {
+    /// `cache/download/<path>/@v`, if it is there.
+    pub(super) at_v: Option<Folder>,
+    /// The folder that the tree lies in, if it is there.
+    pub(super) trees: Option<Folder>,
+    /// The tree's name in it.
+    pub(super) tree: OsString,
+    version: String,
+}
+
+impl Place {
+    pub(super) fn of(root: &Folder, id: &ModuleVersion) -> io::Result<Place> {
+        let path = escape_path(&id.path).map_err(io::Error::other)?;
+        let version = escape_version(&id.version).map_err(io::Error::other)?;
+        let relative = tree_dir_name(id).map_err(io::Error::other)?;
+        let there = |folder: io::Result<Folder>| match folder {
+            Ok(folder) => Ok(Some(folder)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let (trees, tree) = match relative.rsplit_once('/') {
+            Some((parent, name)) => (there(descend(root, parent))?, name.to_owned()),
+            None => (Some(root.again()?), relative),
+        };
+        Ok(Place {
+            at_v: there(descend(root, &format!("cache/download/{path}/@v")))?,
+            trees,
+            tree: tree.into(),
+            version,
+        })
+    }
+
+    pub(super) fn piece(&self, kind: PieceKind) -> OsString {
+        format!("{}.{}", self.version, kind.suffix()).into()
+    }
+
+    fn stat(&self, kind: PieceKind) -> io::Result<Option<Piece>> {
+        let Some(at_v) = &self.at_v else {
+            return Ok(None);
+        };
+        match at_v.stat(&self.piece(kind)) {
+            Ok(stat) if stat.kind == Kind::File => Ok(Some(Piece {
+                bytes: stat.bytes,
+                modified: stat.modified,
+            })),
+            Ok(_) => Err(io::Error::other("is no regular file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes Go's lock of the version without waiting. Without an `@v` folder
+    /// there is nothing that Go could be downloading into.
+    pub(super) fn lock(&self, create: bool) -> std::result::Result<Option<File>, Fault> {
+        let Some(at_v) = &self.at_v else {
+            return Ok(None);
+        };
+        match at_v.edit(&self.piece(PieceKind::Lock), create) {
+            Ok(file) => locked(file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !create => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Fails if source or marker are not what was scanned. What has gone since
+    /// is no obstacle.
+    pub(super) fn unchanged(&self, version: &Version) -> std::result::Result<(), Fault> {
+        let before = [
+            (PieceKind::Zip, version.zip),
+            (PieceKind::ZipHash, version.ziphash),
+            (PieceKind::Partial, version.partial),
+        ];
+        for (kind, before) in before {
+            let now = self.stat(kind)?;
+            if now.is_some() && now != before {
+                return Err(Fault::Changed);
+            }
+        }
+        let Some(trees) = &self.trees else {
+            return Ok(());
+        };
+        match trees.stat(&self.tree) {
+            Ok(stat) => match &version.tree {
+                Some(tree) if stat.kind == Kind::Folder && tree.modified == stat.modified => Ok(()),
+                _ => Err(Fault::Changed),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn unlink(&self, kind: PieceKind) -> io::Result<()> {
+        match &self.at_v {
+            Some(at_v) => gone_is_fine(at_v.unlink(&self.piece(kind))),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves the tree out of Go's sight, under a name beside it that Go takes
+    /// for residue. `None` if there is none.
+    pub(super) fn set_tree_aside(&self) -> io::Result<Option<OsString>> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let Some(trees) = &self.trees else {
+            return Ok(None);
+        };
+        for _ in 0..100 {
+            let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let mut name = self.tree.clone();
+            name.push(format!(".tmp-{}{count:06}", crate::parallel::process_id()));
+            if trees.stat(&name).is_ok() {
+                continue;
+            }
+            return match trees.rename(&self.tree, &name) {
+                Ok(()) => Ok(Some(name)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            };
+        }
+        Err(io::Error::other("found no free name to set the tree aside"))
+    }
+}
+
+/// Locks a file without waiting.
+pub(super) fn locked(file: File) -> std::result::Result<File, Fault> {
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Fault::Busy),
+        // Where there are no locks, Go has none either.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+pub(super) fn remove(root: &Folder, version: &Version, part: Part, cause: Cause) -> Result {
+    let place = Place::of(root, &version.id)?;
+    // Go fetches `.mod` and `.info` without the lock; where there is nothing
+    // else, none is made.
+    let create = version.has_source() || version.ziphash.is_some() || version.partial.is_some();
+    let lock = place.lock(create)?;
+    place.unchanged(version)?;
+    let bytes = |piece: Option<Piece>| piece.map_or(0, |piece| piece.bytes);
+    let mut freed = 0;
+    let mut aside = None;
+    match part {
+        Part::Zip => {
+            if version.kind == VersionKind::Fips140 || place.stat(PieceKind::ZipHash)?.is_none() {
+                return Err(Fault::Changed);
+            }
+            place.unlink(PieceKind::Zip)?;
+            freed += bytes(version.zip);
+        }
+        Part::Tree => {
+            if place.stat(PieceKind::Zip)?.is_none() {
+                return Err(Fault::Changed);
+            }
+            aside = place.set_tree_aside()?;
+        }
+        Part::HalfTree => {
+            aside = place.set_tree_aside()?;
+            place.unlink(PieceKind::Partial)?;
+        }
+        Part::ZipHash => {
+            place.unlink(PieceKind::ZipHash)?;
+            freed += bytes(version.ziphash);
+        }
+        Part::Source | Part::Whole => {
+            place.unlink(PieceKind::ZipHash)?;
+            aside = place.set_tree_aside()?;
+            place.unlink(PieceKind::Zip)?;
+            place.unlink(PieceKind::Partial)?;
+            freed += bytes(version.ziphash) + bytes(version.zip);
+            if part == Part::Whole {
+                place.unlink(PieceKind::Info)?;
+                place.unlink(PieceKind::Mod)?;
+                freed += bytes(version.info) + bytes(version.go_mod);
+                if version.go_mod.is_some() && cause != Cause::All {
+                    place.unlist();
+                }
+            }
+        }
+    }
+    drop(lock);
+    if let (Some(aside), Some(trees)) = (aside, &place.trees) {
+        freed += remove_tree(trees, &aside)?;
+    }
+    Ok(freed)
+}
+
+impl Place {
+    /// Takes the version off `@v/list`, which only those read who serve the
+    /// cache as a proxy: whatever goes wrong here harms no build.
+    fn unlist(&self) {
+        if let Some(at_v) = &self.at_v {
+            let _ = self.try_unlist(at_v);
+        }
+    }
+
+    fn try_unlist(&self, at_v: &Folder) -> io::Result<()> {
+        let mut file = at_v.edit("list".as_ref(), false)?;
+        if !file.metadata()?.is_file() {
+            return Ok(());
+        }
+        // Go holds this lock for moments only.
+        let mut tries = 0;
+        while let Err(TryLockError::WouldBlock) = file.try_lock() {
+            tries += 1;
+            if tries == 100 {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let mut text = Vec::new();
+        let mut limited = (&mut file).take(MAX_LIST + 1);
+        limited.read_to_end(&mut text)?;
+        if text.len() as u64 > MAX_LIST {
+            return Ok(());
+        }
+        let plain = crate::formats::module::unescape_version(&self.version)
+            .unwrap_or_else(|_| self.version.clone());
+        let kept: Vec<u8> = text
+            .split_inclusive(|&byte| byte == b'\n')
+            .filter(|line| line.trim_ascii_end() != plain.as_bytes())
+            .flatten()
+            .copied()
+            .collect();
+        if kept.len() < text.len() {
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(&kept)?;
+            file.set_len(kept.len() as u64)?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes what a broken download or extraction left.
+pub(super) fn remove_residue(root: &Folder, root_path: &Path, left: &Residue) -> Result {
+    let _lock = match &left.version {
+        Some(id) => Place::of(root, id)?.lock(false)?,
+        None => None,
+    };
+    let (folder, name) = parent_of(root, root_path, &left.path)?;
+    remove_any(&folder, &name)
+}
+
+/// Removes a file, or a folder with all that is in it.
+pub(super) fn remove_any(folder: &Folder, name: &OsStr) -> Result {
+    match folder.stat(name) {
+        Ok(stat) if stat.kind == Kind::Folder => Ok(remove_tree(folder, name)?),
+        Ok(stat) => {
+            gone_is_fine(folder.unlink(name))?;
+            Ok(stat.bytes)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}

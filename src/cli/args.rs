@@ -1,0 +1,176 @@
+//! What can be typed.
+
+use super::{doctor, explain, list, mirror, remote, trim};
+use crate::config::Options;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Checks Go's module cache and build cache: size, age, hit rate, checksum
+/// health; fails or trims by policy.
+///
+/// Without a command it checks. Exit codes: 0 passed, 1 the policy failed,
+/// 2 wrong usage or configuration, 3 the work could not be done.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "gocachevet", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do [default: check]
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options that the configuration file knows too.
+    #[command(flatten)]
+    pub options: Options,
+    /// Options of this run alone.
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+}
+
+/// The commands.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Command {
+    /// Check both caches and judge them (the default)
+    Check,
+    /// Shrink the caches to what builds use; alone it removes residue only
+    Trim(Box<trim::TrimArgs>),
+    /// At the start of a job: remember what the caches hold, so that use can be told
+    Mark,
+    /// What takes the space
+    List(Box<list::ListArgs>),
+    /// GitHub Actions caches: what is kept, what it is worth, what to delete
+    #[command(subcommand)]
+    Remote(Box<remote::RemoteCommand>),
+    /// A module proxy's storage: what is asked for, what to evict
+    #[command(subcommand)]
+    Mirror(Box<mirror::MirrorCommand>),
+    /// Go's settings as they bear on the caches
+    Doctor(doctor::DoctorArgs),
+    /// What a rule means, how it comes about, and what to do
+    Explain(explain::ExplainArgs),
+}
+
+/// Options that make no sense in a configuration file.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PolicyArgs {
+    /// The configuration [default: gocachevet.toml or .github/gocachevet.toml, upward from the project]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Policy")]
+    pub config: Option<PathBuf>,
+    /// Do not look for a configuration in the project
+    #[arg(long, global = true, help_heading = "Policy")]
+    pub no_project_config: bool,
+    /// Write what was found as a baseline of known findings
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Policy")]
+    pub write_baseline: Option<PathBuf>,
+    /// Do only this part of the work: I counts from 1
+    #[arg(long, value_name = "I/N", global = true, help_heading = "Policy")]
+    pub shard: Option<Shard>,
+    /// Write to the ledger what was found
+    #[arg(long, global = true, help_heading = "Policy")]
+    pub record: bool,
+    /// Compare with another module cache, or another project's go.sum
+    #[arg(long, value_name = "OTHER", global = true, help_heading = "Policy")]
+    pub compare: Option<PathBuf>,
+    /// Read settings from standard input, as the host of the sandbox writes them
+    #[arg(long, global = true, hide = true)]
+    pub handover: bool,
+    /// Ask for this repository's GitHub Actions caches too, and what saving this one will push out
+    #[arg(
+        long,
+        value_name = "OWNER/NAME",
+        global = true,
+        help_heading = "Policy"
+    )]
+    pub remote: Option<String>,
+    /// The key that this job will save under, for --remote
+    #[arg(long, value_name = "KEY", global = true, help_heading = "Policy")]
+    pub remote_key: Option<String>,
+    /// No progress and no log on standard error
+    #[arg(long, short, global = true, help_heading = "Policy")]
+    pub quiet: bool,
+    /// Colour on a terminal
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        help_heading = "Policy"
+    )]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// One of several parts of the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Which part, from 1 to `count`.
+    pub index: u32,
+    /// How many parts, at least 1.
+    pub count: u32,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Shard, String> {
+        text.split_once('/')
+            .and_then(|(index, count)| {
+                Some(Shard {
+                    index: index.parse().ok()?,
+                    count: count.parse().ok()?,
+                })
+            })
+            .filter(|shard| (1..=shard.count).contains(&shard.index))
+            .ok_or_else(|| format!("`{text}` is no part; write `1/4` to `4/4`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_may_stand_before_and_after_the_command() {
+        for line in [
+            ["gocachevet", "--modcache", "/mc", "check"],
+            ["gocachevet", "check", "--modcache", "/mc"],
+        ] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert_eq!(cli.options.modcache, Some("/mc".into()));
+        }
+        let cli = Cli::try_parse_from(["gocachevet", "--shard", "2/4"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.policy.shard, Some(Shard { index: 2, count: 4 }));
+        let cli = Cli::try_parse_from(["gocachevet", "list", "--unused", "--force=false"]).unwrap();
+        let Some(Command::List(list)) = cli.command else {
+            panic!("not list")
+        };
+        assert_eq!(
+            (list.retention.unused, list.retention.force),
+            (Some(true), Some(false))
+        );
+    }
+
+    #[test]
+    fn shards_count_from_one() {
+        for wrong in ["0/4", "5/4", "1", "1/", "1/0", "a/b", "-1/4"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+        assert!("4/4".parse::<Shard>().is_ok());
+    }
+}

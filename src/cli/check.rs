@@ -1,0 +1,40 @@
+//! `gocachevet check`.
+
+use super::{CliError, Settings, progress, remote, sandboxed};
+use crate::config::VerifyLevel;
+use crate::flow;
+use crate::report::Verdict;
+use chrono::Utc;
+use std::io::Write;
+
+/// Checks both caches and writes the report.
+pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CliError> {
+    let mut report = if settings.options.sandbox == Some(true) {
+        if settings.compare.is_some() {
+            let message = "--compare reads a second cache, which the sandbox does not let in";
+            return Err(CliError::Usage(message.to_owned()));
+        }
+        sandboxed::check(settings)?
+    } else {
+        let level = settings.options.verify.unwrap_or(VerifyLevel::Full);
+        let watch = progress::watch(settings.quiet);
+        let mut found = flow::look(settings, level, &*watch)?;
+        drop(watch);
+        if let Some(other) = &settings.compare {
+            flow::compare(&mut found, settings, other)?;
+        }
+        let now = Utc::now();
+        let mut report = flow::report(&found, settings, now)?;
+        if settings.record {
+            flow::record(&found, &mut report, now)?;
+        }
+        report
+    };
+    if let Some(repository) = &settings.remote {
+        remote::add(&mut report, repository, settings)?;
+    }
+    let ruled = sandboxed::rule(&mut report, settings)?;
+    flow::write_report(&report, settings, out)?;
+    ruled?;
+    Ok(report.verdict)
+}

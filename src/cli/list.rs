@@ -1,0 +1,136 @@
+//! `gocachevet list`.
+
+use super::{CliError, Settings, progress, why};
+use crate::config::{Format, VerifyLevel};
+use crate::flow;
+use crate::locate;
+use crate::plan::Retention;
+use crate::provenance;
+use crate::render::{self, escape};
+use crate::report::Verdict;
+use crate::report::list::ListReport;
+use crate::scan::{self, Scan};
+use chrono::Utc;
+use clap::{Args, ValueEnum};
+use std::io::Write;
+
+/// Options of `list`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ListArgs {
+    /// How many to show
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub top: usize,
+    /// What to add up
+    #[arg(long, value_enum, default_value_t)]
+    pub by: ListBy,
+    /// Why this module is kept or removed, and which project requires it; or where a build output
+    /// comes from (its ID, or its file)
+    #[arg(long, value_name = "MODULE[@VERSION]|OUTPUT")]
+    pub why: Option<String>,
+    /// Print the module graph instead
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub graph: Option<GraphFormat>,
+    /// For `--why`: the retention to explain.
+    #[command(flatten)]
+    pub retention: Retention,
+}
+
+/// What a line of the list stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ListBy {
+    /// A module with all its versions.
+    #[default]
+    Module,
+    /// A module version.
+    Version,
+    /// A build output.
+    Output,
+}
+
+/// A form of the module graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Mermaid, which Markdown renderers draw.
+    Mermaid,
+    /// Graphviz.
+    Dot,
+}
+
+/// Where a build output comes from, if `text` names one: by its ID, by an
+/// action's, or by a file of the build cache.
+fn trace_output(settings: &Settings, text: &str) -> Result<Option<String>, CliError> {
+    let name = text
+        .rsplit(['/', '\\'])
+        .find(|part| part.len() >= ID_DIGITS)
+        .unwrap_or(text);
+    let is_id = name
+        .get(..ID_DIGITS)
+        .is_some_and(|id| id.bytes().all(|b| b.is_ascii_hexdigit()));
+    if !is_id {
+        return Ok(None); // a module's path has a dot there
+    }
+    let caches = locate::caches(&settings.environment, &settings.options)?;
+    let Some(gocache) = caches.gocache else {
+        return Err(CliError::Work("there is no build cache here".to_owned()));
+    };
+    let inventory = scan::scan(Scan {
+        modcache: None,
+        gocache: Some(&gocache.path),
+        jobs: flow::jobs(settings),
+        read_actions: true,
+    });
+    let unknown = || CliError::Usage(format!("the build cache has no output `{text}`"));
+    let cache = inventory.buildcache.as_ref().ok_or_else(unknown)?;
+    let output = provenance::find(cache, text).ok_or_else(unknown)?;
+    let trace = provenance::trace(cache, output)
+        .map_err(|error| CliError::Work(format!("{}: {error}", output.id)))?;
+    let text = match settings.options.format.unwrap_or(Format::Text) {
+        Format::Text => {
+            let lines = provenance::lines(&trace, Utc::now());
+            let lines = lines
+                .iter()
+                .map(|line| format!("{}\n", escape::terminal(line)));
+            lines.collect()
+        }
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&trace);
+            json.map_err(|error| CliError::Work(error.to_string()))? + "\n"
+        }
+        _ => return Err(CliError::Usage("`list` writes text or json".to_owned())),
+    };
+    Ok(Some(text))
+}
+
+/// Hexadecimal digits of an output's or an action's ID.
+const ID_DIGITS: usize = 64;
+
+/// Lists what takes the space.
+pub fn run(settings: &Settings, args: &ListArgs, out: &mut dyn Write) -> Result<Verdict, CliError> {
+    if let Some(asked) = &args.why {
+        if let Some(output) = trace_output(settings, asked)? {
+            out.write_all(output.as_bytes())?;
+            return Ok(Verdict::Pass);
+        }
+        return why::why(settings, asked, out);
+    }
+    if let Some(form) = args.graph {
+        return why::draw(settings, form, out);
+    }
+    let watch = progress::watch(settings.quiet);
+    let found = flow::look(settings, VerifyLevel::Off, &*watch)?;
+    drop(watch);
+    let (inventory, now) = (&found.inventory, Utc::now());
+    let (modcache, buildcache) = (inventory.modcache.as_ref(), inventory.buildcache.as_ref());
+    let list = match args.by {
+        ListBy::Module => ListReport::modules(modcache, args.top, now),
+        ListBy::Version => ListReport::versions(modcache, args.top, now),
+        ListBy::Output => ListReport::outputs(buildcache, args.top, now),
+    };
+    let text = match settings.options.format.unwrap_or(Format::Text) {
+        Format::Text => render::list_text(&list),
+        Format::Json => render::list_json(&list),
+        _ => return Err(CliError::Usage("`list` writes text or json".to_owned())),
+    };
+    out.write_all(text.as_bytes())?;
+    Ok(Verdict::Pass)
+}

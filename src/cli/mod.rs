@@ -1,0 +1,164 @@
+//! The command line: what the user typed becomes [`Settings`], a command does
+//! its work, and the result becomes an exit code. The report goes to standard
+//! output, everything else to standard error.
+
+mod args;
+pub mod check;
+pub mod doctor;
+pub mod explain;
+pub mod handover;
+pub mod list;
+pub mod mark;
+pub mod mirror;
+pub mod progress;
+pub mod remote;
+#[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
+mod sandboxed;
+#[cfg(not(all(feature = "sandbox", not(target_family = "wasm"))))]
+#[path = "no_sandbox.rs"]
+mod sandboxed;
+mod settings;
+pub mod trim;
+mod why;
+
+pub use args::{Cli, Color, Command, PolicyArgs, Shard};
+pub use settings::Settings;
+
+use crate::config::ConfigError;
+use crate::locate::{Environment, LocateError};
+use crate::report::Verdict;
+use clap::Parser;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Why a command ended without a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Wrong usage or configuration: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The work could not be done: exit code 3.
+    #[error("{0}")]
+    Work(String),
+    /// Nobody reads on; no error at all.
+    #[error("broken pipe")]
+    BrokenPipe,
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> CliError {
+        CliError::Usage(error.to_string())
+    }
+}
+
+impl From<LocateError> for CliError {
+    fn from(error: LocateError) -> CliError {
+        CliError::Usage(error.to_string())
+    }
+}
+
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> CliError {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => CliError::BrokenPipe,
+            _ => CliError::Work(error.to_string()),
+        }
+    }
+}
+
+/// Runs a command line; the first of `args` is the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors and go to standard output.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            // Nobody left to tell if this fails.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let result = dispatch(cli, Environment::of_process(), &mut out);
+    let result = result.and_then(|verdict| {
+        out.flush()?;
+        Ok(verdict)
+    });
+    match &result {
+        Ok(_) | Err(CliError::BrokenPipe) => {}
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "gocachevet: {error}");
+        }
+    }
+    ExitCode::from(exit_code(&result))
+}
+
+/// Runs one command; `out` is standard output.
+fn dispatch(cli: Cli, environment: Environment, out: &mut dyn Write) -> Result<Verdict, CliError> {
+    match cli.command.unwrap_or(Command::Check) {
+        Command::Explain(args) => explain::run(&args, out),
+        Command::Check if cli.policy.handover => {
+            check::run(&handover::read(io::stdin().lock())?, out)
+        }
+        Command::Check => {
+            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
+            check::run(&settings, out)
+        }
+        Command::Mark => {
+            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
+            mark::run(&settings, out)
+        }
+        Command::Trim(args) => {
+            let settings =
+                Settings::new(cli.options, args.retention.clone(), cli.policy, environment)?;
+            trim::run(&settings, &args, out)
+        }
+        Command::Mirror(command) => {
+            crate::mirror::command::run(&command, &cli.options, &environment, out)
+        }
+        Command::Remote(command) => {
+            remote::run(&command, &cli.options, &cli.policy, &environment, out)
+        }
+        Command::List(args) => {
+            let settings =
+                Settings::new(cli.options, args.retention.clone(), cli.policy, environment)?;
+            list::run(&settings, &args, out)
+        }
+        Command::Doctor(args) => {
+            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
+            doctor::run(&settings, &args, out)
+        }
+    }
+}
+
+/// 0 passed, 1 the policy failed, 2 wrong usage, 3 the work could not be done.
+fn exit_code(result: &Result<Verdict, CliError>) -> u8 {
+    match result {
+        Ok(Verdict::Pass | Verdict::Warn) | Err(CliError::BrokenPipe) => 0,
+        Ok(Verdict::Fail) => 1,
+        Err(CliError::Usage(_)) => 2,
+        Err(CliError::Work(_)) => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_a_contract() {
+        let broken: CliError = io::Error::from(io::ErrorKind::BrokenPipe).into();
+        for (result, code) in [
+            (Ok(Verdict::Pass), 0),
+            (Ok(Verdict::Warn), 0),
+            (Ok(Verdict::Fail), 1),
+            (Err(CliError::Usage(String::new())), 2),
+            (Err(LocateError::GocacheOff.into()), 2),
+            (Err(io::Error::from(io::ErrorKind::StorageFull).into()), 3),
+            (Err(broken), 0),
+        ] {
+            assert_eq!(exit_code(&result), code, "{result:?}");
+        }
+    }
+}

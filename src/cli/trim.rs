@@ -1,0 +1,242 @@
+//! `gocachevet trim`.
+
+use super::{CliError, Settings, progress};
+use crate::act;
+use crate::config::VerifyLevel;
+use crate::findings::display_path;
+use crate::flow::{self, Found};
+use crate::locate;
+use crate::plan::{Plan, Policy, Retention};
+use crate::render::escape::terminal;
+use crate::report::{self, Failure, Outcome, Verdict};
+use chrono::Utc;
+use clap::Args;
+use std::io::Write;
+
+/// Bytes per second at which a restore is priced unless the user says.
+const RESTORE_RATE: u64 = 100_000_000;
+
+/// Options of `trim`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TrimArgs {
+    /// Say what would go, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What stays and what goes.
+    #[command(flatten)]
+    pub retention: Retention,
+}
+
+/// Trims the caches and reports on what is left.
+pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<Verdict, CliError> {
+    let caches = locate::caches(&settings.environment, &settings.options)?;
+    let modcache = flow::root_of(caches.modcache.as_ref());
+    let gocache = flow::root_of(caches.gocache.as_ref());
+    act::refuse(&settings.environment, modcache, gocache)
+        .map_err(|refusal| CliError::Work(refusal.to_string()))?;
+    let now = Utc::now();
+    let mut notes = Vec::new();
+    if !args.dry_run {
+        for root in [modcache, gocache].into_iter().flatten() {
+            let count = act::put_back_interrupted(root)
+                .map_err(|error| CliError::Work(format!("{}: {error}", display_path(root))))?;
+            if count > 0 {
+                notes.push(format!(
+                    "an interrupted proof was rolled back: {count} files and folders put back"
+                ));
+            }
+        }
+    }
+    let policy = Policy::new(&settings.retention, &settings.options);
+    // Emptying needs no proof of what goes.
+    let fast = policy.all && !args.dry_run;
+    let asked = settings.options.verify.unwrap_or(VerifyLevel::Full);
+    let watch = progress::watch(settings.quiet);
+    let mut found = match fast {
+        true => flow::look_briefly(settings)?,
+        // Which outputs entries name is read from level quick on.
+        false if policy.all => flow::look(settings, VerifyLevel::Quick, &*watch)?,
+        false => flow::look(settings, asked.max(VerifyLevel::Quick), &*watch)?,
+    };
+    drop(watch);
+    let uses = flow::uses(&found, settings.retention.idle_runs.unwrap_or(0));
+    let mut weighed = flow::weigh(&found, settings, uses, now)?;
+    if policy.all && !policy.force && flow::used_within_grace(&found, &policy, now) {
+        return Err(CliError::Work(
+            "the caches were used within the grace, so a running build may need them: nothing was removed (use --force, or a shorter --grace)".to_owned(),
+        ));
+    }
+    let mut outcome = None;
+    let mut busy = 0;
+    let mut failed = 0;
+    let mut results = Vec::new();
+    if !args.dry_run && cfg!(target_family = "wasm") {
+        act::refuse_read_only_trees(&weighed.plan, &found.inventory)
+            .map_err(|refusal| CliError::Work(refusal.to_string()))?;
+    }
+    if !args.dry_run {
+        results = match &settings.retention.prove {
+            Some(command) => {
+                if flow::used_within_grace(&found, &policy, now) {
+                    return Err(CliError::Work(
+                        "a proof needs the caches to itself, and they were used within the grace: nothing was removed (wait, or give a shorter --grace)".to_owned(),
+                    ));
+                }
+                proven(settings, command, &weighed.plan, &found)?
+            }
+            None => act::act(&weighed.plan, &found.inventory, flow::jobs(settings)),
+        };
+        let mut done = Outcome::default();
+        for (step, result) in weighed.plan.steps.iter_mut().zip(&results) {
+            if let (Ok(freed), true) = (result, fast) {
+                // What was not measured before is known now.
+                step.bytes = *freed;
+            }
+        }
+        for (step, result) in weighed.plan.steps.iter().zip(&results) {
+            match result {
+                Ok(freed) => {
+                    done.bytes += freed;
+                    done.removed += weighed.plan.removals(&found.inventory, step).len() as u64;
+                }
+                Err(fault) => {
+                    busy += usize::from(fault.is_skip());
+                    failed += usize::from(!fault.is_skip());
+                    for removal in weighed.plan.removals(&found.inventory, step) {
+                        done.failed.push(Failure {
+                            subject: removal.subject,
+                            error: fault.to_string(),
+                        });
+                    }
+                }
+            }
+        }
+        if policy.all {
+            let kept = flow::kept_versions(&found.inventory, &weighed.plan, &results);
+            let (bytes, errors) = act::sweep(&found.inventory, &kept);
+            done.bytes += bytes;
+            failed += errors.len();
+            done.failed
+                .extend(errors.into_iter().map(|(subject, error)| Failure {
+                    subject,
+                    error: error.to_string(),
+                }));
+        }
+        outcome = Some(done);
+    }
+    let mut shown = weighed.plan.for_report(&found.inventory);
+    if let Some(done) = &outcome {
+        if fast {
+            found = flow::look_briefly(settings)?;
+            let left = report::bytes(&found.inventory);
+            shown.bytes = done.bytes;
+            shown.kept_bytes = left;
+        } else {
+            flow::forget_removed(&mut found, &weighed.plan, &results);
+        }
+    }
+    // What is older than `max-age` and stays, stays for a reason.
+    let mut judged = settings.clone();
+    judged.options.max_age = None;
+    let mut report = flow::report(&found, &judged, now)?;
+    report.notes.append(&mut notes);
+    report.notes.append(&mut weighed.plan.notes);
+    let freed = outcome.as_ref().map_or(shown.bytes, |done| done.bytes);
+    if freed > 0 {
+        let rate = settings
+            .options
+            .restore_rate
+            .map_or(RESTORE_RATE, |rate| rate.0);
+        report.notes.push(flow::saved_per_restore(freed, rate));
+    }
+    if let Some(cache) = &found.inventory.buildcache {
+        report.notes.push(flow::next_go_trim(cache, now));
+    }
+    if busy > 0 {
+        report.notes.push(format!(
+            "{busy} units were in use or changed meanwhile, and stayed"
+        ));
+        report.verdict = report.verdict.max(Verdict::Warn);
+    }
+    report.plan = Some(shown);
+    report.outcome = outcome;
+    if !args.dry_run {
+        flow::record(&found, &mut report, now)?;
+    }
+    flow::write_report(&report, settings, out)?;
+    if failed > 0 {
+        out.flush()?;
+        return Err(CliError::Work(format!(
+            "{failed} of {} removals failed; the report names them",
+            weighed.plan.steps.len()
+        )));
+    }
+    Ok(report.verdict)
+}
+
+/// Moves everything aside, runs the command, and deletes for good or puts back.
+fn proven(
+    settings: &Settings,
+    command: &str,
+    plan: &Plan,
+    found: &Found,
+) -> Result<Vec<act::Result>, CliError> {
+    let work = |error: std::io::Error| CliError::Work(format!("the proof failed: {error}"));
+    let held = act::hold(plan, &found.inventory).map_err(work)?;
+    let project = found.projects.first().map(|project| project.dir.as_path());
+    let run = std::process::Command::new("sh")
+        .args(["-c", command])
+        .current_dir(project.unwrap_or(&settings.environment.cwd))
+        .env("GOPROXY", "off")
+        .env("GOTOOLCHAIN", "local")
+        .envs(flow::root_of(found.caches.modcache.as_ref()).map(|path| ("GOMODCACHE", path)))
+        .envs(flow::root_of(found.caches.gocache.as_ref()).map(|path| ("GOCACHE", path)))
+        .output();
+    let passed = matches!(&run, Ok(output) if output.status.success());
+    if passed {
+        let mut held = held;
+        let results = std::mem::take(&mut held.results);
+        held.commit().map_err(work)?;
+        return Ok(results);
+    }
+    held.put_back().map_err(work)?;
+    let said = match run {
+        Ok(output) => {
+            let mut said = output.stdout;
+            said.extend(output.stderr);
+            String::from_utf8_lossy(&said).into_owned()
+        }
+        Err(error) => error.to_string(),
+    };
+    Err(CliError::Work(missed(command, &said, plan, found)))
+}
+
+/// What a failed proof comes to: which of the removals its output names.
+fn missed(command: &str, said: &str, plan: &Plan, found: &Found) -> String {
+    let mut subjects: Vec<String> = plan
+        .steps
+        .iter()
+        .flat_map(|step| plan.removals(&found.inventory, step))
+        .map(|removal| removal.subject)
+        .filter(|subject| {
+            subject
+                .split_once('@')
+                .is_some_and(|(path, _)| said.contains(path))
+        })
+        .collect();
+    subjects.dedup();
+    let named = match subjects.is_empty() {
+        true => "its output names none of the removals".to_owned(),
+        false => format!("missed: {}", subjects.join(", ")),
+    };
+    let tail: Vec<&str> = said.trim_end().lines().rev().take(10).collect();
+    let tail: Vec<String> = tail
+        .into_iter()
+        .rev()
+        .map(|line| format!("\n  {}", terminal(line)))
+        .collect();
+    format!(
+        "the proof `{command}` failed and everything was put back; {named}{}",
+        tail.concat()
+    )
+}

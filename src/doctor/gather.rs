@@ -1,0 +1,338 @@
+//! The one door through which a [`Situation`] comes in. Nothing is written.
+
+use super::situation::{CacheSite, ProjectSite, Situation, SumLines, Toolchains};
+use super::{mounts, vcs_ignore};
+use crate::config::{ConfigError, Options};
+use crate::findings::Finding;
+use crate::formats::gomod;
+use crate::formats::gosum::GoSum;
+use crate::formats::modindex::parse_go_version_file;
+use crate::graph;
+use crate::locate::{self, Caches, Environment, Located, Project};
+use crate::scan::{self, Inventory, ModCache, Scan, Version, VersionKind};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Longest settings file that is read: `VERSION`, `.gitignore`, mount tables.
+const MAX_TEXT: u64 = 1 << 20;
+
+/// A situation, and what was located and scanned on the way.
+#[derive(Debug)]
+pub struct Gathered {
+    /// The situation.
+    pub situation: Situation,
+    /// Where the caches are.
+    pub caches: Caches,
+    /// The projects.
+    pub projects: Vec<Project>,
+    /// What the caches hold.
+    pub inventory: Inventory,
+    /// What was odd about the projects.
+    pub findings: Vec<Finding>,
+}
+
+/// Takes the situation from the machine. `jobs` is the number of threads.
+///
+/// # Errors
+///
+/// Projects that cannot be read. Settings of the caches that Go refuses are no
+/// error here: they are part of the situation.
+pub fn gather(
+    environment: &Environment,
+    options: &Options,
+    jobs: usize,
+) -> Result<Gathered, ConfigError> {
+    let mut situation = Situation {
+        environment: environment.clone(),
+        go: locate::go_settings(environment),
+        ..Situation::default()
+    };
+    let caches = locate::caches(environment, options).unwrap_or_else(|error| {
+        situation.refused = Some(error.to_string());
+        Caches::default()
+    });
+    let (projects, findings) = locate::projects(environment, options)?;
+    let mut inventory = scan::scan(Scan {
+        modcache: caches
+            .modcache
+            .as_ref()
+            .map(|located| located.path.as_path()),
+        gocache: caches
+            .gocache
+            .as_ref()
+            .map(|located| located.path.as_path()),
+        jobs,
+        read_actions: false,
+    });
+    if let Some(goroot) = &situation.go.goroot {
+        let version = read_text(&goroot.join("VERSION")).unwrap_or_default();
+        situation.installed = parse_go_version_file(version.as_bytes()).map(str::to_owned);
+    }
+    situation.modcache = caches.modcache.as_ref().map(site);
+    situation.gocache = caches.gocache.as_ref().map(site);
+    if let Some(cache) = &mut inventory.modcache {
+        let _ = scan::measure_trees(cache, jobs); // what is unreadable, `check` tells
+        situation.cached = cache
+            .versions
+            .iter()
+            .map(|version| version.id.clone())
+            .collect();
+        situation.cached.retain(|module| !module.is_toolchain());
+        situation.clones = cache
+            .vcs
+            .iter()
+            .filter_map(|clone| clone.url.clone())
+            .collect();
+        situation.toolchains = toolchains(cache);
+    }
+    if let Some(cache) = &inventory.buildcache {
+        situation.trimmed = cache.trimmed;
+        situation.entry_times = cache.actions.iter().map(|action| action.modified).collect();
+    }
+    let sites: Vec<PathBuf> = situation
+        .sites()
+        .map(|(_, _, site)| site.path.clone())
+        .collect();
+    let modcache = caches
+        .modcache
+        .as_ref()
+        .map(|located| located.path.as_path());
+    situation.projects = projects
+        .iter()
+        .map(|project| project_site(project, &sites, modcache))
+        .collect();
+    Ok(Gathered {
+        situation,
+        caches,
+        projects,
+        inventory,
+        findings,
+    })
+}
+
+fn site(located: &Located) -> CacheSite {
+    let path = real(&located.path);
+    CacheSite {
+        source: located.source.clone(),
+        filled: fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some()),
+        owner_and_user: owner_and_user(&path),
+        writable: writable(&path),
+        folds_case: folds_case(&path),
+        mount_options: read_text(Path::new("/proc/self/mountinfo"))
+            .and_then(|info| mounts::options(&info, &path)),
+        space: space(&path),
+        path,
+    }
+}
+
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn toolchains(cache: &ModCache) -> Toolchains {
+    let bytes = |version: &Version| {
+        let pieces = [version.zip, version.ziphash, version.info, version.go_mod];
+        let tree = version
+            .tree
+            .as_ref()
+            .and_then(|tree| tree.measure)
+            .unwrap_or_default();
+        pieces
+            .into_iter()
+            .flatten()
+            .map(|piece| piece.bytes)
+            .sum::<u64>()
+            + tree.bytes
+    };
+    let (mut found, mut all) = (Toolchains::default(), 0);
+    for version in &cache.versions {
+        all += bytes(version);
+        if version.kind == VersionKind::Toolchain {
+            found.bytes += bytes(version);
+            let name = version.id.version.trim_start_matches("v0.0.1-");
+            found.names.push(name.to_owned());
+        }
+    }
+    found.of_bytes = all
+        + cache
+            .vcs
+            .iter()
+            .map(|clone| clone.measure.bytes)
+            .sum::<u64>();
+    found
+}
+
+fn project_site(project: &Project, sites: &[PathBuf], modcache: Option<&Path>) -> ProjectSite {
+    let dir = real(&project.dir);
+    let file = gomod::parse(&project.go_mod).unwrap_or_default();
+    let replaced: BTreeSet<&str> = file
+        .replace
+        .iter()
+        .map(|replace| replace.path.as_str())
+        .collect();
+    let required = file.require.iter().map(|require| require.module.clone());
+    let mut site = ProjectSite {
+        module: project.module.clone(),
+        required: required
+            .filter(|module| !replaced.contains(module.path.as_str()))
+            .collect(),
+        toolchains: project.toolchains.clone(),
+        ignored_by_go: file.ignore.clone(),
+        sum_lines: modcache.and_then(|modcache| sum_lines(project, modcache)),
+        seen_by_git: Vec::new(),
+        dir,
+    };
+    let inside = sites
+        .iter()
+        .filter(|path| path.starts_with(&site.dir) && **path != site.dir);
+    site.seen_by_git = inside.filter(|path| seen_by_git(path)).cloned().collect();
+    site
+}
+
+/// Is the folder in a git work tree, and not ignored?
+fn seen_by_git(folder: &Path) -> bool {
+    let Some(root) = folder
+        .ancestors()
+        .skip(1)
+        .find(|dir| dir.join(".git").exists())
+    else {
+        return false;
+    };
+    let mut files = Vec::new();
+    let mut add = |file: &Path, from: &Path| {
+        let below = folder.strip_prefix(from).ok().and_then(Path::to_str);
+        if let (Some(text), Some(below)) = (read_text(file), below) {
+            files.push((text, below.replace(std::path::MAIN_SEPARATOR, "/")));
+        }
+    };
+    add(&root.join(".git/info/exclude"), root);
+    let mut way: Vec<&Path> = folder
+        .ancestors()
+        .skip(1)
+        .take_while(|dir| dir.starts_with(root))
+        .collect();
+    way.reverse();
+    for dir in way {
+        add(&dir.join(".gitignore"), dir);
+    }
+    !vcs_ignore::ignores(&files)
+}
+
+/// How go.sum fits the graph. Not told for vendored projects, which do not use
+/// it to build, nor for workspaces, which share one graph.
+fn sum_lines(project: &Project, modcache: &Path) -> Option<SumLines> {
+    if project.vendored || project.workspace.is_some() {
+        return None;
+    }
+    let read = graph::Project::read(&project.dir.join("go.mod")).ok()?;
+    let graph = graph::load(&read, &graph::ModCache::new(modcache)).ok()?;
+    let mut listed = GoSum::default();
+    for file in &project.go_sum {
+        let sums = GoSum::parse(&file.bytes).ok()?;
+        listed.zips.extend(sums.zips);
+        listed.go_mods.extend(sums.go_mods);
+    }
+    let needed = graph.needed_go_mods();
+    let missing = needed
+        .iter()
+        .filter(|module| listed.go_mod(module).is_empty());
+    let mut lines = SumLines {
+        missing: missing.cloned().collect(),
+        unused: Vec::new(),
+    };
+    if graph.is_complete() {
+        let selected: BTreeSet<_> = graph
+            .build_list()
+            .iter()
+            .filter_map(|module| module.cached())
+            .collect();
+        let known = |module: &&_| needed.contains(*module) || selected.contains(*module);
+        let all: BTreeSet<_> = listed.zips.keys().chain(listed.go_mods.keys()).collect();
+        lines.unused = all
+            .into_iter()
+            .filter(|module| !known(module))
+            .cloned()
+            .collect();
+    }
+    Some(lines)
+}
+
+/// A text file of moderate length; bytes that are not UTF-8 are replaced.
+fn read_text(path: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .ok()?
+        .take(MAX_TEXT)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whether the folder is also there under its name in the other letter case.
+fn folds_case(path: &Path) -> Option<bool> {
+    let name = path.file_name()?.to_str()?;
+    let swap = |c: char| {
+        if c.is_ascii_lowercase() {
+            c.to_ascii_uppercase()
+        } else {
+            c.to_ascii_lowercase()
+        }
+    };
+    let other: String = name.chars().map(swap).collect();
+    if other == name {
+        return None;
+    }
+    let names: BTreeSet<_> = fs::read_dir(path.parent()?)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.file_name()))
+        .collect();
+    let other = std::ffi::OsString::from(other);
+    // Were it listed, it would be a folder of its own.
+    Some(!names.contains(&other) && path.with_file_name(other).exists())
+}
+
+#[cfg(unix)]
+fn owner_and_user(path: &Path) -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt;
+    // The owner of this process's own folder is its effective user.
+    let user = fs::metadata("/proc/self").ok()?.uid();
+    Some((fs::metadata(path).ok()?.uid(), user))
+}
+
+#[cfg(not(unix))]
+fn owner_and_user(_: &Path) -> Option<(u32, u32)> {
+    None
+}
+
+#[cfg(unix)]
+fn writable(path: &Path) -> Option<bool> {
+    use rustix::fs::{Access, access};
+    match access(path, Access::WRITE_OK) {
+        Ok(()) => Some(true),
+        Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS) => Some(false),
+        Err(_) => None,
+    }
+}
+
+#[cfg(not(unix))]
+fn writable(_: &Path) -> Option<bool> {
+    None
+}
+
+#[cfg(unix)]
+fn space(path: &Path) -> Option<super::Space> {
+    let stat = rustix::fs::statvfs(path).ok()?;
+    Some(super::Space {
+        bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+        files: stat.f_files,
+        free_files: stat.f_favail,
+    })
+}
+
+#[cfg(not(unix))]
+fn space(_: &Path) -> Option<super::Space> {
+    None
+}

@@ -1,0 +1,120 @@
+//! What the projects ask of Go: toolchains, and sums.
+
+use super::trust::counted;
+use super::{ProjectSite, Situation};
+use crate::findings::{Finding, Rule, display_path};
+use crate::formats::gover;
+use crate::formats::module::ModuleVersion;
+use crate::render::human;
+use std::cmp::Ordering;
+
+pub(super) fn toolchains(situation: &Situation) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let toolchains = &situation.toolchains;
+    if !toolchains.names.is_empty() {
+        let share = match toolchains.bytes * 2 >= toolchains.of_bytes {
+            true => ", more than half of it",
+            false => "",
+        };
+        let message = format!(
+            "the module cache holds {} ({}): {} of {}{share}; each is saved and restored with the cache",
+            human::counted(
+                toolchains.names.len() as u64,
+                "Go toolchain",
+                "Go toolchains"
+            ),
+            toolchains.names.join(", "),
+            human::size(toolchains.bytes),
+            human::size(toolchains.of_bytes),
+        );
+        let help = "Install the Go that go.mod asks for (`go-version-file: go.mod` in setup-go), then `gocachevet trim --unused`";
+        findings.push(
+            Finding::new(Rule::ToolchainDownload, "golang.org/toolchain", message).advise(help),
+        );
+    }
+    findings.extend(switching(situation));
+    findings
+}
+
+/// Does a `go` command here run another Go than the one installed?
+fn switching(situation: &Situation) -> Option<Finding> {
+    let installed = situation.installed.as_deref()?;
+    let (setting, shown) = (
+        situation.value("GOTOOLCHAIN"),
+        situation.shown("GOTOOLCHAIN"),
+    );
+    let wanted = situation
+        .projects
+        .iter()
+        .flat_map(|project| project.toolchains.iter().map(move |name| (project, name)));
+    let newest = wanted.max_by(|(_, a), (_, b)| gover::compare_toolchains(a, b));
+    let newer =
+        newest.filter(|(_, name)| gover::compare_toolchains(name, installed) == Ordering::Greater);
+    let help = format!(
+        "Install it, so that `go version` in the project says so, and pin: `go env -w GOTOOLCHAIN=local` (installed is {installed})"
+    );
+    let fixed = setting.split('+').next().unwrap_or_default();
+    if let Some((project, name)) = newer {
+        let dir = display_path(&project.dir);
+        let message = match setting.as_str() {
+            "local" => format!(
+                "{dir} asks for {name}, installed is {installed}, and {shown} forbids a switch: every `go` command fails"
+            ),
+            _ => format!(
+                "{dir} asks for {name}, installed is {installed}, and {shown} lets Go switch: it downloads that toolchain (some 80 MB, 250 MB unpacked) into the module cache, and shares no build output with {installed}"
+            ),
+        };
+        return Some(Finding::new(Rule::ToolchainSwitch, name.clone(), message).advise(help));
+    }
+    if gover::of_toolchain(fixed).is_some()
+        && gover::compare_toolchains(fixed, installed) != Ordering::Equal
+    {
+        let message = format!(
+            "{shown}, installed is {installed}: Go downloads {fixed} (some 80 MB, 250 MB unpacked) into the module cache and runs that instead"
+        );
+        return Some(Finding::new(Rule::ToolchainSwitch, fixed, message).advise(help));
+    }
+    None
+}
+
+pub(super) fn sum_lines(situation: &Situation) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for project in &situation.projects {
+        let Some(lines) = &project.sum_lines else {
+            continue;
+        };
+        let mut find = |rule, modules: &[ModuleVersion], what: &str| {
+            if !modules.is_empty() {
+                findings.push(sum_finding(rule, project, modules, what));
+            }
+        };
+        find(
+            Rule::GoSumMissing,
+            &lines.missing,
+            "go.sum has no go.mod hash for %: builds stop with `missing go.sum entry`, or with -mod=mod take whatever the proxy serves",
+        );
+        find(
+            Rule::GoSumUnused,
+            &lines.unused,
+            "go.sum lists %, which the module graph does not know: they keep old versions alive in the cache",
+        );
+    }
+    findings
+}
+
+fn sum_finding(
+    rule: Rule,
+    project: &ProjectSite,
+    modules: &[ModuleVersion],
+    what: &str,
+) -> Finding {
+    let modules: Vec<&ModuleVersion> = modules.iter().collect();
+    let subject = project
+        .module
+        .clone()
+        .unwrap_or_else(|| display_path(&project.dir));
+    let help = "In the project: `go mod tidy`, then commit go.sum";
+    Finding::new(rule, subject, what.replace('%', &counted(&modules)))
+        .at(&project.dir.join("go.sum"))
+        .advise(help)
+}

@@ -1,0 +1,186 @@
+//! What the diagnoses are functions of.
+
+use crate::formats::module::ModuleVersion;
+use crate::locate::{Environment, GoSettings, Origin};
+use chrono::{DateTime, Utc};
+use std::path::PathBuf;
+
+/// Settings, projects and caches, as they are.
+#[derive(Clone, Debug, Default)]
+pub struct Situation {
+    /// The process's environment.
+    pub environment: Environment,
+    /// Go's settings.
+    pub go: GoSettings,
+    /// Why Go would refuse to work with the caches' settings.
+    pub refused: Option<String>,
+    /// The version of the Go installation, such as `go1.26.8`.
+    pub installed: Option<String>,
+    /// The module cache.
+    pub modcache: Option<CacheSite>,
+    /// The build cache.
+    pub gocache: Option<CacheSite>,
+    /// The projects.
+    pub projects: Vec<ProjectSite>,
+    /// Module versions in the cache.
+    pub cached: Vec<ModuleVersion>,
+    /// What was fetched from version control, without a proxy (`git3:https://…`).
+    pub clones: Vec<String>,
+    /// Go toolchains in the module cache.
+    pub toolchains: Toolchains,
+    /// When Go last trimmed the build cache.
+    pub trimmed: Option<DateTime<Utc>>,
+    /// Last use of the build cache's entries.
+    pub entry_times: Vec<DateTime<Utc>>,
+}
+
+/// A cache's folder and the file system it lies on. What could not be found out
+/// is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheSite {
+    /// Where it is, links resolved where it is there.
+    pub path: PathBuf,
+    /// What named it.
+    pub source: String,
+    /// Whether there is anything in it.
+    pub filled: bool,
+    /// User who owns it, and the one who runs this.
+    pub owner_and_user: Option<(u32, u32)>,
+    /// Whether this user may write there.
+    pub writable: Option<bool>,
+    /// Whether names that differ only in letter case are one name.
+    pub folds_case: Option<bool>,
+    /// Options of the mount.
+    pub mount_options: Option<Vec<String>>,
+    /// Room on the file system.
+    pub space: Option<Space>,
+}
+
+/// Room on a file system, in bytes and in files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// All bytes.
+    pub bytes: u64,
+    /// Bytes that an ordinary user can still write.
+    pub free_bytes: u64,
+    /// Files the file system can hold; 0 if it sets no limit.
+    pub files: u64,
+    /// Files that can still be made.
+    pub free_files: u64,
+}
+
+/// A project.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectSite {
+    /// Its folder, links resolved.
+    pub dir: PathBuf,
+    /// The module path its go.mod declares.
+    pub module: Option<String>,
+    /// What its go.mod requires and does not replace.
+    pub required: Vec<ModuleVersion>,
+    /// Toolchains that go.mod or go.work ask for, such as `go1.24.1`.
+    pub toolchains: Vec<String>,
+    /// Whether its go.mod has an `ignore` line for a folder, by folder.
+    pub ignored_by_go: Vec<String>,
+    /// Caches in it that git does not ignore.
+    pub seen_by_git: Vec<PathBuf>,
+    /// How go.sum fits the module graph; `None` if that cannot be told.
+    pub sum_lines: Option<SumLines>,
+}
+
+/// How a go.sum file fits the module graph.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SumLines {
+    /// Versions whose go.mod the graph needs and go.sum does not list.
+    pub missing: Vec<ModuleVersion>,
+    /// Versions that go.sum lists and the graph does not know.
+    pub unused: Vec<ModuleVersion>,
+}
+
+/// Go toolchains in the module cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Toolchains {
+    /// Their names, such as `go1.24.1.linux-amd64`.
+    pub names: Vec<String>,
+    /// Bytes of all their pieces.
+    pub bytes: u64,
+    /// Bytes of the whole module cache.
+    pub of_bytes: u64,
+}
+
+impl Situation {
+    /// A setting's value, and who set it.
+    #[must_use]
+    pub fn setting(&self, key: &str) -> (String, Origin) {
+        let (value, origin) = self.go.get(key);
+        (value.to_string_lossy().into_owned(), origin)
+    }
+
+    /// A setting's value.
+    #[must_use]
+    pub fn value(&self, key: &str) -> String {
+        self.setting(key).0
+    }
+
+    /// `GOPROXY=… (from the environment)`; passwords in addresses are left out.
+    #[must_use]
+    pub fn shown(&self, key: &str) -> String {
+        let (value, origin) = self.setting(key);
+        let origin = match origin {
+            Origin::Variable => "from the environment".to_owned(),
+            Origin::EnvFile => match &self.go.env_file {
+                Some(file) => format!("from {}", crate::findings::display_path(file)),
+                None => "from Go's env file".to_owned(),
+            },
+            Origin::GoEnv => "from the Go installation's go.env".to_owned(),
+            Origin::Default => "Go's default".to_owned(),
+        };
+        format!("{key}={} ({origin})", super::proxies::redacted(&value))
+    }
+
+    /// Whether this runs in a CI job.
+    #[must_use]
+    pub fn in_ci(&self) -> bool {
+        [
+            "CI",
+            "GITHUB_ACTIONS",
+            "GITLAB_CI",
+            "TF_BUILD",
+            "JENKINS_URL",
+        ]
+        .iter()
+        .filter_map(|name| self.environment.var(name))
+        .any(|value| value != "false" && value != "0")
+    }
+
+    /// The flags in `GOFLAGS`; none if they do not parse.
+    #[must_use]
+    pub fn flags(&self) -> Vec<String> {
+        let flags = self.value("GOFLAGS");
+        let flags = crate::formats::goenv::split_quoted(&flags).unwrap_or_default();
+        flags.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Every module version that is cached or required, sorted, once.
+    #[must_use]
+    pub fn modules(&self) -> Vec<&ModuleVersion> {
+        let required = self.projects.iter().flat_map(|project| &project.required);
+        let mut modules: Vec<_> = self.cached.iter().chain(required).collect();
+        modules.sort();
+        modules.dedup();
+        modules
+    }
+
+    /// Both caches, with the name they go by and the variable that sets them.
+    pub fn sites(&self) -> impl Iterator<Item = (&'static str, &'static str, &CacheSite)> {
+        let modcache = self
+            .modcache
+            .as_ref()
+            .map(|site| ("module cache", "GOMODCACHE", site));
+        let gocache = self
+            .gocache
+            .as_ref()
+            .map(|site| ("build cache", "GOCACHE", site));
+        modcache.into_iter().chain(gocache)
+    }
+}

@@ -1,0 +1,70 @@
+//! The same version, not the same content: what different witnesses say of a
+//! module version, who agrees with whom, and what most likely happened.
+//!
+//! Witnesses are this cache, another one (or another project's go.sum), the
+//! projects' go.sum files and the checksum database.
+
+mod accounts;
+mod verdict;
+
+pub use accounts::{Account, of_cache, of_go_sum};
+pub use verdict::{Testimony, Verdict, judge};
+
+use crate::findings::{Finding, Rule};
+use crate::formats::gosum::MergedSums;
+use crate::formats::module::ModuleVersion;
+use crate::sumdb::{Proof, Sumdb};
+use std::collections::BTreeMap;
+
+/// What witnesses say of each module version.
+pub type Accounts = BTreeMap<ModuleVersion, Account>;
+
+/// The result of a comparison.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// A finding for each version that drifted.
+    pub findings: Vec<Finding>,
+    /// Versions that both sides know something of.
+    pub compared: u64,
+}
+
+/// Compares two sides; `name` is what the other one is called.
+#[must_use]
+pub fn compare(
+    ours: &Accounts,
+    theirs: &Accounts,
+    name: &str,
+    sums: &MergedSums,
+    sumdb: &Sumdb,
+) -> Comparison {
+    let mut comparison = Comparison::default();
+    for (module, ours) in ours {
+        let Some(theirs) = theirs.get(module) else {
+            continue;
+        };
+        comparison.compared += 1;
+        let record = match sumdb.check(module, None, None) {
+            Proof::Proven(sums) => Some(sums),
+            _ => None,
+        };
+        let testimony = Testimony {
+            ours,
+            theirs,
+            name,
+            go_sum: sums.zip(module).iter().map(|claim| claim.h1).collect(),
+            go_sum_mod: sums.go_mod(module).iter().map(|claim| claim.h1).collect(),
+            sumdb: record.and_then(|sums| sums.zip),
+            sumdb_mod: record.and_then(|sums| sums.go_mod),
+        };
+        if let Some(drift) = judge(&testimony) {
+            let finding = Finding::new(Rule::Drift, module.to_string(), drift.message)
+                .differs(drift.ours, drift.theirs)
+                .advise(drift.verdict.advice());
+            comparison.findings.push(finding);
+        }
+    }
+    comparison
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+use super::Level;
+use serde::{Deserialize, Serialize};
+
+/// A rule's stable name, its default level, and the advice that its findings
+/// carry unless the case knows better. The long form of each is a section of
+/// `docs/rules.md`.
+macro_rules! rules {
+    ($($variant:ident $name:literal $level:ident $help:literal)*) => {
+        /// What a finding is an instance of. Names are stable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[allow(missing_docs)]
+        pub enum Rule {
+            $(#[serde(rename = $name)] $variant,)*
+        }
+
+        impl Rule {
+            /// Every rule, in the order of the documentation.
+            pub const ALL: &'static [Rule] = &[$(Rule::$variant),*];
+
+            /// The kebab-case name.
+            pub fn name(self) -> &'static str {
+                match self { $(Rule::$variant => $name),* }
+            }
+
+            /// The level unless the configuration says otherwise.
+            pub fn default_level(self) -> Level {
+                match self { $(Rule::$variant => Level::$level),* }
+            }
+
+            /// What to do, in a sentence or two.
+            pub fn help(self) -> &'static str {
+                match self { $(Rule::$variant => $help),* }
+            }
+        }
+    };
+}
+
+rules! {
+    ZipHashMismatch "zip-hash-mismatch" Deny
+        "Run `gocachevet trim --repair` so that Go downloads the version again; if it comes back, the source of the module changed."
+    ExtractedHashMismatch "extracted-hash-mismatch" Deny
+        "Run `gocachevet trim --repair`; Go builds from this tree without checking it."
+    ModHashMismatch "mod-hash-mismatch" Deny
+        "Run `gocachevet trim --repair`; Go refuses to load this go.mod."
+    ZiphashMismatch "ziphash-mismatch" Deny
+        "Run `gocachevet trim --repair` so that Go writes the hash anew from a fresh download."
+    SumdbMismatch "sumdb-mismatch" Deny
+        "Compare go.sum with the checksum database (`gocachevet check --online`); do not build until you know which one changed."
+    SumdbUnproven "sumdb-unproven" Note
+        "Nothing to do: Go keeps records only of versions it had to look up."
+    ZipInvalid "zip-invalid" Deny
+        "Run `gocachevet trim --repair`; Go neither notices nor replaces a damaged zip by itself."
+    ExtractedIncomplete "extracted-incomplete" Deny
+        "Run `gocachevet trim --repair`, or let the next build extract it again."
+    InfoInvalid "info-invalid" Deny
+        "Run `gocachevet trim --repair`; Go fetches the .info again."
+    Drift "drift" Warn
+        "The same version had another content before: find out which source changed (`gocachevet check --compare`)."
+    PartialDownload "partial-download" Warn
+        "Run `gocachevet trim` to remove residue; no build needs it."
+    OrphanFile "orphan-file" Warn
+        "Run `gocachevet trim` to remove it; Go cannot use it alone."
+    UnexpectedFile "unexpected-file" Warn
+        "Go never writes this; look at it, then remove it by hand."
+    LoneLock "lone-lock" Note
+        "Harmless: a lookup that failed left it."
+    OutputHashMismatch "output-hash-mismatch" Deny
+        "Run `gocachevet trim --repair`, or empty the build cache; Go links such an output without noticing."
+    OutputSizeMismatch "output-size-mismatch" Deny
+        "Run `gocachevet trim --repair`; Go builds the output again."
+    ActionInvalid "action-invalid" Warn
+        "Harmless to builds: Go treats it as a miss and writes it again. `gocachevet trim --repair` removes it."
+    OutputMissing "output-missing" Note
+        "Harmless: Go builds the output again when it needs it."
+    OutputOrphan "output-orphan" Note
+        "Run `gocachevet trim` to remove outputs that no action names."
+    GoTrimStuck "go-trim-stuck" Warn
+        "Go's own trim does not run on this cache: let `gocachevet trim` keep it small."
+    LedgerInvalid "ledger-invalid" Warn
+        "Nothing to do: the next recorded job sets it aside and starts anew. If it comes back, find out who writes it."
+    OverThreshold "over-threshold" Deny
+        "Run `gocachevet trim`, or raise the threshold if the size is meant."
+    Unreadable "unreadable" Deny
+        "Give this user read permission, or run the check as the user that owns the cache."
+    Policy "policy" Deny
+        "Do what the policy module asks for, or ask whoever keeps it."
+    SettingInvalid "setting-invalid" Deny
+        "Give the setting a value that Go takes; until then no build runs."
+    SettingIgnored "setting-ignored" Note
+        "Remove the variable, then set what was meant."
+    ProxyUnreached "proxy-unreached" Warn
+        "Put `direct` or `off` last in GOPROXY."
+    ProxyFallback "proxy-fallback" Warn
+        "Separate the entries of GOPROXY with commas."
+    ProxyMixed "proxy-mixed" Note
+        "Let one proxy front the others."
+    SumdbOff "sumdb-off" Warn
+        "Turn the checksum database on and exempt private modules by GOPRIVATE."
+    SumdbSkipped "sumdb-skipped" Warn
+        "Name private hosts and owners only."
+    PrivateExposed "private-exposed" Warn
+        "Add the pattern to GOPRIVATE."
+    ModModInCi "mod-mod-in-ci" Warn
+        "Remove -mod=mod from GOFLAGS in CI."
+    ModcacheWritable "modcache-writable" Note
+        "Remove -modcacherw from GOFLAGS unless something needs it."
+    CacheOverlap "cache-overlap" Deny
+        "Give each cache a folder of its own."
+    CacheInWorkspace "cache-in-workspace" Warn
+        "Move the cache out of the project, or under a name that starts with a dot."
+    CacheOwner "cache-owner" Warn
+        "Run every job that uses the cache as the same user."
+    DiskLow "disk-low" Warn
+        "Run `gocachevet trim --unused`."
+    CaseFolding "case-folding" Note
+        "Use one cache per operating system."
+    NoAccessTimes "no-access-times" Note
+        "Judge by references instead of by use."
+    RestoreHazard "restore-hazard" Note
+        "Restore the cache before any `go` command runs, and once."
+    ToolchainDownload "toolchain-download" Note
+        "Install the Go version that go.mod asks for."
+    ToolchainSwitch "toolchain-switch" Warn
+        "Install the Go version that go.mod asks for and set GOTOOLCHAIN=local."
+    GoSumMissing "go-sum-missing" Warn
+        "Run `go mod tidy` and commit go.sum."
+    GoSumUnused "go-sum-unused" Note
+        "Run `go mod tidy` and commit go.sum."
+}
+
+impl Rule {
+    /// Whether only the doctor finds such things.
+    pub fn is_diagnosis(self) -> bool {
+        (Rule::SettingInvalid..=Rule::GoSumUnused).contains(&self)
+    }
+}
+
+impl std::str::FromStr for Rule {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Rule, String> {
+        Rule::ALL
+            .iter()
+            .copied()
+            .find(|rule| rule.name() == name)
+            .ok_or_else(|| {
+                let near = crate::nearest::nearest(name, Rule::ALL.iter().map(|rule| rule.name()));
+                match near {
+                    Some(near) => format!("unknown rule `{name}`; did you mean `{near}`?"),
+                    None => format!("unknown rule `{name}`; `gocachevet explain` lists them all"),
+                }
+            })
+    }
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_serialise_as_themselves() {
+        let mut seen = std::collections::BTreeSet::new();
+        for rule in Rule::ALL {
+            assert!(seen.insert(rule.name()), "{rule} twice");
+            assert_eq!(serde_json::to_value(rule).unwrap(), rule.name());
+            assert_eq!(rule.name().parse::<Rule>().unwrap(), *rule);
+        }
+        let error = "zip-hash-missmatch".parse::<Rule>().unwrap_err();
+        assert!(error.contains("`zip-hash-mismatch`"), "{error}");
+    }
+}

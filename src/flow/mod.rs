@@ -1,0 +1,409 @@
+//! One run, step by step: locate, scan, verify, then judge and report.
+//!
+//! Commands differ in what they do with what was found; how it is found is the
+//! same for all, and stands here.
+
+mod output;
+mod retention;
+mod usage;
+
+pub use output::write_report;
+pub(crate) use retention::root_of;
+pub use retention::{
+    Weighed, forget_removed, kept_versions, next_go_trim, saved_per_restore, used_within_grace,
+    weigh,
+};
+pub use usage::{Marked, record, set_mark, state_path, uses};
+
+use crate::cli::{CliError, Settings};
+use crate::config::{ConfigError, VerifyLevel};
+use crate::drift;
+use crate::findings::{Finding, Level, Rule, display_path};
+use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES, MergedSums};
+use crate::formats::module::match_prefix_patterns;
+use crate::judge::baseline::Baseline;
+use crate::judge::{self, Limits, Numbers, levels};
+use crate::locate::{self, Caches, GoSettings, Project};
+use crate::parallel;
+use crate::report::{self, Report, Tool};
+use crate::scan::{self, Inventory, ModCache, Scan};
+use crate::sumdb::Sumdb;
+use crate::sumdb::setting::GoSumdb;
+use crate::usage::Observed;
+use crate::usage::ledger::{self, Ledger};
+use crate::verify::{self, Evidence};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Told what a run is doing, for a progress bar.
+pub trait Watch: Sync {
+    /// A step begins that has so many parts.
+    fn step(&self, what: &'static str, parts: usize);
+    /// A part of it is done.
+    fn tick(&self);
+}
+
+/// Nobody watches.
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn step(&self, _: &'static str, _: usize) {}
+    fn tick(&self) {}
+}
+
+/// What locating, scanning and verifying brought.
+#[derive(Debug)]
+pub struct Found {
+    /// Where the caches are.
+    pub caches: Caches,
+    /// The projects they serve.
+    pub projects: Vec<Project>,
+    /// Every project's go.sum.
+    pub sums: MergedSums,
+    /// What the caches hold.
+    pub inventory: Inventory,
+    /// What is wrong with it.
+    pub evidence: Evidence,
+    /// What this job used; `None` without a mark.
+    pub observed: Option<Observed>,
+    /// What earlier jobs used; `None` if the ledger cannot be used.
+    pub ledger: Option<Ledger>,
+    /// What was odd about the projects and the walk.
+    pub findings: Vec<Finding>,
+    /// Things to know that are no findings.
+    pub notes: Vec<String>,
+}
+
+/// Locates, scans and verifies. With neither cache there is nothing to do.
+pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Result<Found, CliError> {
+    let options = &settings.options;
+    let caches = locate::caches(&settings.environment, options)?;
+    if caches.modcache.is_none() && caches.gocache.is_none() {
+        let mut message = "there is no Go cache here".to_owned();
+        for note in &caches.notes {
+            message.push_str("\n  ");
+            message.push_str(note);
+        }
+        return Err(CliError::Work(message));
+    }
+    let (projects, mut findings) = locate::projects(&settings.environment, options)?;
+    let sums = merged_sums(&projects)?;
+    let jobs = jobs(settings);
+    let mut notes = Vec::new();
+    let state = usage::read_state(settings, &caches, &mut notes)?;
+    watch.step("Scanning", 0);
+    let mut inventory = scan::scan(Scan {
+        modcache: caches
+            .modcache
+            .as_ref()
+            .map(|located| located.path.as_path()),
+        gocache: caches
+            .gocache
+            .as_ref()
+            .map(|located| located.path.as_path()),
+        jobs,
+        read_actions: level > VerifyLevel::Off || state.is_some(),
+    });
+    let parts = inventory
+        .modcache
+        .as_ref()
+        .map_or(0, |cache| cache.versions.len())
+        + inventory
+            .buildcache
+            .as_ref()
+            .map_or(0, |cache| cache.outputs.len());
+    watch.step("Verifying", parts);
+    let mut evidence = verify::verify(&mut inventory, &sums, level, jobs, &|| watch.tick());
+    if let Some(cache) = &inventory.modcache
+        && level > VerifyLevel::Off
+    {
+        weigh_sumdb(cache, settings, &sums, &mut evidence);
+    }
+    if let Some(cache) = &mut inventory.modcache {
+        findings.extend(scan::measure_trees(cache, jobs));
+    }
+    for list in [
+        &mut findings,
+        &mut inventory.findings,
+        &mut evidence.findings,
+    ] {
+        list.retain(|finding| !vanished(finding));
+    }
+    let observed =
+        state.map(|state| usage::observed(&inventory, &projects, &state, settings, &mut notes));
+    let ledger = usage::read_ledger(&caches, &mut findings);
+    Ok(Found {
+        caches,
+        projects,
+        sums,
+        inventory,
+        evidence,
+        observed,
+        ledger,
+        findings,
+        notes,
+    })
+}
+
+/// Whether a finding is about something that a running `go`, or another trim,
+/// finished or removed while it was looked at.
+fn vanished(finding: &Finding) -> bool {
+    let fleeting = matches!(
+        finding.rule,
+        Rule::Unreadable | Rule::ExtractedIncomplete | Rule::PartialDownload
+    );
+    // A path that is not shown as it is cannot be asked for again.
+    let path = finding.path.as_deref();
+    let path = path.filter(|path| fleeting && !path.contains("\\x"));
+    path.is_some_and(|path| {
+        matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+    })
+}
+
+/// Scans without verifying or measuring trees: enough to empty the caches.
+pub fn look_briefly(settings: &Settings) -> Result<Found, CliError> {
+    let caches = locate::caches(&settings.environment, &settings.options)?;
+    let path = |located: &Option<locate::Located>| located.as_ref().map(|at| at.path.clone());
+    let inventory = scan::scan(Scan {
+        modcache: path(&caches.modcache).as_deref(),
+        gocache: path(&caches.gocache).as_deref(),
+        jobs: jobs(settings),
+        read_actions: false,
+    });
+    let ledger = usage::read_ledger(&caches, &mut Vec::new());
+    Ok(Found {
+        caches,
+        projects: Vec::new(),
+        sums: MergedSums::new(),
+        inventory,
+        evidence: Evidence::default(),
+        observed: None,
+        ledger,
+        findings: Vec::new(),
+        notes: Vec::new(),
+    })
+}
+
+/// The checksum database's cached files, examined with the keys that Go's
+/// settings give.
+fn cached_sumdb(cache: &ModCache, go: &GoSettings) -> Sumdb {
+    let value = go.get("GOSUMDB").0;
+    // What a wrong setting means for Go is a matter for the doctor.
+    let database = GoSumdb::parse(&value.to_string_lossy()).unwrap_or(GoSumdb::Off);
+    let remembered = Path::new(&go.gopath()).join("pkg/sumdb");
+    let latest = remembered.is_absolute().then_some(remembered.as_path());
+    Sumdb::open(&cache.root.join("cache/download"), latest, &database)
+}
+
+/// Holds the evidence against the checksum database's cached records, as far
+/// as Go's settings let Go use them.
+fn weigh_sumdb(cache: &ModCache, settings: &Settings, sums: &MergedSums, evidence: &mut Evidence) {
+    let go = locate::go_settings(&settings.environment);
+    let sumdb = cached_sumdb(cache, &go);
+    let exempt = go.get("GONOSUMDB").0.to_string_lossy().into_owned();
+    let exempt = |path: &str| match_prefix_patterns(&exempt, path);
+    verify::weigh(cache, sums, &sumdb, exempt, evidence);
+}
+
+/// Compares the module cache with another witness: a module cache's folder, or
+/// a project's go.sum. What differs becomes findings.
+pub fn compare(found: &mut Found, settings: &Settings, other: &Path) -> Result<(), CliError> {
+    let wrong =
+        |message: String| CliError::Usage(format!("--compare {}: {message}", display_path(other)));
+    let Some(cache) = &found.inventory.modcache else {
+        return Err(wrong(
+            "there is no module cache here to compare with it".to_owned(),
+        ));
+    };
+    let about = std::fs::metadata(other).map_err(|error| wrong(error.to_string()))?;
+    let theirs = if about.is_dir() {
+        let inventory = scan::scan(Scan {
+            modcache: Some(other),
+            gocache: None,
+            jobs: jobs(settings),
+            read_actions: false,
+        });
+        inventory
+            .modcache
+            .as_ref()
+            .map(drift::of_cache)
+            .unwrap_or_default()
+    } else {
+        let limit = MAX_GO_SUM_BYTES;
+        let bytes = locate::read(other, limit).map_err(|error| wrong(error.to_string()))?;
+        let sums = GoSum::parse(&bytes)
+            .map_err(|error| wrong(format!("neither a module cache nor a go.sum: {error}")))?;
+        drift::of_go_sum(&sums)
+    };
+    let sumdb = cached_sumdb(cache, &locate::go_settings(&settings.environment));
+    let name = display_path(other);
+    let comparison = drift::compare(&drift::of_cache(cache), &theirs, &name, &found.sums, &sumdb);
+    let (compared, drifted) = (comparison.compared, comparison.findings.len());
+    found.caches.notes.push(format!(
+        "compared {compared} module versions with {name}: {} consistent, {drifted} drifted",
+        compared - drifted as u64
+    ));
+    found.findings.extend(comparison.findings);
+    Ok(())
+}
+
+/// Threads to use.
+pub fn jobs(settings: &Settings) -> usize {
+    settings
+        .options
+        .jobs
+        .filter(|&jobs| jobs > 0)
+        .unwrap_or_else(parallel::default_jobs)
+}
+
+fn merged_sums(projects: &[Project]) -> Result<MergedSums, CliError> {
+    let mut sums = MergedSums::new();
+    // Members of a workspace share its go.work.sum.
+    let mut seen: BTreeSet<&Path> = BTreeSet::new();
+    for file in projects.iter().flat_map(|project| &project.go_sum) {
+        if seen.insert(&file.path) {
+            let parsed = GoSum::parse(&file.bytes).map_err(|error| ConfigError::Invalid {
+                path: display_path(&file.path),
+                message: error.to_string(),
+            })?;
+            sums.add(display_path(&file.path), &parsed);
+        }
+    }
+    Ok(sums)
+}
+
+/// Judges what was found by the policy. `now` is the report's time.
+pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<Report, CliError> {
+    let modcache = found
+        .inventory
+        .modcache
+        .as_ref()
+        .map(report::ModCache::from);
+    let buildcache = found
+        .inventory
+        .buildcache
+        .as_ref()
+        .map(report::BuildCache::from);
+    let all = [
+        &found.findings,
+        &found.inventory.findings,
+        &found.evidence.findings,
+    ];
+    let mut findings: Vec<Finding> = all.into_iter().flatten().cloned().collect();
+    let empty = Ledger::default();
+    let known = found.ledger.as_ref().unwrap_or(&empty);
+    // `doctor` has looked at trim.txt itself.
+    if !findings
+        .iter()
+        .any(|finding| finding.rule == Rule::GoTrimStuck)
+    {
+        findings.extend(ledger::trim_stuck(&found.inventory, known, now));
+    }
+    let mut notes = found.caches.notes.clone();
+    notes.extend(found.notes.iter().cloned());
+    let usage = found
+        .observed
+        .as_ref()
+        .map(|observed| observed.usage.clone());
+    let (mut findings, policy) = apply_policy(findings, settings, now, &mut notes)?;
+    let mut numbers = Numbers::of(
+        modcache.as_ref(),
+        buildcache.as_ref(),
+        usage.as_ref(),
+        &findings,
+        now,
+    );
+    numbers.growth_bytes = found.observed.as_ref().map(|observed| observed.growth);
+    let thresholds = judge::thresholds(&numbers, &Limits::from(&settings.options));
+    findings.extend(judge::crossed(&thresholds));
+    notes.extend(judge::notes(&thresholds));
+    findings.sort_by(|a, b| {
+        let key = |finding: &Finding| (std::cmp::Reverse(finding.level), finding.rule);
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| (&a.subject, &a.path).cmp(&(&b.subject, &b.path)))
+    });
+    Ok(Report {
+        schema: report::SCHEMA.to_owned(),
+        tool: Tool::this(),
+        generated_at: now,
+        verdict: judge::verdict(&findings, &thresholds),
+        projects: found.projects.iter().map(report::Project::from).collect(),
+        modcache,
+        buildcache,
+        verification: Some(found.evidence.verification.clone()),
+        usage,
+        trend: known.trend(),
+        findings,
+        thresholds,
+        plan: None,
+        outcome: None,
+        policy,
+        remote: None,
+        largest: found
+            .inventory
+            .modcache
+            .as_ref()
+            .map(report::largest)
+            .unwrap_or_default(),
+        notes,
+    })
+}
+
+/// Levels, silences and the baseline, in this order.
+fn apply_policy(
+    findings: Vec<Finding>,
+    settings: &Settings,
+    now: DateTime<Utc>,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<Finding>, report::Policy), CliError> {
+    let findings = levels::apply(findings, &settings.rules);
+    let silenced = levels::silence(findings, &settings.silence, now.date_naive());
+    notes.extend(silenced.notes);
+    let mut findings = silenced.findings;
+    if let Some(file) = &settings.write_baseline {
+        write_baseline(file, &findings)?;
+        notes.push(format!("wrote the baseline {}", display_path(file)));
+    }
+    let mut policy = report::Policy {
+        config: settings.config.as_deref().map(display_path),
+        baseline: None,
+        silenced: silenced.count,
+        baselined: 0,
+    };
+    if let Some(file) = &settings.options.baseline {
+        let file = settings.environment.resolve(file);
+        let baseline = read_baseline(&file)?;
+        (findings, policy.baselined) = baseline.apply(findings);
+        policy.baseline = Some(display_path(&file));
+    }
+    findings.retain(|finding| finding.level > Level::Allow);
+    Ok((findings, policy))
+}
+
+fn read_baseline(file: &PathBuf) -> Result<Baseline, CliError> {
+    let wrong = |message: String| CliError::Usage(format!("{}: {message}", display_path(file)));
+    let content = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    Baseline::parse(&content).map_err(|error| wrong(error.to_string()))
+}
+
+fn write_baseline(file: &PathBuf, findings: &[Finding]) -> Result<(), CliError> {
+    let wrong = |message: String| CliError::Work(format!("{}: {message}", display_path(file)));
+    let json = Baseline::of(findings)
+        .to_json()
+        .map_err(|error| wrong(error.to_string()))?;
+    std::fs::write(file, json).map_err(|error| wrong(error.to_string()))
+}
+
+impl From<&Project> for report::Project {
+    fn from(project: &Project) -> report::Project {
+        let entries = |bytes: &[u8]| GoSum::parse(bytes).map_or(0, |sums| sums.len() as u64);
+        report::Project {
+            path: display_path(&project.dir),
+            module: project.module.clone(),
+            go_sum_entries: (!project.go_sum.is_empty())
+                .then(|| project.go_sum.iter().map(|file| entries(&file.bytes)).sum()),
+        }
+    }
+}

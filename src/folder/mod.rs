@@ -1,0 +1,115 @@
+//! Folders of a hostile tree: listed, stat'ed and opened by name, and no
+//! symbolic link ever followed.
+//!
+//! On Unix a [`Folder`] is an open descriptor and every step down is relative
+//! to it and refuses links, so that a tree that changes underfoot cannot lead
+//! the walk elsewhere; it is also the faster way, as the kernel does not
+//! resolve the same long path for every file. Elsewhere it is a path, and links
+//! are looked for before each step.
+
+#[cfg(not(unix))]
+mod by_path;
+#[cfg(unix)]
+mod unix;
+
+use chrono::{DateTime, Utc};
+use std::ffi::OsString;
+
+#[cfg(not(unix))]
+pub use by_path::Folder;
+#[cfg(unix)]
+pub use unix::Folder;
+
+/// What kind of thing a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link; never followed.
+    Link,
+    /// A pipe, socket or device.
+    Other,
+}
+
+/// A name in a folder.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The name, possibly not UTF-8.
+    pub name: OsString,
+    /// What it stands for.
+    pub kind: Kind,
+}
+
+/// What the file system says of a name, links not followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Modification time.
+    pub modified: DateTime<Utc>,
+    /// Access time, as far as the mount keeps it.
+    pub accessed: DateTime<Utc>,
+}
+
+/// A time from seconds and nanoseconds; what cannot be a date becomes the epoch.
+fn time(seconds: i64, nanos: u32) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, nanos).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn lists_stats_and_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        std::fs::write(dir.path().join("sub/file"), "content").unwrap();
+        let sub = Folder::open(dir.path())
+            .unwrap()
+            .folder("sub".as_ref())
+            .unwrap();
+        let entries = sub.entries().unwrap();
+        assert_eq!(entries.len(), 1);
+        assert_eq!(
+            (&entries[0].name, entries[0].kind),
+            (&"file".into(), Kind::File)
+        );
+        let stat = sub.stat("file".as_ref()).unwrap();
+        assert_eq!((stat.kind, stat.bytes), (Kind::File, 7));
+        let mut text = String::new();
+        sub.file("file".as_ref())
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text, "content");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_pipes_are_neither_followed_nor_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("real")).unwrap();
+        std::fs::write(dir.path().join("real/file"), "secret").unwrap();
+        std::os::unix::fs::symlink("real", dir.path().join("dirlink")).unwrap();
+        std::os::unix::fs::symlink("real/file", dir.path().join("link")).unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        assert!(folder.folder("dirlink".as_ref()).is_err());
+        assert!(folder.file("link".as_ref()).is_err());
+        assert_eq!(folder.stat("link".as_ref()).unwrap().kind, Kind::Link);
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let mut nothing = Vec::new();
+        let mut pipe = folder.file("pipe".as_ref()).unwrap();
+        assert_eq!(pipe.read_to_end(&mut nothing).unwrap(), 0);
+    }
+}

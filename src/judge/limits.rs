@@ -1,0 +1,281 @@
+use crate::config::{Age, Limit, Options, Rate, Share, Size};
+use crate::findings::{Finding, Level, Rule};
+use crate::report::{BuildCache, ModCache, Usage};
+use chrono::{DateTime, Utc};
+
+/// What the limits are held against. `None` is "not known", never 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Numbers {
+    /// Bytes in the module cache.
+    pub modcache_bytes: Option<u64>,
+    /// Bytes in the build cache.
+    pub gocache_bytes: Option<u64>,
+    /// Seconds since the oldest unit was last used.
+    pub oldest: Option<f64>,
+    /// Findings of level `warn` or `deny`, without those about thresholds.
+    pub findings: u64,
+    /// Hits and misses of the module cache; `None` also for a cache that was
+    /// empty at the mark, which cannot have hits.
+    pub modcache_hits: Option<(u64, u64)>,
+    /// The same of the build cache.
+    pub gocache_hits: Option<(u64, u64)>,
+    /// Bytes that this job did not use.
+    pub idle_bytes: Option<u64>,
+    /// Growth of both caches since the mark.
+    pub growth_bytes: Option<i64>,
+}
+
+impl Numbers {
+    /// What a report's parts tell. Growth they do not tell: the caller adds it.
+    pub fn of(
+        modcache: Option<&ModCache>,
+        buildcache: Option<&BuildCache>,
+        usage: Option<&Usage>,
+        findings: &[Finding],
+        now: DateTime<Utc>,
+    ) -> Numbers {
+        let oldest = [
+            modcache.and_then(|cache| cache.oldest),
+            buildcache.and_then(|cache| cache.oldest),
+        ];
+        let modules = usage.and_then(|usage| usage.modcache.as_ref());
+        let builds = usage.and_then(|usage| usage.buildcache.as_ref());
+        Numbers {
+            modcache_bytes: modcache.map(|cache| cache.bytes),
+            gocache_bytes: buildcache.map(|cache| cache.bytes),
+            oldest: oldest
+                .into_iter()
+                .flatten()
+                .min()
+                .map(|oldest| (now - oldest).num_seconds().max(0) as f64),
+            findings: findings
+                .iter()
+                .filter(|finding| {
+                    finding.level >= Level::Warn && finding.rule != Rule::OverThreshold
+                })
+                .count() as u64,
+            modcache_hits: modules.and_then(|usage| {
+                let (hits, misses) = (usage.hits?, usage.misses?);
+                (hits > 0 || usage.idle? > 0).then_some((hits, misses))
+            }),
+            gocache_hits: builds
+                .filter(|usage| usage.hits + usage.rewritten + usage.idle > 0)
+                .map(|usage| (usage.hits, usage.misses)),
+            idle_bytes: builds.map(|usage| {
+                let modules = modules.and_then(|usage| usage.idle_bytes);
+                usage.idle_bytes.saturating_add(modules.unwrap_or(0))
+            }),
+            growth_bytes: None,
+        }
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        match (self.modcache_bytes, self.gocache_bytes) {
+            (None, None) => None,
+            (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
+        }
+    }
+}
+
+/// The limits of the policy, as given.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Both caches.
+    pub max_size: Option<Limit<Size>>,
+    /// The module cache.
+    pub max_modcache_size: Option<Limit<Size>>,
+    /// The build cache.
+    pub max_gocache_size: Option<Limit<Size>>,
+    /// Time since the oldest unit was last used.
+    pub max_age: Option<Limit<Age>>,
+    /// Findings of level `warn` or `deny`.
+    pub max_findings: Option<Limit<u64>>,
+    /// Hit rate of both caches.
+    pub min_hit_rate: Option<Limit<Rate>>,
+    /// Hit rate of the module cache.
+    pub min_modcache_hit_rate: Option<Limit<Rate>>,
+    /// Hit rate of the build cache.
+    pub min_gocache_hit_rate: Option<Limit<Rate>>,
+    /// Unused bytes, or their share.
+    pub max_idle: Option<Limit<Share>>,
+    /// Growth since the mark.
+    pub max_growth: Option<Limit<Size>>,
+}
+
+impl From<&Options> for Limits {
+    fn from(options: &Options) -> Limits {
+        Limits {
+            max_size: options.max_size,
+            max_modcache_size: options.max_modcache_size,
+            max_gocache_size: options.max_gocache_size,
+            max_age: options.max_age,
+            max_findings: options.max_findings,
+            min_hit_rate: options.min_hit_rate,
+            min_modcache_hit_rate: options.min_modcache_hit_rate,
+            min_gocache_hit_rate: options.min_gocache_hit_rate,
+            max_idle: options.max_idle,
+            max_growth: options.max_growth,
+        }
+    }
+}
+
+/// Under this hit rate a cache costs more than it should: a warning unless
+/// `min-hit-rate` says otherwise.
+const DEFAULT_HIT_RATE: Limit<f64> = Limit {
+    warn: Some(0.92),
+    fail: None,
+};
+
+/// What nobody used for so many seconds (90 days) the last tier of retention
+/// removes: a warning unless `max-age` says otherwise.
+const DEFAULT_AGE: Limit<f64> = Limit {
+    warn: Some(90.0 * 86_400.0),
+    fail: None,
+};
+
+/// One limit in plain numbers, beside what was measured.
+pub(super) struct Check {
+    pub(super) name: &'static str,
+    pub(super) warn: Option<f64>,
+    pub(super) fail: Option<f64>,
+    pub(super) actual: Option<f64>,
+}
+
+impl Limits {
+    pub(super) fn each(&self, numbers: &Numbers) -> Vec<Check> {
+        let size = |limit: Option<Limit<Size>>| plain(limit, |size| size.0 as f64);
+        let rate = |limit: Option<Limit<Rate>>| plain(limit, |rate| rate.0);
+        let bytes = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
+        let whole = numbers.bytes().unwrap_or(0) as f64;
+        let idle = plain(self.max_idle, |share| match share {
+            Share::Bytes(size) => size.0 as f64,
+            Share::Part(part) => part.0 * whole,
+        });
+        let hit_rate = hit_rate(&[numbers.modcache_hits, numbers.gocache_hits]);
+        // A default that cannot be measured is not worth a line.
+        let default = |limit, known: Option<f64>| known.map(|_| limit);
+        [
+            ("max-size", size(self.max_size), bytes(numbers.bytes())),
+            (
+                "max-modcache-size",
+                size(self.max_modcache_size),
+                bytes(numbers.modcache_bytes),
+            ),
+            (
+                "max-gocache-size",
+                size(self.max_gocache_size),
+                bytes(numbers.gocache_bytes),
+            ),
+            (
+                "max-age",
+                plain(self.max_age, |age| age.0.as_secs_f64())
+                    .or(default(DEFAULT_AGE, numbers.oldest)),
+                numbers.oldest,
+            ),
+            (
+                "max-findings",
+                plain(self.max_findings, |count| count as f64),
+                Some(numbers.findings as f64),
+            ),
+            (
+                "min-hit-rate",
+                rate(self.min_hit_rate).or(default(DEFAULT_HIT_RATE, hit_rate)),
+                hit_rate,
+            ),
+            (
+                "min-modcache-hit-rate",
+                rate(self.min_modcache_hit_rate),
+                self::hit_rate(&[numbers.modcache_hits]),
+            ),
+            (
+                "min-gocache-hit-rate",
+                rate(self.min_gocache_hit_rate),
+                self::hit_rate(&[numbers.gocache_hits]),
+            ),
+            ("max-idle", idle, bytes(numbers.idle_bytes)),
+            (
+                "max-growth",
+                size(self.max_growth),
+                numbers.growth_bytes.map(|bytes| bytes as f64),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, limit, actual)| {
+            limit.map(|limit| Check {
+                name,
+                warn: limit.warn,
+                fail: limit.fail,
+                actual,
+            })
+        })
+        .collect()
+    }
+}
+
+fn plain<T>(limit: Option<Limit<T>>, number: impl Fn(T) -> f64) -> Option<Limit<f64>> {
+    limit.map(|limit| Limit {
+        warn: limit.warn.map(&number),
+        fail: limit.fail.map(&number),
+    })
+}
+
+fn hit_rate(known: &[Option<(u64, u64)>]) -> Option<f64> {
+    let (hits, misses) = known
+        .iter()
+        .flatten()
+        .fold((0, 0), |(hits, misses), (h, m)| (hits + h, misses + m));
+    (hits + misses > 0).then(|| hits as f64 / (hits + misses) as f64)
+}
+
+/// The beginning of a sentence that the measured value ends.
+pub(super) fn describe(name: &str) -> &'static str {
+    match name {
+        "max-size" => "both caches hold",
+        "max-modcache-size" => "the module cache holds",
+        "max-gocache-size" => "the build cache holds",
+        "max-age" => "the oldest unit was last used before",
+        "max-findings" => "the findings are",
+        "min-hit-rate" => "the hit rate of both caches is",
+        "min-modcache-hit-rate" => "the module cache's hit rate is",
+        "min-gocache-hit-rate" => "the build cache's hit rate is",
+        "max-idle" => "the bytes that this job did not use are",
+        "max-growth" => "since the mark the caches grew by",
+        _ => "it is",
+    }
+}
+
+/// What to do about a crossed limit.
+pub(super) fn advice(name: &str) -> &'static str {
+    match name {
+        "max-age" => "Run `gocachevet trim --tier purge=90d` (or `--max-age`), or raise the limit.",
+        "max-findings" => {
+            "Deal with the findings; `gocachevet trim --repair` removes what is damaged."
+        }
+        "min-hit-rate" | "min-modcache-hit-rate" | "min-gocache-hit-rate" => {
+            "See that the cache is saved after the build, under a key that changes with go.sum, \
+             and that flags such as -race and -trimpath are the same in the jobs that share it."
+        }
+        "max-idle" => "Run `gocachevet trim --unused` before the cache is saved.",
+        "max-growth" => {
+            "Run `gocachevet trim --unused` before the cache is saved; \
+             a cache that is only added to grows with every job."
+        }
+        _ => {
+            "Run `gocachevet trim --unused` (or `--trim-to`) before the cache is saved, or raise the limit if the size is meant."
+        }
+    }
+}
+
+/// Why a number may be unknown.
+pub(super) fn why_unknown(name: &str) -> &'static str {
+    match name {
+        "max-size" => "neither cache was found",
+        "max-modcache-size" => "there is no module cache",
+        "max-gocache-size" => "there is no build cache",
+        "max-age" => "the caches tell no time of use",
+        "max-growth" => "there is no mark from the start of the job to compare with",
+        _ => {
+            "there is no mark from the start of the job, the cache was empty then, or its use could not be observed"
+        }
+    }
+}

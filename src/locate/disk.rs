@@ -1,0 +1,53 @@
+//! The little that locating needs of a file system, so that its tests are tables.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// What locating asks of the file system.
+pub(super) trait Disk {
+    /// A file's content, at most `limit` bytes; a longer one is an error.
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
+    /// Whether a folder (not a file) is there; links are followed.
+    fn is_dir(&self, path: &Path) -> io::Result<bool>;
+    /// The path with its links resolved.
+    fn real(&self, path: &Path) -> io::Result<PathBuf>;
+}
+
+/// The file system of this machine.
+pub(super) struct ThisMachine;
+
+impl Disk for ThisMachine {
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        read(path, limit)
+    }
+
+    fn is_dir(&self, path: &Path) -> io::Result<bool> {
+        Ok(std::fs::metadata(path)?.is_dir())
+    }
+
+    fn real(&self, path: &Path) -> io::Result<PathBuf> {
+        std::fs::canonicalize(path)
+    }
+}
+
+/// Reads an ordinary file of at most `limit` bytes. A pipe or a device, which
+/// might never end, is refused.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "is not an ordinary file",
+        ));
+    }
+    let mut content = Vec::new();
+    std::fs::File::open(path)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut content)?;
+    if content.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("is longer than {limit} bytes"),
+        ));
+    }
+    Ok(content)
+}

@@ -1,0 +1,538 @@
+//! The projects whose builds the caches serve.
+//!
+//! Source: `cmd/go/internal/modload/init.go` (`FindGoWork`,
+//! `findWorkspaceFile`, `findModuleRoot`) and `cmd/go/internal/modfetch`
+//! (which go.sum files a workspace reads: each member's and `go.work.sum`).
+
+use super::disk::read;
+use super::{Environment, clean, go_settings};
+use crate::config::{ConfigError, Options};
+use crate::findings::{Finding, Rule, display_path};
+use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES};
+use crate::formats::{gomod, gowork};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+/// Folders and files that `--projects-under` looks at before it gives up.
+const MAX_ENTRIES: usize = 2_000_000;
+
+/// How deep `--projects-under` goes.
+const MAX_DEPTH: usize = 64;
+
+/// Folders in which no project of its own is looked for.
+const SKIPPED: [&str; 4] = ["vendor", "node_modules", ".git", "testdata"];
+
+/// A module that is worked on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Project {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// The module path its go.mod declares.
+    pub module: Option<String>,
+    /// Its go.mod, which parses.
+    pub go_mod: Vec<u8>,
+    /// Its go.sum, and its workspace's go.work.sum: those that are there, and
+    /// they parse.
+    pub go_sum: Vec<GoSumFile>,
+    /// Dependencies are in `vendor`, so that builds do not read the module cache.
+    pub vendored: bool,
+    /// Toolchains that go.mod or go.work names, such as `go1.24.1`.
+    pub toolchains: Vec<String>,
+    /// The `go` line of its go.mod, such as `1.24.1`.
+    pub go: Option<String>,
+    /// The workspace it is built in.
+    pub workspace: Option<Workspace>,
+}
+
+/// A go.work file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Workspace {
+    /// The file.
+    pub path: PathBuf,
+    /// Its content, which parses.
+    pub go_work: Vec<u8>,
+    /// The members' folders, in the file's order.
+    pub members: Vec<PathBuf>,
+}
+
+/// A go.sum or go.work.sum file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoSumFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// Finds the projects: as the options say, else upward from the current folder
+/// as Go would. None at all is no error.
+///
+/// A go.mod, go.work or go.sum that does not parse is an error, since a project
+/// whose needs are unknown would lose what it needs; a folder that cannot be
+/// read, and a member that is not there, are findings.
+pub fn projects(
+    environment: &Environment,
+    options: &Options,
+) -> Result<(Vec<Project>, Vec<Finding>), ConfigError> {
+    let mut search = Search {
+        gowork: gowork_setting(environment)?,
+        ..Search::default()
+    };
+    for dir in &options.project {
+        search.named(&environment.resolve(dir))?;
+    }
+    for dir in &options.projects_under {
+        search.under(&environment.resolve(dir))?;
+    }
+    if options.project.is_empty() && options.projects_under.is_empty() {
+        search.upward(&environment.cwd)?;
+    }
+    Ok((search.projects, search.findings))
+}
+
+/// What `GOWORK` asks for.
+#[derive(Default)]
+enum GoWorkSetting {
+    #[default]
+    Search,
+    Off,
+    File(PathBuf),
+}
+
+fn gowork_setting(environment: &Environment) -> Result<GoWorkSetting, ConfigError> {
+    let (value, _) = go_settings(environment).get("GOWORK");
+    if value.is_empty() || value == "auto" {
+        return Ok(GoWorkSetting::Search);
+    }
+    if value == "off" {
+        return Ok(GoWorkSetting::Off);
+    }
+    if !environment.is_absolute(&value) {
+        return Err(ConfigError::Invalid {
+            path: "GOWORK".to_owned(),
+            message: format!("not an absolute path: {}", display_path(Path::new(&value))),
+        });
+    }
+    Ok(GoWorkSetting::File(clean(Path::new(&value))))
+}
+
+#[derive(Default)]
+struct Search {
+    gowork: GoWorkSetting,
+    seen: BTreeSet<PathBuf>,
+    projects: Vec<Project>,
+    findings: Vec<Finding>,
+}
+
+impl Search {
+    /// A folder that has to be a project, or a workspace with all its members.
+    fn named(&mut self, dir: &Path) -> Result<(), ConfigError> {
+        let workspace = self.workspace_of(dir)?;
+        let top = workspace
+            .as_ref()
+            .filter(|workspace| workspace.path.parent() == Some(dir));
+        if let Some(workspace) = top {
+            self.members(workspace)?;
+        }
+        if is_file(&dir.join("go.mod")) {
+            self.add(dir, workspace.as_ref())
+        } else if top.is_some() {
+            Ok(())
+        } else {
+            Err(invalid(
+                dir,
+                "there is neither a go.mod nor a go.work in this folder",
+            ))
+        }
+    }
+
+    /// As Go: the workspace around the current folder, else the module.
+    fn upward(&mut self, cwd: &Path) -> Result<(), ConfigError> {
+        if let Some(workspace) = self.workspace_of(cwd)? {
+            return self.members(&workspace);
+        }
+        match cwd.ancestors().find(|dir| is_file(&dir.join("go.mod"))) {
+            Some(dir) => self.add(dir, None),
+            None => Ok(()),
+        }
+    }
+
+    /// Every folder below `top` that has a go.mod.
+    fn under(&mut self, top: &Path) -> Result<(), ConfigError> {
+        if !top.is_dir() {
+            return Err(invalid(top, "is not a folder"));
+        }
+        let walk = WalkDir::new(top)
+            .max_depth(MAX_DEPTH)
+            .sort_by_file_name()
+            .into_iter()
+            .filter_entry(|entry| {
+                entry.depth() == 0
+                    || !entry.file_type().is_dir()
+                    || !SKIPPED.iter().any(|name| entry.file_name() == *name)
+            });
+        for (count, entry) in walk.enumerate() {
+            if count == MAX_ENTRIES {
+                return Err(invalid(
+                    top,
+                    &format!("holds more than {MAX_ENTRIES} files; name the projects one by one"),
+                ));
+            }
+            match entry {
+                Ok(entry) if entry.file_name() == "go.mod" && entry.file_type().is_file() => {
+                    if let Some(dir) = entry.path().parent() {
+                        let workspace = self.workspace_of(dir)?;
+                        self.add(dir, workspace.as_ref())?;
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let path = error.path().unwrap_or(top).to_owned();
+                    self.unreadable(&path, &error.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn members(&mut self, workspace: &Workspace) -> Result<(), ConfigError> {
+        for dir in &workspace.members {
+            if is_file(&dir.join("go.mod")) {
+                self.add(dir, Some(workspace))?;
+            } else {
+                let file = display_path(&workspace.path);
+                self.unreadable(
+                    dir,
+                    &format!("{file} lists it, but there is no go.mod in it"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn unreadable(&mut self, path: &Path, why: &str) {
+        self.findings.push(
+            Finding::new(
+                Rule::Unreadable,
+                display_path(path),
+                format!("a project could not be read: {why}"),
+            )
+            .at(path)
+            .advise("What this project needs is unknown: check it out whole, or leave it out."),
+        );
+    }
+
+    fn add(&mut self, dir: &Path, workspace: Option<&Workspace>) -> Result<(), ConfigError> {
+        if !self.seen.insert(dir.to_owned()) {
+            return Ok(());
+        }
+        // Go leaves workspace mode for a module that the workspace does not use.
+        let workspace =
+            workspace.filter(|workspace| workspace.members.iter().any(|member| member == dir));
+        let path = dir.join("go.mod");
+        let go_mod = need(&path, gomod::MAX_BYTES as u64)?;
+        let parsed =
+            gomod::parse(&go_mod).map_err(|error| invalid_at(&path, error.line, &error.problem))?;
+
+        let mut go_sum = Vec::new();
+        go_sum.extend(sums(dir.join("go.sum"))?);
+        let mut toolchains = named_toolchains(parsed.go.as_deref(), parsed.toolchain.as_deref());
+        let mut vendored = is_file(&dir.join("vendor/modules.txt"));
+        if let Some(workspace) = workspace {
+            let mut sum = workspace.path.clone().into_os_string();
+            sum.push(".sum");
+            go_sum.extend(sums(sum.into())?);
+            let work = parse_work(&workspace.path, &workspace.go_work)?;
+            toolchains.extend(named_toolchains(
+                work.go.as_deref(),
+                work.toolchain.as_deref(),
+            ));
+            vendored = workspace
+                .path
+                .parent()
+                .is_some_and(|top| is_file(&top.join("vendor/modules.txt")));
+        }
+        toolchains.sort();
+        toolchains.dedup();
+        self.projects.push(Project {
+            dir: dir.to_owned(),
+            module: parsed.module,
+            go_mod,
+            go_sum,
+            vendored,
+            toolchains,
+            go: parsed.go,
+            workspace: workspace.cloned(),
+        });
+        Ok(())
+    }
+
+    /// The workspace that a `go` command in `dir` would work in.
+    fn workspace_of(&self, dir: &Path) -> Result<Option<Workspace>, ConfigError> {
+        let path = match &self.gowork {
+            GoWorkSetting::Off => return Ok(None),
+            GoWorkSetting::File(path) => path.clone(),
+            GoWorkSetting::Search => {
+                let found = dir
+                    .ancestors()
+                    .map(|dir| dir.join("go.work"))
+                    .find(|file| is_file(file));
+                match found {
+                    Some(path) => path,
+                    None => return Ok(None),
+                }
+            }
+        };
+        let go_work = need(&path, gomod::MAX_BYTES as u64)?;
+        let top = path.parent().unwrap_or(Path::new("/"));
+        let members = parse_work(&path, &go_work)?
+            .uses
+            .iter()
+            .map(|member| clean(&top.join(member)))
+            .collect();
+        Ok(Some(Workspace {
+            path,
+            go_work,
+            members,
+        }))
+    }
+}
+
+fn parse_work(path: &Path, go_work: &[u8]) -> Result<gowork::GoWork, ConfigError> {
+    gowork::parse(go_work).map_err(|error| invalid_at(path, error.line, &error.problem))
+}
+
+/// The toolchains that a go and a toolchain line may make Go download.
+fn named_toolchains(go: Option<&str>, toolchain: Option<&str>) -> Vec<String> {
+    go.map(|version| format!("go{version}"))
+        .into_iter()
+        .chain(
+            toolchain
+                .filter(|name| *name != "default")
+                .map(str::to_owned),
+        )
+        .collect()
+}
+
+/// A go.sum file, if it is there.
+fn sums(path: PathBuf) -> Result<Option<GoSumFile>, ConfigError> {
+    let bytes = match read(&path, MAX_GO_SUM_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unread(&path, error)),
+    };
+    GoSum::parse(&bytes).map_err(|error| invalid_at(&path, error.line, &error.problem))?;
+    Ok(Some(GoSumFile { path, bytes }))
+}
+
+fn need(path: &Path, limit: u64) -> Result<Vec<u8>, ConfigError> {
+    read(path, limit).map_err(|error| unread(path, error))
+}
+
+fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+fn unread(path: &Path, error: io::Error) -> ConfigError {
+    ConfigError::Read {
+        path: display_path(path),
+        error,
+    }
+}
+
+fn invalid(path: &Path, message: &str) -> ConfigError {
+    ConfigError::Invalid {
+        path: display_path(path),
+        message: message.to_owned(),
+    }
+}
+
+fn invalid_at(path: &Path, line: usize, problem: &dyn std::fmt::Display) -> ConfigError {
+    invalid(path, &format!("line {line}: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::locate::testing::environment;
+
+    const SUM: &str =
+        "example.com/a v1.0.0/go.mod h1:GEKxXSrtTkxzN5ejVHWXmZo/IEJSdyJPSaDQ9JZP3bk=\n";
+
+    /// Files in a folder of their own, which is also `top` of what is said.
+    struct Checkout(tempfile::TempDir);
+
+    impl Checkout {
+        fn new(files: &[(&str, &str)]) -> Checkout {
+            let checkout = Checkout(tempfile::tempdir().unwrap());
+            for (name, content) in files {
+                let file = checkout.path(name);
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, content).unwrap();
+            }
+            checkout
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn find(
+            &self,
+            cwd: &str,
+            gowork: &str,
+            options: &Options,
+        ) -> Result<(Vec<Project>, Vec<Finding>), String> {
+            let mut environment = environment(
+                std::env::consts::OS,
+                &[("GOENV", "off"), ("GOWORK", gowork)],
+            );
+            environment.cwd = self.path(cwd);
+            projects(&environment, options).map_err(|error| self.short(&error.to_string()))
+        }
+
+        /// The folders found, and in brackets their sum files.
+        fn found(&self, cwd: &str, gowork: &str, options: &Options) -> Vec<String> {
+            let (projects, _) = self.find(cwd, gowork, options).unwrap();
+            projects
+                .iter()
+                .map(|project| {
+                    let sums: Vec<_> = project
+                        .go_sum
+                        .iter()
+                        .map(|sum| self.short(&sum.path.display().to_string()))
+                        .collect();
+                    format!(
+                        "{} {sums:?}",
+                        self.short(&project.dir.display().to_string())
+                    )
+                })
+                .collect()
+        }
+
+        fn short(&self, text: &str) -> String {
+            text.replace(&format!("{}/", self.0.path().display()), "")
+        }
+    }
+
+    fn workspace() -> Checkout {
+        Checkout::new(&[
+            (
+                "w/go.work",
+                "go 1.24.0\ntoolchain go1.24.3\nuse (\n\t./a\n\t./b\n)\n",
+            ),
+            ("w/go.work.sum", SUM),
+            ("w/a/go.mod", "module example.com/a\n\ngo 1.23.0\n"),
+            ("w/a/go.sum", ""),
+            ("w/b/go.mod", "module example.com/b\n"),
+            ("w/c/go.mod", "module example.com/c\n"),
+            ("w/c/go.sum", SUM),
+            ("w/c/vendor/modules.txt", ""),
+            ("w/c/vendor/x/go.mod", "module x\n"),
+            ("w/c/sub/file", ""),
+        ])
+    }
+
+    #[test]
+    fn from_the_current_folder_as_go_would() {
+        let checkout = workspace();
+        let none = Options::default();
+        let members = [
+            "w/a [\"w/a/go.sum\", \"w/go.work.sum\"]",
+            "w/b [\"w/go.work.sum\"]",
+        ];
+        assert_eq!(checkout.found("w/a", "", &none), members);
+        assert_eq!(checkout.found("w", "auto", &none), members);
+        assert_eq!(
+            checkout.found("w/c/sub", "off", &none),
+            ["w/c [\"w/c/go.sum\"]"]
+        );
+        let file = checkout.path("w/go.work").display().to_string();
+        assert_eq!(checkout.found("", &file, &none), members);
+        assert_eq!(checkout.found("", "", &none), [""; 0]);
+        assert_eq!(
+            checkout.find("w", "go.work", &none).unwrap_err(),
+            "GOWORK: not an absolute path: go.work"
+        );
+    }
+
+    #[test]
+    fn named_and_found_below() {
+        let checkout = workspace();
+        let options = |project: &[&str], under: &[&str]| Options {
+            project: project.iter().map(PathBuf::from).collect(),
+            projects_under: under.iter().map(PathBuf::from).collect(),
+            ..Options::default()
+        };
+        assert_eq!(
+            checkout.found("", "", &options(&["w/c", "w/./c", "w/b"], &[])),
+            ["w/c [\"w/c/go.sum\"]", "w/b [\"w/go.work.sum\"]"]
+        );
+        assert_eq!(checkout.found("", "", &options(&["w"], &[])).len(), 2);
+        assert_eq!(
+            checkout.found("", "off", &options(&[], &["."])),
+            ["w/a [\"w/a/go.sum\"]", "w/b []", "w/c [\"w/c/go.sum\"]"]
+        );
+        assert_eq!(
+            checkout
+                .find("", "", &options(&["w/c/sub"], &[]))
+                .unwrap_err(),
+            "w/c/sub: there is neither a go.mod nor a go.work in this folder"
+        );
+        assert!(checkout.find("", "", &options(&[], &["none"])).is_err());
+    }
+
+    #[test]
+    fn what_the_files_say() {
+        let checkout = workspace();
+        let (projects, findings) = checkout.find("w", "", &Options::default()).unwrap();
+        assert_eq!(findings, []);
+        let a = projects.first().unwrap();
+        assert_eq!(a.module.as_deref(), Some("example.com/a"));
+        assert_eq!(a.go.as_deref(), Some("1.23.0"));
+        assert_eq!(a.toolchains, ["go1.23.0", "go1.24.0", "go1.24.3"]);
+        assert!(!a.vendored);
+        let (projects, _) = checkout.find("w/c", "off", &Options::default()).unwrap();
+        assert!(projects.first().unwrap().vendored);
+    }
+
+    #[test]
+    fn broken_files_are_named_with_their_line() {
+        for (files, error) in [
+            (
+                [("go.mod", "module a.b/c\n"), ("go.sum", "\n<<<<<<< HEAD\n")],
+                "go.sum: line 2: merge conflict marker",
+            ),
+            (
+                [("go.mod", "module a.b/c\n"), ("go.sum", "x y\n")],
+                "go.sum: line 1: wrong number of fields",
+            ),
+            (
+                [("go.mod", "module a.b/c\n<<<<<<< HEAD\n"), ("go.sum", "")],
+                "go.mod: line 2: ",
+            ),
+            (
+                [
+                    ("go.mod", "module a.b/c\n"),
+                    ("go.work", "go 1.24\nuze x\n"),
+                ],
+                "go.work: line 2: unknown directive",
+            ),
+        ] {
+            let found = Checkout::new(&files)
+                .find("", "", &Options::default())
+                .unwrap_err();
+            assert!(found.starts_with(error), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_not_there_is_a_finding() {
+        let checkout = Checkout::new(&[("go.work", "go 1.24\nuse ./gone\n")]);
+        let (projects, findings) = checkout.find("", "", &Options::default()).unwrap();
+        assert_eq!(projects, []);
+        assert_eq!(findings.first().unwrap().rule, Rule::Unreadable);
+    }
+}

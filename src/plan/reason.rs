@@ -1,0 +1,113 @@
+//! Why a unit goes or stays, in words.
+
+use super::policy::in_words;
+use std::fmt;
+use std::time::Duration;
+
+/// Why a unit goes. The words are the same for all units of a rule, so that a
+/// report can add them up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cause {
+    /// It is damaged, and repair was asked for.
+    Damaged,
+    /// A broken download or extraction left it.
+    Residue,
+    /// Nothing names it or it names nothing.
+    Orphan,
+    /// No project needs it, nothing keeps it.
+    Unused,
+    /// The projects need only its `.mod`.
+    OnlyGoMod,
+    /// Neither this job nor the last ones used it.
+    Idle,
+    /// It was not used for so long.
+    MaxAge(Duration),
+    /// The same, by tier: the tree goes.
+    Demoted(Duration),
+    /// The same, by tier: all of it goes.
+    Purged(Duration),
+    /// The cache is too large; this was among the longest unused.
+    Size(u64),
+    /// One of two copies, the other proven.
+    Slim,
+    /// A clone that nothing used within the grace.
+    Vcs,
+    /// A toolchain that no project names.
+    Toolchain,
+    /// Everything goes.
+    All,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Damaged => f.write_str("repair: damaged"),
+            Cause::Residue => f.write_str("residue: left by a broken download or extraction"),
+            Cause::Orphan => {
+                f.write_str("residue: an entry without output, or an output without entry")
+            }
+            Cause::Unused => f.write_str("unused: no project needs it"),
+            Cause::OnlyGoMod => f.write_str("unused: the projects need only its go.mod"),
+            Cause::Idle => f.write_str("unused: no marked job used it"),
+            Cause::MaxAge(age) => write!(f, "max-age: not used for {}", in_words(*age)),
+            Cause::Demoted(age) => write!(f, "tier demote: not used for {}", in_words(*age)),
+            Cause::Purged(age) => write!(f, "tier purge: not used for {}", in_words(*age)),
+            Cause::Size(bytes) => {
+                let size = bytesize::ByteSize(*bytes).display().si();
+                write!(f, "size: the longest unused go until {size} are left")
+            }
+            Cause::Slim => f.write_str("slim: the other copy was proven"),
+            Cause::Vcs => f.write_str("vcs: an idle clone"),
+            Cause::Toolchain => f.write_str("toolchains: no project names it"),
+            Cause::All => f.write_str("all"),
+        }
+    }
+}
+
+/// Why a unit stays.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Keep {
+    /// A `keep` pattern, by its place in the policy.
+    Pattern(usize),
+    /// It was used so short a time ago, within the grace.
+    Grace(Duration),
+    /// A project needs it, by its place among the needs.
+    Needed(usize),
+    /// The build list or go.sum needs its go.mod, and there is no more of it.
+    GoModNeeded(usize),
+    /// This job or one of the last marked ones used it.
+    UsedByJobs,
+    /// A project names this toolchain.
+    ToolchainNamed,
+    /// `keep-since`: used so short a time ago.
+    Since(Duration),
+    /// So many known projects need it.
+    Referenced(u64),
+    /// Used more recently than the limit on age.
+    Young(Duration),
+    /// Its other copy was not proven in this run.
+    Unproven,
+    /// Without a mark nobody knows what is unused.
+    NoMark,
+    /// Nothing that was asked for removes it.
+    NotAsked,
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Keep::Pattern(_) => f.write_str("a keep pattern names it"),
+            Keep::Grace(age) => write!(f, "grace: used {} ago", in_words(*age)),
+            Keep::Needed(_) => f.write_str("a project needs it"),
+            Keep::GoModNeeded(_) => f.write_str("a project's module graph needs its go.mod"),
+            Keep::UsedByJobs => f.write_str("idle-runs: a marked job used it"),
+            Keep::ToolchainNamed => f.write_str("a project names this toolchain"),
+            Keep::Since(age) => write!(f, "keep-since: used {} ago", in_words(*age)),
+            Keep::Referenced(count) => write!(f, "min-ref-count: {count} known projects need it"),
+            Keep::Young(age) => write!(f, "used {} ago, short of the limit on age", in_words(*age)),
+            Keep::Unproven => f.write_str("the copy that would stay was not proven in this run"),
+            Keep::NoMark => f.write_str("without a mark nobody knows whether it is used"),
+            Keep::NotAsked => f.write_str("nothing that was asked for removes it"),
+        }
+    }
+}

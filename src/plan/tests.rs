@@ -1,0 +1,432 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+use super::*;
+use crate::config::{Age, Options};
+use crate::formats::action::{ActionEntry, ActionId, OutputId};
+use crate::formats::module::ModuleVersion;
+use crate::scan::{Action, BuildCache, Measure, Output, Piece, Residue, Tree, VersionKind};
+use crate::verify::{Proof, Source, VersionProof};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
+
+const DAY: u64 = 24 * 3600;
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap_or_default()
+}
+
+fn ago(days: i64) -> DateTime<Utc> {
+    now() - TimeDelta::days(days)
+}
+
+fn id(text: &str) -> ModuleVersion {
+    match text.split_once('@') {
+        Some((path, version)) => ModuleVersion::new(path, version),
+        None => ModuleVersion::new(text, "v1.0.0"),
+    }
+}
+
+/// A whole version of 100 + 1000 bytes and little else, used so many days ago.
+fn version(name: &str, days: i64) -> Version {
+    let piece = |bytes| {
+        Some(Piece {
+            bytes,
+            modified: ago(days),
+        })
+    };
+    let id = id(name);
+    Version {
+        kind: match id.is_toolchain() {
+            true => VersionKind::Toolchain,
+            false => VersionKind::Module,
+        },
+        id,
+        info: piece(1),
+        go_mod: piece(1),
+        zip: piece(100),
+        ziphash: piece(47),
+        lock: piece(0),
+        partial: None,
+        tree: Some(Tree {
+            modified: ago(days),
+            measure: Some(Measure {
+                files: 1,
+                bytes: 1000,
+            }),
+        }),
+    }
+}
+
+#[derive(Default)]
+struct Case {
+    inventory: Inventory,
+    evidence: Evidence,
+    needs: Vec<Needs>,
+    uses: Uses,
+    policy: Policy,
+}
+
+impl Case {
+    fn new(versions: Vec<Version>) -> Case {
+        let mut versions = versions;
+        versions.sort_by(|a, b| a.id.cmp(&b.id));
+        let proof = VersionProof {
+            zip: Proof::Proven(Source::GoSum),
+            tree: Proof::Proven(Source::GoSum),
+            ..VersionProof::default()
+        };
+        Case {
+            evidence: Evidence {
+                versions: vec![proof; versions.len()],
+                ..Evidence::default()
+            },
+            inventory: Inventory {
+                modcache: Some(ModCache {
+                    root: "/mc".into(),
+                    versions,
+                    ..ModCache::default()
+                }),
+                ..Inventory::default()
+            },
+            ..Case::default()
+        }
+    }
+
+    fn needing(mut self, source: &[&str], go_mods: &[&str]) -> Case {
+        self.needs.push(Needs {
+            project: format!("project {}", self.needs.len()),
+            source: source.iter().map(|name| id(name)).collect(),
+            go_mods: go_mods.iter().map(|name| id(name)).collect(),
+            ..Needs::default()
+        });
+        self
+    }
+
+    fn plan(&self) -> Plan {
+        plan(&Inputs {
+            inventory: &self.inventory,
+            evidence: &self.evidence,
+            needs: &self.needs,
+            uses: &self.uses,
+            policy: &self.policy,
+            now: now(),
+        })
+    }
+
+    /// What goes: the part and the name, or the name of the unit.
+    fn goes(&self) -> Vec<String> {
+        let plan = self.plan();
+        let report = plan.for_report(&self.inventory);
+        assert_eq!(report.bytes + report.kept_bytes, plan.total);
+        report
+            .removals
+            .iter()
+            .map(|removal| format!("{:?} {}", removal.unit, removal.subject).to_lowercase())
+            .collect()
+    }
+}
+
+fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
+    let mut policy = Policy::default();
+    change(&mut policy);
+    policy
+}
+
+#[test]
+fn nothing_but_residue_goes_unasked() {
+    let mut case = Case::new(vec![version("a.b/c", 400)]).needing(&[], &[]);
+    let left = |path: &str, days| Residue {
+        path: path.into(),
+        version: None,
+        measure: Measure { files: 1, bytes: 5 },
+        modified: ago(days),
+    };
+    if let Some(cache) = &mut case.inventory.modcache {
+        cache.residue = vec![
+            left("/mc/cache/download/a.b/c/@v/v1.0.0.zip1.tmp", 2),
+            // A download may be going on.
+            left("/mc/cache/download/a.b/c/@v/v1.0.0.zip2.tmp", 0),
+            // Nobody reads a tree under such a name.
+            left("/mc/a.b/c@v1.0.0.tmp-7", 0),
+        ];
+    }
+    assert_eq!(
+        case.goes(),
+        [
+            "residue cache/download/a.b/c/@v/v1.0.0.zip1.tmp",
+            "residue a.b/c@v1.0.0.tmp-7"
+        ]
+    );
+}
+
+#[test]
+fn the_first_rule_that_decides_wins() {
+    let mut case = Case::new(vec![
+        version("a.b/damaged", 9),
+        version("a.b/forgotten", 9),
+        version("a.b/known", 9),
+        version("a.b/needed", 9),
+        version("a.b/graph", 9),
+        version("a.b/pattern", 9),
+        version("a.b/recent", 3),
+        version("a.b/today", 0),
+        version("a.b/unused", 9),
+        version("golang.org/toolchain@v0.0.1-go1.24.3.linux-amd64", 9),
+        version("golang.org/toolchain@v0.0.1-go1.25.0.linux-amd64", 9),
+    ])
+    .needing(&["a.b/needed", "a.b/damaged"], &["a.b/graph"]);
+    for (name, days) in [("a.b/known", 5), ("a.b/forgotten", 91)] {
+        case.needs.push(Needs {
+            source: [id(name)].into(),
+            last_seen: Some(ago(days)),
+            ..Needs::default()
+        });
+    }
+    case.needs[0].toolchains = vec!["go1.24".to_owned(), "go1.2".to_owned()];
+    case.evidence.versions[0].damaged = true;
+    case.policy = policy(|policy| {
+        policy.unused = true;
+        policy.repair = true;
+        policy.keep = vec!["a.b/pat*".to_owned()];
+        policy.keep_since = Some(Duration::from_secs(5 * DAY));
+    });
+    assert_eq!(
+        case.goes(),
+        [
+            "version a.b/damaged@v1.0.0",
+            "version a.b/forgotten@v1.0.0",
+            "extracted a.b/graph@v1.0.0",
+            "archive a.b/graph@v1.0.0",
+            "version a.b/unused@v1.0.0",
+            "toolchain golang.org/toolchain@v0.0.1-go1.25.0.linux-amd64",
+        ]
+    );
+    let plan = case.plan();
+    let keeps: Vec<String> = plan
+        .versions
+        .iter()
+        .filter_map(|fate| match fate {
+            Fate::Keep(keep) => Some(keep.to_string()),
+            Fate::Remove(..) => None,
+        })
+        .collect();
+    insta::assert_snapshot!(keeps.join("\n"), @r"
+    min-ref-count: 1 known projects need it
+    a project needs it
+    a keep pattern names it
+    keep-since: used 3days ago
+    grace: used 0s ago
+    a project names this toolchain
+    ");
+    case.policy.min_ref_count = 2;
+    assert!(case.goes().contains(&"version a.b/known@v1.0.0".to_owned()));
+}
+
+#[test]
+fn tiers_demote_only_what_the_proven_zip_brings_back() {
+    let mut case = Case::new(vec![
+        version("a.b/a", 8),
+        version("a.b/b", 31),
+        version("a.b/c", 31),
+        version("a.b/d", 91),
+    ]);
+    case.evidence.versions[2].zip = Proof::Unknown;
+    case.policy.tier = "observe=7d,demote=30d,purge=90d".parse().ok();
+    assert_eq!(
+        case.goes(),
+        ["extracted a.b/b@v1.0.0", "version a.b/d@v1.0.0"]
+    );
+    let notes = case.plan().notes;
+    assert!(notes[0].contains("1 module versions are past"), "{notes:?}");
+    assert!(
+        notes[1].contains("1 module versions keep both"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn slim_leaves_what_is_not_proven_and_what_may_be_in_use() {
+    for (slim, unit) in [(Slim::Extracted, "extracted"), (Slim::Archive, "archive")] {
+        let mut case = Case::new(vec![
+            version("a.b/a", 9),
+            version("a.b/b", 9),
+            version("a.b/today", 0),
+        ])
+        .needing(&["a.b/a", "a.b/b"], &[]);
+        case.evidence.versions[1] = VersionProof::default();
+        case.policy.slim = Some(slim);
+        assert_eq!(case.goes(), [format!("{unit} a.b/a@v1.0.0")]);
+    }
+}
+
+#[test]
+fn size_frees_what_go_makes_itself_first_and_what_is_needed_last() {
+    let fits = |modcache, force| {
+        let mut case = Case::new(vec![
+            version("a.b/needed", 50),
+            version("a.b/new", 2),
+            version("a.b/old", 9),
+        ])
+        .needing(&["a.b/needed"], &[]);
+        case.policy.trim_modcache_to = Some(modcache);
+        case.policy.force = force;
+        case.goes()
+    };
+    // 3 * 1149 bytes.
+    assert_eq!(fits(3447, false), Vec::<String>::new());
+    assert_eq!(fits(3446, false), ["extracted a.b/old@v1.0.0"]);
+    assert_eq!(
+        fits(1500, false),
+        ["extracted a.b/new@v1.0.0", "extracted a.b/old@v1.0.0"]
+    );
+    assert_eq!(
+        fits(0, false),
+        ["version a.b/new@v1.0.0", "version a.b/old@v1.0.0"]
+    );
+    assert_eq!(fits(0, true).len(), 4, "what is needed keeps its go.mod");
+}
+
+fn builds(entries: &[(u8, u8, i64)], outputs: &[(u8, i64)]) -> Option<BuildCache> {
+    Some(BuildCache {
+        root: "/gc".into(),
+        actions: entries
+            .iter()
+            .map(|&(action, output, days)| Action {
+                id: ActionId([action; 32]),
+                entry: Some(ActionEntry {
+                    action: ActionId([action; 32]),
+                    output: OutputId([output; 32]),
+                    size: 1000,
+                    time_nanos: 0,
+                }),
+                bytes: 175,
+                modified: ago(days),
+            })
+            .collect(),
+        outputs: outputs
+            .iter()
+            .map(|&(output, days)| Output {
+                id: OutputId([output; 32]),
+                executable: false,
+                bytes: 1000,
+                modified: ago(days),
+            })
+            .collect(),
+        ..BuildCache::default()
+    })
+}
+
+/// The first bytes of what goes: entries, outputs.
+fn gone(case: &Case) -> (Vec<u8>, Vec<u8>) {
+    let cache = case.inventory.buildcache.as_ref().unwrap();
+    let mut gone = (Vec::new(), Vec::new());
+    for step in case.plan().steps {
+        match step.target {
+            Target::Action(index) => gone.0.push(cache.actions[index].id.0[0]),
+            Target::Output(index) => gone.1.push(cache.outputs[index].id.0[0]),
+            _ => {}
+        }
+    }
+    gone
+}
+
+#[test]
+fn an_output_lives_as_long_as_an_entry_names_it() {
+    let mut case = Case {
+        inventory: Inventory {
+            buildcache: builds(
+                &[(1, 11, 9), (2, 11, 3), (3, 13, 9), (4, 99, 9), (5, 15, 0)],
+                &[(11, 9), (13, 9), (14, 9), (15, 9), (16, 0)],
+            ),
+            ..Inventory::default()
+        },
+        ..Case::default()
+    };
+    // Residue: an entry without output, an output without entry.
+    assert_eq!(gone(&case), (vec![4], vec![14]));
+    case.policy.max_age = Some(Duration::from_secs(5 * DAY));
+    assert_eq!(gone(&case), (vec![1, 3, 4], vec![13, 14]));
+    // `unused` needs a mark.
+    case.policy.max_age = None;
+    case.policy.unused = true;
+    assert_eq!(gone(&case), (vec![4], vec![14]));
+    assert!(case.plan().notes[0].contains("left alone"));
+    case.uses.since = Some(ago(0));
+    case.uses.actions.insert(ActionId([2; 32]));
+    assert_eq!(gone(&case), (vec![1, 3, 4], vec![13, 14]));
+    // A mark set entry 3 back: it was used today.
+    case.uses.true_times.insert(ActionId([3; 32]), ago(0));
+    assert_eq!(gone(&case), (vec![1, 4], vec![14]));
+    // Damage goes in spite of all, with every entry that names it.
+    case.policy = policy(|policy| (policy.repair, policy.residue) = (true, false));
+    case.evidence.damaged_outputs.insert(OutputId([11; 32]));
+    assert_eq!(gone(&case), (vec![1, 2], vec![11]));
+}
+
+#[test]
+fn size_takes_the_oldest_outputs_with_all_their_entries() {
+    let mut case = Case {
+        inventory: Inventory {
+            buildcache: builds(
+                &[(1, 11, 9), (2, 11, 3), (3, 13, 8), (4, 14, 0)],
+                &[(11, 9), (13, 9), (14, 9)],
+            ),
+            ..Inventory::default()
+        },
+        ..Case::default()
+    };
+    case.policy.trim_gocache_to = Some(3000);
+    // Output 11 was used later than 13, by its second entry.
+    assert_eq!(gone(&case), (vec![3], vec![13]));
+    case.policy.trim_gocache_to = Some(0);
+    assert_eq!(gone(&case), (vec![1, 2, 3], vec![11, 13]));
+    assert!(case.plan().notes[0].contains("cannot be shrunk"));
+}
+
+#[test]
+fn half_extracted_trees_and_lonely_hashes_are_residue() {
+    let mut half = version("a.b/half", 9);
+    half.partial = half.info;
+    let mut fresh = version("a.b/fresh", 9);
+    fresh.partial = Some(Piece {
+        bytes: 0,
+        modified: ago(0),
+    });
+    let mut lonely = version("a.b/lonely", 9);
+    lonely.zip = None;
+    lonely.tree = None;
+    let mut gone = version("a.b/gone", 9);
+    (gone.zip, gone.tree, gone.ziphash, gone.info, gone.go_mod) = (None, None, None, None, None);
+    let mut case = Case::new(vec![half, fresh, lonely, gone])
+        .needing(&["a.b/half", "a.b/fresh", "a.b/lonely"], &[]);
+    assert_eq!(
+        case.goes(),
+        ["residue a.b/half@v1.0.0", "residue a.b/lonely@v1.0.0"]
+    );
+    case.policy.unused = true;
+    assert!(!case.goes().iter().any(|unit| unit.contains("gone")));
+}
+
+#[test]
+fn defaults_and_limits_become_the_policy() {
+    let options = Options {
+        max_age: "warn=1d,fail=2d".parse().ok(),
+        max_size: "5".parse().ok(),
+        ..Options::default()
+    };
+    let retention = Retention {
+        repair: Some(true),
+        trim_modcache_to: "3".parse().ok(),
+        grace: Some(Age(Duration::ZERO)),
+        ..Retention::default()
+    };
+    let policy = Policy::new(&retention, &options);
+    assert_eq!(policy.max_age, Some(Duration::from_secs(2 * DAY)));
+    assert_eq!(
+        (policy.trim_to, policy.trim_modcache_to),
+        (Some(5), Some(3))
+    );
+    assert_eq!(policy.grace, Duration::ZERO);
+    assert!(!policy.residue, "repair alone is about damage alone");
+    assert!(Policy::default().residue);
+    assert_eq!(Policy::default().grace, Duration::from_secs(DAY));
+}

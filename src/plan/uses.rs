@@ -1,0 +1,54 @@
+//! What was used, as far as marks, the ledger and module indexes tell.
+
+use super::Needs;
+use crate::formats::action::ActionId;
+use crate::formats::modindex::module_index_action;
+use crate::formats::module::ModuleVersion;
+use crate::scan::{BuildCache, ModCache};
+use chrono::{DateTime, Utc};
+use std::collections::{HashMap, HashSet};
+
+/// What is known of use beyond the times in the cache. The default is that
+/// nothing is known.
+#[derive(Clone, Debug, Default)]
+pub struct Uses {
+    /// When the mark was set; without one nobody knows which build-cache
+    /// entries this job did not use.
+    pub since: Option<DateTime<Utc>>,
+    /// Action entries that this job or one of the last marked ones used.
+    pub actions: HashSet<ActionId>,
+    /// Module versions that this job or one of the last marked ones used.
+    pub versions: HashSet<ModuleVersion>,
+    /// The true last use of action entries whose times a mark set back.
+    pub true_times: HashMap<ActionId, DateTime<Utc>>,
+    /// Last uses of module versions beyond their own files' times.
+    pub version_times: HashMap<ModuleVersion, DateTime<Utc>>,
+    /// What the projects that the ledger knows need.
+    pub projects: Vec<Needs>,
+}
+
+/// When Go last consulted each version's source: the times of the module
+/// indexes' action entries, for every Go version that may have made them.
+pub fn index_times(
+    modules: &ModCache,
+    builds: &BuildCache,
+    go_versions: &[String],
+) -> HashMap<ModuleVersion, DateTime<Utc>> {
+    let mut times = HashMap::new();
+    for version in modules.versions.iter().filter(|v| v.tree.is_some()) {
+        let tree = modules.tree_path(&version.id);
+        let newest = go_versions
+            .iter()
+            .filter_map(|go| {
+                let id = module_index_action(go, tree.as_os_str().as_encoded_bytes());
+                let found = builds.actions.binary_search_by_key(&id, |action| action.id);
+                found.ok().and_then(|index| builds.actions.get(index))
+            })
+            .map(|action| action.modified)
+            .max();
+        if let Some(newest) = newest {
+            times.insert(version.id.clone(), newest);
+        }
+    }
+    times
+}

@@ -1,0 +1,274 @@
+//! Where an entry of the build cache comes from: what an output is, which
+//! actions lead to it, and whether its content is still what its name says.
+
+use crate::folder::Folder;
+use crate::formats::action::{ActionId, EntryName, OutputId, parse_entry_name};
+use crate::formats::output_kind::{HEAD_BYTES, OutputKind, TAIL_BYTES, output_kind};
+use crate::scan::{Action, BuildCache, Output};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Larger outputs are hashed whole, but only so much of them is searched for
+/// an import path.
+const MAX_SEARCHED: usize = 64 << 20;
+
+/// What is known of a build output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Provenance {
+    /// The output's ID: the SHA-256 its content should have.
+    pub id: String,
+    /// Where it lies.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// What it is: `package`, `executable`, `test result`, and so on.
+    pub kind: String,
+    /// More about it, as far as its content shows: import path, target, Go version.
+    pub details: Vec<String>,
+    /// The SHA-256 its content has; equal to `id` unless it is damaged.
+    pub sha256: String,
+    /// Whether its content is what its name says.
+    pub intact: bool,
+    /// The actions that lead to it.
+    pub actions: Vec<Origin>,
+}
+
+/// An action that leads to an output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// The action's ID.
+    pub id: String,
+    /// When it was carried out.
+    pub made: Option<DateTime<Utc>>,
+    /// When it was last used, within an hour.
+    pub last_used: DateTime<Utc>,
+    /// Whether the output itself names this action as the one that compiled it.
+    pub compiled_it: bool,
+}
+
+/// The output that a person means: an ID, an action's ID, or a file of the cache.
+#[must_use]
+pub fn find<'a>(cache: &'a BuildCache, text: &str) -> Option<&'a Output> {
+    let name = Path::new(text)
+        .components()
+        .rev()
+        .filter_map(|part| part.as_os_str().to_str());
+    // An executable is a file in a folder that has the name.
+    let entry = name.take(2).find_map(parse_entry_name);
+    let by_output = |id: OutputId| cache.outputs.iter().find(|output| output.id == id);
+    let by_action = |id: ActionId| {
+        let action = cache.actions.iter().find(|action| action.id == id)?;
+        by_output(action.entry?.output)
+    };
+    match entry {
+        Some(EntryName::Output(id)) => by_output(id),
+        Some(EntryName::Action(id)) => by_action(id),
+        None => {
+            let output = text.parse().ok().and_then(by_output);
+            output.or_else(|| text.parse().ok().and_then(by_action))
+        }
+    }
+}
+
+/// Tells where an output comes from. The actions' content must have been read.
+///
+/// # Errors
+///
+/// The output cannot be read.
+pub fn trace(cache: &BuildCache, output: &Output) -> io::Result<Provenance> {
+    let content = read(cache, output)?;
+    let mut details = Vec::new();
+    let mut compiled_by = None;
+    let kind = match output_kind(&content.head, &content.tail) {
+        _ if output.executable => "executable",
+        OutputKind::Archive {
+            goos,
+            goarch,
+            go_version,
+            build_id_action_prefix,
+        } => {
+            compiled_by = build_id_action_prefix;
+            if let Some(path) = import_path(&content.searched) {
+                details.push(format!("import path {path}"));
+            }
+            if !go_version.is_empty() {
+                details.push(format!("compiled by {go_version} for {goos}/{goarch}"));
+            }
+            "package"
+        }
+        OutputKind::ModuleIndex => "module index",
+        OutputKind::TestLog => "test log",
+        OutputKind::TestResult => {
+            details.extend(
+                tested_package(&content.tail).map(|package| format!("of package {package}")),
+            );
+            "test result"
+        }
+        OutputKind::CoverProfile => "coverage profile",
+        OutputKind::SourceFiles => "list of source files",
+        OutputKind::VetFacts => "vet facts",
+        OutputKind::Empty => "empty (a compiler or linker that had nothing to say)",
+        OutputKind::Other => "other",
+    };
+    details.extend(content.inner.map(|name| format!("file {name}")));
+    let leads_here = |action: &&Action| action.entry.is_some_and(|entry| entry.output == output.id);
+    let mut actions: Vec<Origin> = cache
+        .actions
+        .iter()
+        .filter(leads_here)
+        .map(|action| Origin {
+            id: action.id.to_string(),
+            made: action
+                .entry
+                .map(|entry| DateTime::from_timestamp_nanos(entry.time_nanos)),
+            last_used: action.modified,
+            compiled_it: compiled_by.is_some_and(|prefix| action.id.0.starts_with(&prefix)),
+        })
+        .collect();
+    actions.sort_by(|a, b| b.last_used.cmp(&a.last_used).then_with(|| a.id.cmp(&b.id)));
+    Ok(Provenance {
+        id: output.id.to_string(),
+        path: crate::findings::display_path(&cache.output_path(output.id)),
+        bytes: content.bytes,
+        kind: kind.to_owned(),
+        details,
+        sha256: content.sha256.to_string(),
+        intact: content.sha256 == output.id,
+        actions,
+    })
+}
+
+/// What reading an output brought.
+struct Content {
+    bytes: u64,
+    sha256: OutputId,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    searched: Vec<u8>,
+    inner: Option<String>,
+}
+
+fn read(cache: &BuildCache, output: &Output) -> io::Result<Content> {
+    let shard = Folder::open_no_follow(&cache.root.join(output.id.shard()))?;
+    let name = format!("{}-d", output.id);
+    let mut inner = None;
+    let mut file = if output.executable {
+        let folder = shard.folder(name.as_ref())?;
+        let entries = folder.entries()?;
+        let empty = || io::Error::new(io::ErrorKind::NotFound, "the executable's folder is empty");
+        let entry = entries.first().ok_or_else(empty)?;
+        inner = Some(crate::findings::display_path(Path::new(&entry.name)));
+        folder.file(&entry.name)?
+    } else {
+        shard.file(name.as_ref())?
+    };
+    let (mut hash, mut bytes) = (Sha256::new(), 0);
+    let (mut searched, mut tail) = (Vec::new(), Vec::new());
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let count = file.read(&mut buffer)?;
+        let Some(part) = buffer.get(..count).filter(|part| !part.is_empty()) else {
+            break;
+        };
+        hash.update(part);
+        bytes += part.len() as u64;
+        let room = MAX_SEARCHED.saturating_sub(searched.len()).min(part.len());
+        searched.extend_from_slice(part.get(..room).unwrap_or_default());
+        tail.extend_from_slice(part);
+        tail.drain(..tail.len().saturating_sub(TAIL_BYTES));
+    }
+    let head = searched.get(..HEAD_BYTES).unwrap_or(&searched).to_vec();
+    Ok(Content {
+        bytes,
+        sha256: OutputId(hash.finalize().into()),
+        head,
+        tail,
+        searched,
+        inner,
+    })
+}
+
+/// The path of a compiled package, from a symbol that the compiler gives every
+/// package with code (`cmd/internal/dwarf/dwarf.go:CUInfoPrefix`). The object's
+/// names lie in one table without ends; a reference to a name is its length and
+/// its place in the object, 4 bytes each (`cmd/internal/goobj/objfile.go`).
+fn import_path(archive: &[u8]) -> Option<&str> {
+    const SYMBOL: &[u8] = b"go:cuinfo.packagename.";
+    let is_magic = |bytes: &[u8]| bytes.starts_with(b"\0go1") && bytes.ends_with(b"ld");
+    let object = archive.get(archive.windows(8).position(is_magic)?..)?;
+    let name = object
+        .windows(SYMBOL.len())
+        .position(|window| window == SYMBOL)?;
+    let place = u32::try_from(name).ok()?.to_le_bytes();
+    let references = object
+        .windows(8)
+        .filter(|reference| reference.ends_with(&place));
+    let lengths =
+        references.filter_map(|reference| Some(u32::from_le_bytes(*reference.first_chunk()?)));
+    lengths
+        .filter_map(|length| {
+            let length = usize::try_from(length).ok()?;
+            let path = object.get(name + SYMBOL.len()..name.checked_add(length)?)?;
+            let plain = path.len() <= 1024 && path.iter().all(u8::is_ascii_graphic);
+            std::str::from_utf8(path)
+                .ok()
+                .filter(|path| plain && !path.is_empty())
+        })
+        .next()
+}
+
+/// The package in the last line of a passed test: `ok  <TAB>package<TAB>0.1s`.
+fn tested_package(tail: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(tail);
+    let line = text.trim_end().lines().last()?;
+    let package = line.strip_prefix("ok  \t")?.split('\t').next()?;
+    Some(package.to_owned())
+}
+
+/// A trace as text; names in it are for the caller to escape.
+#[must_use]
+pub fn lines(provenance: &Provenance, now: DateTime<Utc>) -> Vec<String> {
+    use crate::render::human;
+    let age = |time: DateTime<Utc>| format!("{} ago", human::age(now - time));
+    let mut lines = vec![
+        format!("output   {}", provenance.id),
+        format!("path     {}", provenance.path),
+        format!("kind     {}", provenance.kind),
+    ];
+    lines.extend(
+        provenance
+            .details
+            .iter()
+            .map(|detail| format!("         {detail}")),
+    );
+    lines.push(format!("size     {}", human::size(provenance.bytes)));
+    lines.push(match provenance.intact {
+        true => "content  intact: its SHA-256 is its name".to_owned(),
+        false => format!("content  DAMAGED: its SHA-256 is {}", provenance.sha256),
+    });
+    if provenance.actions.is_empty() {
+        lines.push("actions  none leads here any more: no build can find it".to_owned());
+    }
+    for (index, action) in provenance.actions.iter().enumerate() {
+        let label = if index == 0 { "actions" } else { "" };
+        let made = action
+            .made
+            .map_or("made at an unknown time".to_owned(), |made| {
+                format!("made {}", age(made))
+            });
+        let compiled = if action.compiled_it {
+            ", compiled it"
+        } else {
+            ""
+        };
+        lines.push(format!(
+            "{label:<8} {} {made}, last used {}{compiled}",
+            action.id,
+            age(action.last_used)
+        ));
+    }
+    lines
+}

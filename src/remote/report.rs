@@ -1,0 +1,382 @@
+//! What `gocachevet remote` says, as one value; JSON is its frozen form.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::entry::{RefState, Repository};
+use super::history::History;
+use super::plan::Plan;
+use super::summary::{NextSave, RepositorySummary};
+use crate::render::escape::{clip, terminal};
+use crate::render::{human, table};
+use crate::report::{Tool, Verdict};
+
+/// The value of [`RemoteReport::schema`].
+pub const SCHEMA: &str = "gocachevet.remote/1";
+
+/// The result of one `remote` command.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RemoteReport {
+    /// Always [`SCHEMA`].
+    pub schema: &'static str,
+    /// What made the report.
+    pub tool: Tool,
+    /// When.
+    pub generated_at: DateTime<Utc>,
+    /// Pass, or fail when a limit is crossed.
+    pub verdict: Verdict,
+    /// The service that was asked.
+    pub api: String,
+    /// Whether deletions were carried out; `null` when none were planned for.
+    pub dry_run: Option<bool>,
+    /// By repository.
+    pub repositories: Vec<RepositoryReport>,
+    /// What could not be learnt beyond single repositories.
+    pub unknown: Vec<String>,
+}
+
+/// What is said of one repository.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RepositoryReport {
+    /// Figures.
+    #[serde(flatten)]
+    pub summary: RepositorySummary,
+    /// The entries; `null` for `usage`.
+    pub entries: Option<Vec<EntryReport>>,
+    /// What a trim removes; `null` otherwise.
+    pub plan: Option<PlanReport>,
+    /// What a trim did; `null` for a dry run.
+    pub outcome: Option<OutcomeReport>,
+}
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EntryReport {
+    /// Its id.
+    pub id: u64,
+    /// Its key.
+    pub key: String,
+    /// The ref it was saved for.
+    #[serde(rename = "ref")]
+    pub git_ref: String,
+    /// `alive`, `deleted`, `closed`; `null` if unknown or not asked.
+    pub ref_state: Option<&'static str>,
+    /// Hash of paths and compression.
+    pub version: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was saved.
+    pub created_at: DateTime<Utc>,
+    /// When it was last restored.
+    pub last_accessed_at: DateTime<Utc>,
+    /// Accesses known within seven days, the save included.
+    pub accesses: u32,
+    /// Whether those are all.
+    pub accesses_exact: bool,
+    /// Heat times freshness.
+    pub score: f64,
+    /// Whether the plan removes it; `null` without a plan.
+    pub remove: Option<bool>,
+    /// Why, or why not.
+    pub reason: Option<String>,
+}
+
+/// A plan in figures; the entries say which and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlanReport {
+    /// Entries to delete.
+    pub removals: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes that stay.
+    pub kept_bytes: u64,
+    /// Bytes still over the limit, since what is left must stay.
+    pub over_bytes: u64,
+    /// What could not be judged, and why.
+    pub unjudged: Vec<String>,
+}
+
+/// What was deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct OutcomeReport {
+    /// Entries deleted.
+    pub removed: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Entries that were gone when their turn came.
+    pub vanished: u64,
+    /// Entries that were not deleted.
+    pub failed: Vec<FailedDeletion>,
+}
+
+/// An entry that was not deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedDeletion {
+    /// Its id.
+    pub id: u64,
+    /// Its key.
+    pub key: String,
+    /// Why not.
+    pub error: String,
+}
+
+/// Puts entries, accesses and plan side by side.
+pub fn entries(
+    repository: &Repository,
+    history: &History,
+    plan: Option<&Plan>,
+    now: DateTime<Utc>,
+) -> Vec<EntryReport> {
+    let decision = |index: usize| plan.and_then(|plan| plan.decisions.get(index));
+    let entry = |(index, entry): (usize, &super::entry::CacheEntry)| {
+        let heat = history.heat(&repository.name, entry, now);
+        EntryReport {
+            id: entry.id,
+            key: entry.key.clone(),
+            git_ref: entry.git_ref.clone(),
+            ref_state: repository
+                .refs
+                .get(&entry.git_ref)
+                .map(|state| match state {
+                    RefState::Alive => "alive",
+                    RefState::Deleted => "deleted",
+                    RefState::Closed => "closed",
+                }),
+            version: entry.version.clone(),
+            bytes: entry.bytes,
+            created_at: entry.created,
+            last_accessed_at: entry.accessed,
+            accesses: heat.count,
+            accesses_exact: heat.exact,
+            score: heat.score(now),
+            remove: decision(index).map(|decision| decision.remove),
+            reason: decision(index).map(|decision| decision.reason.clone()),
+        }
+    };
+    repository.entries.iter().enumerate().map(entry).collect()
+}
+
+impl PlanReport {
+    /// Sums up a plan.
+    pub fn of(repository: &Repository, plan: &Plan) -> Self {
+        let gone = repository
+            .entries
+            .iter()
+            .zip(&plan.decisions)
+            .filter(|(_, decision)| decision.remove);
+        let (removals, bytes) = gone.fold((0, 0u64), |(count, sum), (entry, _)| {
+            (count + 1, sum.saturating_add(entry.bytes))
+        });
+        Self {
+            removals,
+            bytes,
+            kept_bytes: repository.bytes().saturating_sub(bytes),
+            over_bytes: plan.over,
+            unjudged: plan.unjudged.clone(),
+        }
+    }
+}
+
+/// For a person at a terminal. Keys and refs are whatever somebody chose:
+/// they are escaped.
+pub fn text(report: &RemoteReport) -> String {
+    let mut out = String::new();
+    for repository in &report.repositories {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        repository_text(repository, report, &mut out);
+    }
+    for unknown in &report.unknown {
+        out.push_str(&format!("unknown: {}\n", terminal(unknown)));
+    }
+    out
+}
+
+/// A repository's figures, line by line, for a person.
+pub fn lines(summary: &RepositorySummary) -> Vec<String> {
+    let at_least = if summary.complete { "" } else { "at least " };
+    let mut lines = vec![format!(
+        "{at_least}{}, {}{}",
+        human::counted(summary.all.entries, "entry", "entries"),
+        human::size(summary.all.bytes),
+        quota(summary),
+    )];
+    let figures = [
+        ("superseded", summary.superseded),
+        (
+            "of closed pull requests and deleted refs",
+            summary.unreachable,
+        ),
+        ("never restored", Some(summary.never_accessed)),
+    ];
+    for (what, figure) in figures {
+        if let Some(figure) = figure.filter(|figure| figure.entries > 0) {
+            let entries = human::counted(figure.entries, "entry", "entries");
+            lines.push(format!("{what}: {entries}, {}", human::size(figure.bytes)));
+        }
+    }
+    if !summary.duplicates.is_empty() {
+        let wasted = summary
+            .duplicates
+            .iter()
+            .map(|group| group.wasted_bytes)
+            .sum();
+        let groups = human::counted(summary.duplicates.len() as u64, "group", "groups");
+        lines.push(format!(
+            "duplicates: {groups}, {} more than once",
+            human::size(wasted)
+        ));
+    }
+    if let Some(save) = &summary.next_save {
+        lines.extend(next_save(save));
+    }
+    lines
+}
+
+fn next_save(save: &NextSave) -> Vec<String> {
+    let size = match save.expected_bytes {
+        Some(bytes) => format!("about {}", human::size(bytes)),
+        None => format!(
+            "up to {} before compression",
+            human::size(save.uncompressed_bytes)
+        ),
+    };
+    let share = save
+        .share
+        .map(|share| format!(", {} of the quota", human::percent(share)));
+    let mut lines = vec![format!(
+        "this job will save {size}{}",
+        share.unwrap_or_default()
+    )];
+    if !save.evicts.is_empty() {
+        let bytes = save.evicts.iter().map(|evicted| evicted.bytes).sum();
+        let entries = human::counted(save.evicts.len() as u64, "entry", "entries");
+        lines.push(format!(
+            "which pushes out {entries}, {}:",
+            human::size(bytes)
+        ));
+    }
+    for evicted in save.evicts.iter().take(10) {
+        let key = terminal(&clip(&evicted.key, 60));
+        let git_ref = terminal(&clip(&evicted.git_ref, 40));
+        lines.push(format!(
+            "  {} {key} ({git_ref})",
+            human::size(evicted.bytes)
+        ));
+    }
+    if let Some(more) = save.evicts.len().checked_sub(10).filter(|more| *more > 0) {
+        lines.push(format!("  and {more} more"));
+    }
+    lines
+}
+
+fn repository_text(repository: &RepositoryReport, report: &RemoteReport, out: &mut String) {
+    let summary = &repository.summary;
+    let mut line = |text: String| {
+        out.push_str(text.trim_end());
+        out.push('\n');
+    };
+    line(terminal(&summary.name));
+    for text in lines(summary) {
+        line(format!("  {text}"));
+    }
+    if let Some(entries) = &repository.entries {
+        for text in table::lines(&rows(entries, report.generated_at), "rrrll") {
+            line(format!("  {text}"));
+        }
+        for entry in entries.iter().filter(|entry| entry.remove == Some(true)) {
+            let reason = entry.reason.as_deref().unwrap_or_default();
+            line(format!(
+                "  remove {} {}: {}",
+                entry.id,
+                terminal(&clip(&entry.key, 60)),
+                terminal(reason)
+            ));
+        }
+    }
+    if let Some(plan) = &repository.plan {
+        let verb = if repository.outcome.is_some() {
+            "planned"
+        } else {
+            "would remove"
+        };
+        line(format!(
+            "  {verb}: {}, {}; {} stay",
+            human::counted(plan.removals, "entry", "entries"),
+            human::size(plan.bytes),
+            human::size(plan.kept_bytes)
+        ));
+        if plan.over_bytes > 0 {
+            line(format!(
+                "  still over the limit by {}: what is left must stay",
+                human::size(plan.over_bytes)
+            ));
+        }
+        for why in &plan.unjudged {
+            line(format!("  not judged: {}", terminal(why)));
+        }
+    }
+    if let Some(outcome) = &repository.outcome {
+        let gone = match outcome.vanished {
+            0 => String::new(),
+            many => format!("; {} gone already", human::count(many)),
+        };
+        line(format!(
+            "  removed: {}, {}{gone}",
+            human::counted(outcome.removed, "entry", "entries"),
+            human::size(outcome.bytes)
+        ));
+        for failed in &outcome.failed {
+            let key = terminal(&clip(&failed.key, 60));
+            line(format!(
+                "  not removed: {} {key}: {}",
+                failed.id,
+                terminal(&failed.error)
+            ));
+        }
+    }
+    for unknown in &summary.unknown {
+        line(format!("  unknown: {}", terminal(unknown)));
+    }
+}
+
+fn quota(summary: &RepositorySummary) -> String {
+    let (Some(bytes), Some(share)) = (summary.quota_bytes, summary.share) else {
+        return String::new();
+    };
+    let assumed = if summary.quota_assumed {
+        " (assumed)"
+    } else {
+        ""
+    };
+    format!(
+        ", {} of {}{assumed}",
+        human::percent(share),
+        human::size(bytes)
+    )
+}
+
+fn rows(entries: &[EntryReport], now: DateTime<Utc>) -> Vec<Vec<String>> {
+    let mut rows = vec![
+        ["size", "score", "last access", "key", "ref"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let mut sorted: Vec<&EntryReport> = entries.iter().collect();
+    sorted.sort_by(|a, b| {
+        b.score
+            .total_cmp(&a.score)
+            .then(b.last_accessed_at.cmp(&a.last_accessed_at))
+    });
+    rows.extend(sorted.iter().map(|entry| {
+        vec![
+            human::size(entry.bytes),
+            format!("{:.2}", entry.score),
+            format!("{} ago", human::age(now - entry.last_accessed_at)),
+            terminal(&clip(&entry.key, 60)),
+            terminal(&clip(&entry.git_ref, 40)),
+        ]
+    }));
+    rows
+}

@@ -1,0 +1,218 @@
+//! What several renderers say in the same words.
+
+use super::human;
+use crate::findings::{Finding, Level, Rule};
+use crate::report::{ModCache, Report, Unit, Verification};
+
+/// The verdict and what led to it, in a line: `2 denied, 1 warning; 3.38 GB in two caches`.
+pub(crate) fn headline(report: &Report) -> String {
+    let count = |level| {
+        report
+            .findings
+            .iter()
+            .filter(|finding| finding.level == level)
+            .count() as u64
+    };
+    let (denied, warnings, notes) = (count(Level::Deny), count(Level::Warn), count(Level::Note));
+    let mut parts = Vec::new();
+    if denied > 0 {
+        parts.push(format!("{} denied", human::count(denied)));
+    }
+    if warnings > 0 {
+        parts.push(human::counted(warnings, "warning", "warnings"));
+    }
+    if notes > 0 {
+        parts.push(human::counted(notes, "note", "notes"));
+    }
+    let stuck = report
+        .outcome
+        .as_ref()
+        .map_or(0, |outcome| outcome.failed.len());
+    if stuck > 0 {
+        parts.push(format!("{} not removed", human::count(stuck as u64)));
+    }
+    if parts.is_empty() {
+        parts.push("Nothing to complain about".to_owned());
+    }
+    let bytes = [
+        report.modcache.as_ref().map(|cache| cache.bytes),
+        report.buildcache.as_ref().map(|cache| cache.bytes),
+    ];
+    let total = human::size(
+        bytes
+            .iter()
+            .flatten()
+            .fold(0, |sum: u64, bytes| sum.saturating_add(*bytes)),
+    );
+    let caches = match bytes.iter().flatten().count() {
+        0 => "no cache found".to_owned(),
+        1 => format!("{total} in one cache"),
+        _ => format!("{total} in two caches"),
+    };
+    format!("{}; {caches}", parts.join(", "))
+}
+
+/// The module cache's regions, largest first, empty ones left out.
+pub(crate) fn regions(cache: &ModCache) -> Vec<(&'static str, u64)> {
+    let mut regions = vec![
+        ("extracted trees", cache.extracted_bytes),
+        ("downloads", cache.download_bytes),
+        ("toolchains", cache.toolchain_bytes),
+        ("version control", cache.vcs_bytes),
+        ("checksum database", cache.sumdb_bytes),
+        ("residue", cache.residue_bytes),
+    ];
+    let known = regions
+        .iter()
+        .fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes));
+    regions.push(("other", cache.bytes.saturating_sub(known)));
+    regions.retain(|(_, bytes)| *bytes > 0);
+    regions.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    regions
+}
+
+/// Findings of one rule and level.
+pub(crate) struct Group<'a> {
+    pub(crate) level: Level,
+    pub(crate) rule: Rule,
+    pub(crate) findings: Vec<&'a Finding>,
+}
+
+impl Group<'_> {
+    /// The message, if several findings have one and the same.
+    pub(crate) fn shared_message(&self) -> Option<&str> {
+        let (first, others) = self.findings.split_first()?;
+        let same = !others.is_empty() && others.iter().all(|other| other.message == first.message);
+        same.then_some(first.message.as_str())
+    }
+
+    /// The different pieces of advice, in order, a few at most.
+    pub(crate) fn advice(&self) -> Vec<&str> {
+        let mut advice: Vec<&str> = Vec::new();
+        for finding in &self.findings {
+            if advice.len() < 3
+                && !finding.help.is_empty()
+                && !advice.contains(&finding.help.as_str())
+            {
+                advice.push(&finding.help);
+            }
+        }
+        advice
+    }
+}
+
+/// The findings by level (worst first) and rule, each in the report's order.
+pub(crate) fn groups(report: &Report) -> Vec<Group<'_>> {
+    let mut groups =
+        std::collections::BTreeMap::<(std::cmp::Reverse<Level>, Rule), Vec<&Finding>>::new();
+    for finding in &report.findings {
+        groups
+            .entry((std::cmp::Reverse(finding.level), finding.rule))
+            .or_default()
+            .push(finding);
+    }
+    groups
+        .into_iter()
+        .map(|((level, rule), findings)| Group {
+            level: level.0,
+            rule,
+            findings,
+        })
+        .collect()
+}
+
+/// A finding's message as a sentence of its own, for forms that join it to others.
+pub(crate) fn sentence(text: &str) -> String {
+    let text = text.trim_end();
+    if text.ends_with(['.', '!', '?']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
+}
+
+/// What was proven by what: `go.sum 228, .ziphash 3`.
+pub(crate) fn proofs(verification: &Verification) -> String {
+    let by = &verification.proven_by;
+    [
+        ("go.sum", by.go_sum),
+        ("checksum database", by.sumdb),
+        ("seal", by.seal),
+        (".ziphash alone", by.ziphash),
+    ]
+    .into_iter()
+    .filter(|(_, versions)| *versions > 0)
+    .map(|(source, versions)| format!("{source} {}", human::count(versions)))
+    .collect::<Vec<_>>()
+    .join(", ")
+}
+
+/// Bytes before and after a trim, and whether it was done or only planned.
+pub(crate) struct Change {
+    pub(crate) before: u64,
+    pub(crate) after: u64,
+    pub(crate) done: bool,
+}
+
+impl Change {
+    /// What the plan and the outcome tell; `None` for other commands.
+    pub(crate) fn of(report: &Report) -> Option<Change> {
+        let plan = report.plan.as_ref()?;
+        let before = plan.bytes.saturating_add(plan.kept_bytes);
+        let freed = report
+            .outcome
+            .as_ref()
+            .map_or(plan.bytes, |outcome| outcome.bytes);
+        Some(Change {
+            before,
+            after: before.saturating_sub(freed),
+            done: report.outcome.is_some(),
+        })
+    }
+
+    /// `Size changed 3.38 GB => 3.28 GB (-100 MB, -2.96%)`
+    pub(crate) fn line(&self) -> String {
+        let verb = if self.done { "changed" } else { "would change" };
+        if self.before == self.after {
+            return format!("Size unchanged: {}", human::size(self.before));
+        }
+        let freed = self.before - self.after;
+        format!(
+            "Size {verb} {} => {} (-{}, -{:.2}%)",
+            human::size(self.before),
+            human::size(self.after),
+            human::size(freed),
+            human::share(freed, self.before) * 100.0
+        )
+    }
+}
+
+/// A unit's name for people.
+pub(crate) fn unit(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Version => "module version",
+        Unit::Extracted => "extracted tree",
+        Unit::Archive => "zip",
+        Unit::Action => "action entry",
+        Unit::Output => "build output",
+        Unit::Vcs => "version control clone",
+        Unit::Residue => "residue",
+        Unit::Toolchain => "toolchain",
+    }
+}
+
+/// A plan's removals counted: unit, reason, how many, bytes; most bytes first.
+pub(crate) fn removals(report: &Report) -> Vec<(Unit, &str, u64, u64)> {
+    let mut sums = std::collections::BTreeMap::<(Unit, &str), (u64, u64)>::new();
+    for removal in report.plan.iter().flat_map(|plan| &plan.removals) {
+        let sum = sums.entry((removal.unit, &removal.reason)).or_default();
+        sum.0 += 1;
+        sum.1 = sum.1.saturating_add(removal.bytes);
+    }
+    let mut rows: Vec<_> = sums
+        .into_iter()
+        .map(|((unit, reason), (number, bytes))| (unit, reason, number, bytes))
+        .collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.3));
+    rows
+}

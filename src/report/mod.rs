@@ -1,0 +1,430 @@
+//! The report: everything a run found out, as one value.
+//!
+//! Its JSON form is version 1 of the public contract (`schema/report.json`):
+//! fields may be added, never renamed or removed. Sizes are bytes, times
+//! RFC 3339 in UTC, rates 0..1. Absent knowledge is `null`, never 0.
+//! Every other format is a pure function of this value (see `render`).
+
+pub mod list;
+mod summary;
+
+use crate::findings::Finding;
+use crate::remote::summary::RemoteSummary;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use summary::{bytes, largest};
+
+/// The value of [`Report::schema`].
+pub const SCHEMA: &str = "gocachevet.report/1";
+
+/// One run's result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Report {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// What made the report.
+    pub tool: Tool,
+    /// When it was made.
+    pub generated_at: DateTime<Utc>,
+    /// The sum of all: fails the run or not.
+    pub verdict: Verdict,
+    /// The projects whose go.sum was trusted and whose needs count as live.
+    pub projects: Vec<Project>,
+    /// The module cache; `null` if there is none.
+    pub modcache: Option<ModCache>,
+    /// The build cache; `null` if there is none.
+    pub buildcache: Option<BuildCache>,
+    /// What was verified and how much of it was proven.
+    pub verification: Option<Verification>,
+    /// What this job used; `null` without a mark.
+    pub usage: Option<Usage>,
+    /// What is not as it should be, worst first.
+    pub findings: Vec<Finding>,
+    /// Limits and how they were met.
+    pub thresholds: Vec<Threshold>,
+    /// What a trim removes and why; `null` for other commands.
+    pub plan: Option<Plan>,
+    /// What a trim did; `null` for other commands and for a dry run.
+    pub outcome: Option<Outcome>,
+    /// Which policy ruled.
+    pub policy: Policy,
+    /// The service's caches of a repository; `null` unless asked for.
+    #[serde(default)]
+    pub remote: Option<RemoteSummary>,
+    /// The modules that take the most space, largest first, ten at most.
+    pub largest: Vec<ModuleSize>,
+    /// The last jobs as the ledger remembers them, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trend: Vec<JobPoint>,
+    /// Things to know that are no findings, such as a cache that is not there.
+    pub notes: Vec<String>,
+}
+
+/// What made the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Tool {
+    /// `gocachevet`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it was compiled for, such as `x86_64-linux` or `wasm32-wasi`.
+    pub target: String,
+}
+
+impl Tool {
+    /// This program.
+    pub fn this() -> Tool {
+        // Rust has no name for the system where it is WASI.
+        let os = match std::env::consts::OS {
+            "" => "wasi",
+            os => os,
+        };
+        Tool {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            target: format!("{}-{os}", std::env::consts::ARCH),
+        }
+    }
+}
+
+/// The run's verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing to complain about; notes at most.
+    Pass,
+    /// Something to look at; the run still succeeds.
+    Warn,
+    /// The policy failed: exit code 1.
+    Fail,
+}
+
+impl Verdict {
+    /// The name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "fail",
+        }
+    }
+}
+
+/// A project that the caches serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Project {
+    /// Its folder.
+    pub path: String,
+    /// The module path its go.mod declares; `null` if it declares none.
+    pub module: Option<String>,
+    /// Lines in its go.sum that were used; `null` if there is no go.sum.
+    pub go_sum_entries: Option<u64>,
+}
+
+/// The module cache by region; the regions' bytes are disjoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ModCache {
+    /// Its folder.
+    pub path: String,
+    /// Sum of the lengths of all files.
+    pub bytes: u64,
+    /// Number of files.
+    pub files: u64,
+    /// Different module paths.
+    pub modules: u64,
+    /// Module versions with a zip or an extracted tree.
+    pub versions: u64,
+    /// `cache/download` without the checksum database, residue and toolchain zips.
+    pub download_bytes: u64,
+    /// Extracted trees without toolchains.
+    pub extracted_bytes: u64,
+    /// `cache/vcs`.
+    pub vcs_bytes: u64,
+    /// `cache/download/sumdb`.
+    pub sumdb_bytes: u64,
+    /// What broken downloads and extractions left.
+    pub residue_bytes: u64,
+    /// Toolchains: zips and trees of `golang.org/toolchain`.
+    pub toolchain_bytes: u64,
+    /// The oldest last use, as far as the cache tells it.
+    pub oldest: Option<DateTime<Utc>>,
+    /// The newest last use.
+    pub newest: Option<DateTime<Utc>>,
+}
+
+/// The build cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BuildCache {
+    /// Its folder.
+    pub path: String,
+    /// Sum of the lengths of all files.
+    pub bytes: u64,
+    /// Number of files.
+    pub files: u64,
+    /// Action entries (`-a`).
+    pub actions: u64,
+    /// Output files (`-d`), without executables.
+    pub outputs: u64,
+    /// Executable folders (`-d/`).
+    pub executables: u64,
+    /// The oldest last use of an entry, within Go's grain of an hour.
+    pub oldest: Option<DateTime<Utc>>,
+    /// The newest last use of an entry.
+    pub newest: Option<DateTime<Utc>>,
+}
+
+/// What was verified.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Verification {
+    /// `off`, `quick`, `used` or `full`.
+    pub level: String,
+    /// Module versions looked at.
+    pub versions_checked: u64,
+    /// Build outputs looked at.
+    pub outputs_checked: u64,
+    /// Bytes that went through a hash.
+    pub bytes_hashed: u64,
+    /// Bytes of both copies that were shown equal to what is trusted.
+    pub bytes_proven: u64,
+    /// Things checked that failed.
+    pub failed: u64,
+    /// Time the verification took.
+    pub seconds: f64,
+    /// Module versions proven, by what proved them.
+    pub proven_by: ProvenBy,
+}
+
+/// Module versions by the source that proved their content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ProvenBy {
+    /// A go.sum (or go.work.sum) line.
+    pub go_sum: u64,
+    /// Only the `.ziphash` in the cache itself: intact, not authentic.
+    pub ziphash: u64,
+    /// A record of the checksum database.
+    pub sumdb: u64,
+    /// A seal.
+    pub seal: u64,
+}
+
+/// What this job used of the caches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Usage {
+    /// When the mark was set.
+    pub since: DateTime<Utc>,
+    /// The module cache; `null` where use could not be observed.
+    pub modcache: Option<ModUsage>,
+    /// The build cache; `null` where use could not be observed.
+    pub buildcache: Option<BuildUsage>,
+}
+
+/// Use of module versions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ModUsage {
+    /// There at the mark and consulted since.
+    pub hits: Option<u64>,
+    /// Downloaded since the mark.
+    pub misses: Option<u64>,
+    /// There at the mark and not consulted.
+    pub idle: Option<u64>,
+    /// hits / (hits + misses); `null` if both are 0 or unknown.
+    pub hit_rate: Option<f64>,
+    /// Versions of which only the `.mod` was downloaded since the mark.
+    #[serde(default)]
+    pub go_mod_misses: Option<u64>,
+    /// Bytes of the versions not consulted.
+    #[serde(default)]
+    pub idle_bytes: Option<u64>,
+    /// Versions there now that the projects need, used or not; `null` without
+    /// projects.
+    #[serde(default)]
+    pub needed: Option<u64>,
+    /// Of the versions not consulted, those that the projects need.
+    #[serde(default)]
+    pub idle_needed: Option<u64>,
+}
+
+/// Use of build-cache action entries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BuildUsage {
+    /// There at the mark, unchanged and used since.
+    pub hits: u64,
+    /// New since the mark.
+    pub misses: u64,
+    /// There at the mark, written again since.
+    pub rewritten: u64,
+    /// There at the mark and not used.
+    pub idle: u64,
+    /// hits / (hits + misses); `null` if both are 0.
+    pub hit_rate: Option<f64>,
+    /// Bytes of outputs that only idle entries name.
+    pub idle_bytes: u64,
+    /// The same for compiled packages alone.
+    pub archives: HitsMisses,
+    /// Test results that were reused, and tests that ran and passed.
+    #[serde(default)]
+    pub tests: Option<HitsMisses>,
+}
+
+/// Hits and misses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HitsMisses {
+    /// Reused.
+    pub hits: u64,
+    /// Made anew.
+    pub misses: u64,
+}
+
+/// How a limit was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ThresholdStatus {
+    /// Kept.
+    Pass,
+    /// The warning value was crossed.
+    Warn,
+    /// The failing value was crossed.
+    Fail,
+}
+
+/// One limit of the policy. `limit` and `actual` share the unit that the name
+/// implies: bytes, seconds, a rate or a count.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Threshold {
+    /// The option's name, such as `max-size`.
+    pub name: String,
+    /// The limit that was crossed, or the failing (else the warning) one.
+    pub limit: f64,
+    /// The value measured; `null` if it could not be known.
+    pub actual: Option<f64>,
+    /// How it went.
+    pub status: ThresholdStatus,
+}
+
+/// What a trim would remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Plan {
+    /// Every removal.
+    pub removals: Vec<Removal>,
+    /// Bytes they free.
+    pub bytes: u64,
+    /// Bytes that stay.
+    pub kept_bytes: u64,
+}
+
+/// What kind of thing is removed whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// A module version: zip, `.ziphash`, `.info`, `.mod` and tree.
+    Version,
+    /// Only the extracted tree.
+    Extracted,
+    /// Only the zip.
+    Archive,
+    /// A build-cache action entry.
+    Action,
+    /// A build-cache output that no entry names.
+    Output,
+    /// A version-control clone.
+    Vcs,
+    /// What broken downloads and extractions left.
+    Residue,
+    /// A Go toolchain.
+    Toolchain,
+}
+
+/// One removal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Removal {
+    /// What kind of thing.
+    pub unit: Unit,
+    /// `module@version`, an ID, or a path below the cache.
+    pub subject: String,
+    /// Where its main part lies.
+    pub path: String,
+    /// What it frees.
+    pub bytes: u64,
+    /// Which rule of retention removes it.
+    pub reason: String,
+}
+
+/// What a trim did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Outcome {
+    /// Units removed.
+    pub removed: u64,
+    /// Bytes freed.
+    pub bytes: u64,
+    /// Units that could not be removed.
+    pub failed: Vec<Failure>,
+}
+
+/// A unit that could not be removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Failure {
+    /// The unit.
+    pub subject: String,
+    /// Why not.
+    pub error: String,
+}
+
+/// Which policy ruled this run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Policy {
+    /// The configuration file; `null` if none was used.
+    pub config: Option<String>,
+    /// The baseline file; `null` if none was used.
+    pub baseline: Option<String>,
+    /// Findings silenced by the configuration.
+    pub silenced: u64,
+    /// Findings known to the baseline.
+    pub baselined: u64,
+}
+
+/// A module's share of the module cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ModuleSize {
+    /// Module path.
+    pub module: String,
+    /// Its versions with a zip or a tree.
+    pub versions: u64,
+    /// Bytes of all its pieces.
+    pub bytes: u64,
+}
+
+/// One job of the past.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct JobPoint {
+    /// Its number in the ledger.
+    pub job: u64,
+    /// When it was recorded.
+    pub at: DateTime<Utc>,
+    /// Bytes of both caches at its end.
+    pub bytes: u64,
+    /// Hit rate of both caches together; `null` if unknown.
+    pub hit_rate: Option<f64>,
+}

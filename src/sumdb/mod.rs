@@ -1,0 +1,234 @@
+//! Proof from the checksum database, offline.
+//!
+//! Go keeps what it learned from the checksum database under
+//! `cache/download/sumdb/<name>`: per module version a *record* (its lines of
+//! go.sum) with a signed tree head, and the *tiles* of the log that show the
+//! record to be in that tree. That is enough to prove, with nothing but the
+//! database's public key, what the database says of a version.
+//!
+//! - [`setting`]: which database, which key (`GOSUMDB`).
+//! - [`note`]: signed notes and keys. [`tlog`]: records, tree heads, tiles.
+//! - `proof`: hashes shown to belong to a signed tree.
+//! - [`database`]: all files of one database, examined.
+//!
+//! Sources: `cmd/go/internal/modfetch/sumdb.go`, `golang.org/x/mod/sumdb`.
+
+pub mod database;
+pub mod files;
+pub mod note;
+mod proof;
+pub mod setting;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod tlog;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::findings::{Finding, Rule};
+use crate::formats::h1::H1;
+use crate::formats::module::ModuleVersion;
+use database::{Database, Standpoint, Sums};
+use files::Folder;
+use setting::GoSumdb;
+
+/// Longest `latest` that is read; a real one has some 200 bytes.
+const MAX_NOTE: usize = 1 << 16;
+
+/// What the cached files of all known databases show.
+#[derive(Debug, Default)]
+pub struct Sumdb {
+    folder: PathBuf,
+    databases: Vec<Database>,
+    findings: Vec<Finding>,
+}
+
+/// What the checksum database says of a module version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A signed tree holds the version's record, and it says the same.
+    Proven(Sums),
+    /// There is no saying.
+    Unproven(Unproven),
+    /// What is cached contradicts itself, or the version.
+    Contradicted(Contradiction),
+}
+
+/// Why there is no saying.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unproven {
+    /// Go had no need to look the version up, or another cache has the record.
+    #[error("no record cached")]
+    NoRecord,
+    /// The proof takes a tile that is not cached.
+    #[error("no proof of the record: {0} is not cached")]
+    MissingTile(String),
+    /// The record is proven, but has no line for what was asked.
+    #[error("the record has no such hash")]
+    NoSuchHash,
+}
+
+/// What contradicts what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contradiction {
+    /// The record is proven and says another hash.
+    Hash {
+        /// The database.
+        database: String,
+        /// Whether it is the go.mod's hash, not the zip's.
+        go_mod: bool,
+        /// The record's hash.
+        expected: H1,
+        /// The one asked about.
+        actual: H1,
+    },
+    /// The record's proof does not hold; [`Sumdb::findings`] tells of it.
+    Proof {
+        /// The database.
+        database: String,
+        /// What is wrong, in a sentence that names the files.
+        message: String,
+    },
+}
+
+impl Sumdb {
+    /// Examines the checksum database's files in `download` (`cache/download`
+    /// of a module cache). `latest` is the folder where Go remembers the newest
+    /// tree heads, `$GOPATH/pkg/sumdb`. Never fails: what could not be read is
+    /// a finding.
+    #[must_use]
+    pub fn open(download: &Path, latest: Option<&Path>, setting: &GoSumdb) -> Self {
+        let folder = download.join("sumdb");
+        let mut sumdb = Self {
+            folder: folder.clone(),
+            ..Self::default()
+        };
+        for verifier in setting.keys() {
+            let root = folder.join(verifier.name());
+            let remembered = latest.map(|latest| latest.join(verifier.name()).join("latest"));
+            let note = remembered
+                .as_deref()
+                .and_then(|path| match read_note(path) {
+                    Ok(note) => note.map(|note| (path, note)),
+                    Err(error) => {
+                        let finding =
+                            Finding::new(Rule::Unreadable, verifier.name(), error.to_string());
+                        sumdb.findings.push(finding.at(path));
+                        None
+                    }
+                });
+            let note = note.as_ref().map(|(path, note)| (*path, &note[..]));
+            let files = Folder(root.clone());
+            sumdb
+                .databases
+                .push(database::examine(&files, &root, note, &verifier));
+        }
+        sumdb
+    }
+
+    /// What the checksum database says of `module`, given the hashes of its zip
+    /// (or tree) and go.mod as far as they are known.
+    #[must_use]
+    pub fn check(&self, module: &ModuleVersion, zip: Option<H1>, go_mod: Option<H1>) -> Proof {
+        let mut proof = Proof::Unproven(Unproven::NoRecord);
+        for database in &self.databases {
+            let found = match database.records.get(module) {
+                None => continue,
+                Some(Standpoint::Proven(sums)) => compare(&database.name, *sums, zip, go_mod),
+                Some(Standpoint::MissingTile(tile)) => {
+                    Proof::Unproven(Unproven::MissingTile(tile.clone()))
+                }
+                Some(Standpoint::Contradicted(damage)) => {
+                    Proof::Contradicted(Contradiction::Proof {
+                        database: database.name.clone(),
+                        message: format!("{}: {}", damage.message, damage.files.join(", ")),
+                    })
+                }
+            };
+            if rank(&found) > rank(&proof) {
+                proof = found;
+            }
+        }
+        proof
+    }
+
+    /// Cached files that do not hold and that Go would fetch again.
+    pub fn damaged(&self) -> impl Iterator<Item = PathBuf> {
+        let files = |database: &'_ Database| {
+            let root = self.folder.join(&database.name);
+            let paths = database.damaged.iter().map(|file| root.join(file));
+            paths.collect::<Vec<_>>()
+        };
+        self.databases.iter().flat_map(files)
+    }
+
+    /// Whether any record is cached: whether Go ever asked a database.
+    #[must_use]
+    pub fn has_records(&self) -> bool {
+        self.databases
+            .iter()
+            .any(|database| !database.records.is_empty())
+    }
+
+    /// The databases whose keys are known, and what their files show.
+    #[must_use]
+    pub fn databases(&self) -> &[Database] {
+        &self.databases
+    }
+
+    /// Files that do not hold, forked logs, and what does not belong there.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().chain(
+            self.databases
+                .iter()
+                .flat_map(|database| &database.findings),
+        )
+    }
+}
+
+/// Of what several databases say, a contradiction outweighs a proof.
+fn rank(proof: &Proof) -> u8 {
+    match proof {
+        Proof::Unproven(Unproven::NoRecord) => 0,
+        Proof::Unproven(_) => 1,
+        Proof::Proven(_) => 2,
+        Proof::Contradicted(_) => 3,
+    }
+}
+
+fn compare(database: &str, sums: Sums, zip: Option<H1>, go_mod: Option<H1>) -> Proof {
+    let mut missing = false;
+    for (is_go_mod, known, asked) in [(false, sums.zip, zip), (true, sums.go_mod, go_mod)] {
+        match (known, asked) {
+            (Some(expected), Some(actual)) if expected != actual => {
+                return Proof::Contradicted(Contradiction::Hash {
+                    database: database.to_owned(),
+                    go_mod: is_go_mod,
+                    expected,
+                    actual,
+                });
+            }
+            (None, Some(_)) => missing = true,
+            _ => {}
+        }
+    }
+    if missing {
+        Proof::Unproven(Unproven::NoSuchHash)
+    } else {
+        Proof::Proven(sums)
+    }
+}
+
+fn read_note(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut note = Vec::new();
+    file.take(MAX_NOTE as u64).read_to_end(&mut note)?;
+    Ok(Some(note))
+}

@@ -1,0 +1,118 @@
+//! A checksum database made up in memory.
+
+use std::collections::BTreeMap;
+
+use super::note::testing::Signer;
+use super::tlog::{self, FULL_WIDTH, Hash, Tile, TreeHead};
+use crate::formats::h1::H1;
+use crate::formats::module::ModuleVersion;
+
+pub(crate) type MemoryFiles = BTreeMap<String, Vec<u8>>;
+
+/// A log of records about `example.com/m` at `v1.0.0`, `v1.0.1`, and so on.
+#[derive(Clone)]
+pub(crate) struct Log {
+    signer_name: String,
+    seed: u8,
+    records: Vec<String>,
+}
+
+impl Log {
+    pub(crate) fn new(name: &str, seed: u8, size: u64) -> Self {
+        let mut log = Self {
+            signer_name: name.to_owned(),
+            seed,
+            records: Vec::new(),
+        };
+        log.grow(size, 0);
+        log
+    }
+
+    /// Adds records up to `size`; `salt` tells one history from another.
+    pub(crate) fn grow(&mut self, size: u64, salt: u8) {
+        for id in self.records.len() as u64..size {
+            let module = module(id);
+            let (zip, go_mod) = (h1(id, salt), h1(id, salt ^ 0x80));
+            let (path, version) = (&module.path, &module.version);
+            self.records.push(format!(
+                "{path} {version} {zip}\n{path} {version}/go.mod {go_mod}\n"
+            ));
+        }
+    }
+
+    /// Forgets all records from `size` on.
+    pub(crate) fn roll_back(&mut self, size: u64) {
+        self.records.truncate(size as usize);
+    }
+
+    pub(crate) fn signer(&self) -> Signer {
+        Signer::new(&self.signer_name, self.seed)
+    }
+
+    pub(crate) fn head(&self, size: u64) -> TreeHead {
+        let tiles = tlog::frontier(size);
+        let hashes: Vec<_> = tiles.iter().map(|&tile| self.hashes(tile)).collect();
+        let root = tlog::fold_frontier(hashes.iter().map(Vec::as_slice)).unwrap();
+        TreeHead { size, root }
+    }
+
+    pub(crate) fn note(&self, size: u64) -> String {
+        let TreeHead { size, root } = self.head(size);
+        self.signer()
+            .sign(&format!("go.sum database tree\n{size}\n{root}\n"))
+    }
+
+    fn hashes(&self, tile: Tile) -> Vec<Hash> {
+        let start = tile.index * u64::from(FULL_WIDTH);
+        (start..start + u64::from(tile.width))
+            .map(|n| match tile.level {
+                0 => Hash::of_record(self.records[n as usize].as_bytes()),
+                level => {
+                    let below = Tile {
+                        level: level - 1,
+                        index: n,
+                        width: FULL_WIDTH,
+                    };
+                    tlog::subtree_root(&self.hashes(below)).unwrap()
+                }
+            })
+            .collect()
+    }
+
+    pub(crate) fn tile(&self, tile: Tile) -> Vec<u8> {
+        self.hashes(tile).iter().flat_map(|hash| hash.0).collect()
+    }
+
+    /// What Go caches when it looks record `id` up in the tree of `size`
+    /// records: the record and the tiles of its proof.
+    pub(crate) fn look_up(&self, files: &mut MemoryFiles, id: u64, size: u64) {
+        let ModuleVersion { path, version } = module(id);
+        let text = &self.records[id as usize];
+        let lookup = format!("{id}\n{text}\n{}", self.note(size));
+        files.insert(format!("lookup/{path}@{version}"), lookup.into_bytes());
+        self.cache_proof(files, id, size);
+    }
+
+    /// The tiles that show hash `id` to be in the tree of `size` records.
+    pub(crate) fn cache_proof(&self, files: &mut MemoryFiles, id: u64, size: u64) {
+        let mut tiles = tlog::frontier(size);
+        let mut index = id;
+        for level in 0..8 {
+            index /= u64::from(FULL_WIDTH);
+            tiles.extend(Tile::in_tree(level, index, size));
+        }
+        for tile in tiles {
+            files.insert(tile.path(), self.tile(tile));
+        }
+    }
+}
+
+pub(crate) fn module(id: u64) -> ModuleVersion {
+    ModuleVersion::new("example.com/m", format!("v1.0.{id}"))
+}
+
+pub(crate) fn h1(id: u64, salt: u8) -> H1 {
+    let mut bytes = [salt; 32];
+    bytes[..8].copy_from_slice(&id.to_be_bytes());
+    H1(bytes)
+}

@@ -1,0 +1,538 @@
+//! The ledger: what jobs used, carried along with the cache.
+//!
+//! It lies under the module cache's `cache/`, or in a lone build cache, where Go
+//! leaves it alone. Whoever can write the cache can write it: its numbers steer
+//! what is kept, and are never taken as proof of anything.
+
+use super::Observed;
+use super::state::write_whole;
+use crate::findings::{Finding, Rule, display_path};
+use crate::formats::action::ActionId;
+use crate::formats::module::ModuleVersion;
+use crate::report::JobPoint;
+use crate::scan::Inventory;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+const SCHEMA: &str = "gocachevet.ledger/1";
+
+/// The file's name.
+pub const NAME: &str = "gocachevet-ledger.json";
+
+/// What a ledger that cannot be used is renamed to.
+const SET_ASIDE: &str = "gocachevet-ledger.set-aside.json";
+
+/// Longest ledger that is read or written.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Jobs that are remembered.
+const MAX_JOBS: usize = 60;
+
+/// Units of each kind that are remembered, the last used first.
+const MAX_UNITS: usize = 200_000;
+
+/// Hit counts go back so many days.
+const DAYS: usize = 7;
+
+/// What jobs used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    schema: String,
+    /// The last jobs, oldest first.
+    pub jobs: Vec<Job>,
+    /// Module versions by `path@version`.
+    pub versions: BTreeMap<String, Unit>,
+    /// Action entries by ID.
+    pub actions: BTreeMap<String, Unit>,
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number, counted from 1.
+    pub job: u64,
+    /// When it was recorded.
+    pub at: DateTime<Utc>,
+    /// Bytes of both caches.
+    pub bytes: u64,
+    /// Hits in both caches; `None` if unknown.
+    pub hits: Option<u64>,
+    /// Misses in both caches.
+    pub misses: Option<u64>,
+    /// When Go had last trimmed the build cache, as of the mark.
+    pub trimmed: Option<DateTime<Utc>>,
+    /// When the mark was set.
+    pub marked: Option<DateTime<Utc>>,
+    /// Seconds since the oldest unit was last used.
+    pub oldest: Option<i64>,
+}
+
+/// Use of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Unit {
+    /// The last job that used it.
+    pub job: u64,
+    /// When that was.
+    pub at: DateTime<Utc>,
+    /// Uses of the last seven days, today's first.
+    pub days: [u16; DAYS],
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its `h1:` hash as the projects' go.sum has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub h1: Option<String>,
+    /// The projects that need it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub projects: Vec<String>,
+}
+
+/// What is recorded of a job.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// What the caches hold.
+    pub inventory: &'a Inventory,
+    /// What the job used; `None` without a mark.
+    pub observed: Option<&'a Observed>,
+    /// Bytes of both caches.
+    pub bytes: u64,
+    /// When the oldest unit was last used.
+    pub oldest: Option<DateTime<Utc>>,
+    /// Names of the projects that need a version, and its hash by go.sum.
+    pub needs: &'a dyn Needs,
+}
+
+/// Who needs a version.
+pub trait Needs: std::fmt::Debug {
+    /// The projects, by the name they declare.
+    fn projects(&self, version: &ModuleVersion) -> Vec<String>;
+    /// Its `h1:` hash.
+    fn h1(&self, version: &ModuleVersion) -> Option<String>;
+}
+
+/// Where the ledger of these caches lies.
+pub fn path(modcache: Option<&Path>, gocache: Option<&Path>) -> Option<PathBuf> {
+    match (modcache, gocache) {
+        (Some(modcache), _) => Some(modcache.join("cache").join(NAME)),
+        (None, Some(gocache)) => Some(gocache.join(NAME)),
+        (None, None) => None,
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        Ledger {
+            schema: SCHEMA.to_owned(),
+            jobs: Vec::new(),
+            versions: BTreeMap::new(),
+            actions: BTreeMap::new(),
+        }
+    }
+}
+
+impl Ledger {
+    /// Reads a ledger; an empty one if there is none. Else why it cannot be used.
+    pub fn read(path: &Path) -> Result<Ledger, String> {
+        let metadata = match std::fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ledger::default()),
+            Err(error) => return Err(error.to_string()),
+            Ok(metadata) => metadata,
+        };
+        if !metadata.is_file() {
+            return Err("is not a regular file".to_owned());
+        }
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(|error| error.to_string())?;
+        Ledger::parse(&bytes)
+    }
+
+    /// Reads a ledger's content.
+    pub fn parse(bytes: &[u8]) -> Result<Ledger, String> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema: String,
+        }
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err("is too long".to_owned());
+        }
+        let invalid = |error: serde_json::Error| format!("is damaged: {error}");
+        let Version { schema } = serde_json::from_slice(bytes).map_err(invalid)?;
+        if schema != SCHEMA {
+            return Err("is of another version of gocachevet".to_owned());
+        }
+        let ledger: Ledger = serde_json::from_slice(bytes).map_err(invalid)?;
+        let sorted = ledger.jobs.is_sorted_by(|a, b| a.job < b.job);
+        let named = ledger
+            .actions
+            .keys()
+            .all(|id| id.parse::<ActionId>().is_ok());
+        let last = ledger.jobs.last().map_or(0, |job| job.job);
+        if !sorted || !named || last == u64::MAX {
+            return Err("is damaged".to_owned());
+        }
+        Ok(ledger)
+    }
+
+    /// Writes the ledger whole or not at all.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        write_whole(path, &serde_json::to_vec(self).map_err(io::Error::other)?)
+    }
+
+    /// Enters a job. Units that are gone are forgotten.
+    pub fn record(&mut self, record: &Record<'_>, now: DateTime<Utc>) {
+        let job = self.jobs.last().map_or(0, |job| job.job) + 1;
+        let days = self
+            .jobs
+            .last()
+            .map_or(0, |last| days_between(last.at, now));
+        for unit in self.versions.values_mut().chain(self.actions.values_mut()) {
+            unit.age(days);
+            // A clock that was ahead must not keep a unit for ever.
+            unit.at = unit.at.min(now);
+            unit.job = unit.job.min(job);
+        }
+        let (hits, misses) = record.observed.map_or((None, None), totals);
+        self.jobs.push(Job {
+            job,
+            at: now,
+            bytes: record.bytes,
+            hits,
+            misses,
+            trimmed: record.observed.and_then(|observed| observed.trimmed),
+            marked: record.observed.map(|observed| observed.usage.since),
+            oldest: record.oldest.map(|oldest| (now - oldest).num_seconds()),
+        });
+        let excess = self.jobs.len().saturating_sub(MAX_JOBS);
+        self.jobs.drain(..excess);
+        self.record_versions(record, job, now);
+        self.record_actions(record, job, now);
+    }
+
+    fn record_versions(&mut self, record: &Record<'_>, job: u64, now: DateTime<Utc>) {
+        let used: HashSet<&ModuleVersion> = record
+            .observed
+            .iter()
+            .flat_map(|observed| &observed.versions)
+            .collect();
+        let mut old = std::mem::take(&mut self.versions);
+        let cached = record.inventory.modcache.iter();
+        for version in cached.flat_map(|cache| &cache.versions) {
+            if !version.has_source() {
+                continue;
+            }
+            let name = version.id.to_string();
+            let mut unit = old.remove(&name).unwrap_or_default();
+            if used.contains(&version.id) {
+                unit.used(job, now);
+            }
+            unit.bytes = version.download_bytes() + version.tree_bytes();
+            unit.h1 = record.needs.h1(&version.id).or(unit.h1);
+            for project in record.needs.projects(&version.id) {
+                if !unit.projects.contains(&project) && unit.projects.len() < 64 {
+                    unit.projects.push(project);
+                }
+            }
+            self.versions.insert(name, unit);
+        }
+        bound(&mut self.versions);
+    }
+
+    fn record_actions(&mut self, record: &Record<'_>, job: u64, now: DateTime<Utc>) {
+        let used: HashSet<ActionId> = record
+            .observed
+            .iter()
+            .flat_map(|observed| observed.actions.iter().copied())
+            .collect();
+        let mut old = std::mem::take(&mut self.actions);
+        let cached = record.inventory.buildcache.iter();
+        for action in cached.flat_map(|cache| &cache.actions) {
+            let name = action.id.to_string();
+            let mut unit = old.remove(&name).unwrap_or_default();
+            if used.contains(&action.id) {
+                unit.used(job, now);
+            } else if unit.job == 0 {
+                // Never seen in use: nothing to remember.
+                continue;
+            }
+            unit.bytes = action.entry.map_or(0, |entry| entry.size);
+            self.actions.insert(name, unit);
+        }
+        bound(&mut self.actions);
+    }
+
+    /// The last jobs, for the report.
+    pub fn trend(&self) -> Vec<JobPoint> {
+        let point = |job: &Job| JobPoint {
+            job: job.job,
+            at: job.at,
+            bytes: job.bytes,
+            hit_rate: match (job.hits, job.misses) {
+                (Some(hits), Some(misses)) => super::builds::rate(hits, misses),
+                _ => None,
+            },
+        };
+        self.jobs.iter().map(point).collect()
+    }
+
+    /// What the last `jobs` marked jobs used.
+    pub fn used_in_last(&self, jobs: usize) -> (Vec<ModuleVersion>, Vec<ActionId>) {
+        let marked = self.jobs.iter().rev().filter(|job| job.marked.is_some());
+        let Some(first) = marked.take(jobs).map(|job| job.job).last() else {
+            return (Vec::new(), Vec::new());
+        };
+        let recent = |(name, unit): (&String, &Unit)| (unit.job >= first).then(|| name.clone());
+        let versions = self.versions.iter().filter_map(recent);
+        let actions = self.actions.iter().filter_map(recent);
+        (
+            versions.filter_map(|name| name.parse().ok()).collect(),
+            actions.filter_map(|id| id.parse().ok()).collect(),
+        )
+    }
+
+    /// Whether Go's trim was less than a day old at every mark for days on end,
+    /// so that it never ran: three jobs or more, over two days or more.
+    pub fn trim_never_due(&self) -> bool {
+        let marks: Vec<(DateTime<Utc>, Option<DateTime<Utc>>)> = self
+            .jobs
+            .iter()
+            .filter_map(|job| Some((job.marked?, job.trimmed)))
+            .collect();
+        let (Some((first, _)), Some((last, _))) = (marks.first(), marks.last()) else {
+            return false;
+        };
+        marks.len() >= 3
+            && *last - *first >= TimeDelta::days(2)
+            && marks.iter().all(|(marked, trimmed)| {
+                trimmed.is_some_and(|trimmed| *marked - trimmed < TimeDelta::days(1))
+            })
+    }
+}
+
+impl Unit {
+    fn used(&mut self, job: u64, now: DateTime<Utc>) {
+        self.job = job;
+        self.at = now;
+        if let Some(today) = self.days.first_mut() {
+            *today = today.saturating_add(1);
+        }
+    }
+
+    fn age(&mut self, days: usize) {
+        let days = days.min(DAYS);
+        self.days.rotate_right(days);
+        self.days.iter_mut().take(days).for_each(|day| *day = 0);
+    }
+}
+
+fn totals(observed: &Observed) -> (Option<u64>, Option<u64>) {
+    let builds = observed.usage.buildcache.as_ref();
+    let modules = observed.usage.modcache.as_ref();
+    let add = |builds: Option<u64>, modules: Option<u64>| match (builds, modules) {
+        (None, None) => None,
+        (one, other) => Some(one.unwrap_or(0) + other.unwrap_or(0)),
+    };
+    // Misses of a cache whose hits are unknown would spoil the rate.
+    let modules = modules.filter(|usage| usage.hits.is_some());
+    (
+        add(builds.map(|u| u.hits), modules.and_then(|u| u.hits)),
+        add(builds.map(|u| u.misses), modules.and_then(|u| u.misses)),
+    )
+}
+
+fn days_between(from: DateTime<Utc>, to: DateTime<Utc>) -> usize {
+    usize::try_from((to.date_naive() - from.date_naive()).num_days()).unwrap_or(0)
+}
+
+fn bound(units: &mut BTreeMap<String, Unit>) {
+    if units.len() <= MAX_UNITS {
+        return;
+    }
+    let mut times: Vec<DateTime<Utc>> = units.values().map(|unit| unit.at).collect();
+    times.sort_unstable_by(|a, b| b.cmp(a));
+    let oldest = times.get(MAX_UNITS).copied().unwrap_or_default();
+    units.retain(|_, unit| unit.at > oldest);
+}
+
+/// A finding about a ledger that cannot be used.
+pub fn unusable(path: &Path, why: &str) -> Finding {
+    Finding::new(
+        Rule::LedgerInvalid,
+        NAME,
+        format!("the ledger {why}; what earlier jobs used is not known"),
+    )
+    .at(path)
+}
+
+/// Puts a ledger that cannot be used out of the way.
+pub fn set_aside(path: &Path) -> io::Result<()> {
+    std::fs::rename(path, path.with_file_name(SET_ASIDE))
+}
+
+/// Go's own trim does not do its work on this build cache.
+pub fn trim_stuck(inventory: &Inventory, ledger: &Ledger, now: DateTime<Utc>) -> Option<Finding> {
+    let cache = inventory.buildcache.as_ref()?;
+    let trimmed = cache.trimmed?;
+    // What Go removes (`cache.go:Trim`, `trimLimit` and `mtimeInterval`).
+    let limit = trimmed - TimeDelta::hours(5 * 24 + 1);
+    let left = cache.actions.iter().filter(|a| a.modified < limit).count();
+    let why = if trimmed > now + TimeDelta::hours(1) {
+        format!("trim.txt lies in the future ({trimmed}), so that Go does not trim until then")
+    } else if left > 0 {
+        format!(
+            "{left} action entries are still there that Go's trim of {trimmed} should have removed"
+        )
+    } else if ledger.trim_never_due() {
+        "trim.txt was younger than a day at every mark, so that Go's trim was never due".to_owned()
+    } else {
+        return None;
+    };
+    Some(
+        Finding::new(Rule::GoTrimStuck, display_path(Path::new("trim.txt")), why)
+            .at(&cache.root.join("trim.txt")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::{Action, BuildCache};
+    use proptest::prelude::*;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Needs for Nobody {
+        fn projects(&self, _: &ModuleVersion) -> Vec<String> {
+            Vec::new()
+        }
+        fn h1(&self, _: &ModuleVersion) -> Option<String> {
+            None
+        }
+    }
+
+    fn at(day: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_000_000_000 + day * 86_400, 0).unwrap()
+    }
+
+    fn inventory(ids: &[u8], trimmed: i64) -> Inventory {
+        let action = |n: &u8| Action {
+            id: ActionId([*n; 32]),
+            entry: None,
+            bytes: 175,
+            modified: at(trimmed - 1),
+        };
+        Inventory {
+            buildcache: Some(BuildCache {
+                actions: ids.iter().map(action).collect(),
+                trimmed: Some(at(trimmed)),
+                ..BuildCache::default()
+            }),
+            ..Inventory::default()
+        }
+    }
+
+    fn job(ledger: &mut Ledger, ids: &[u8], used: &[u8], day: i64, trimmed: i64) {
+        let observed = Observed {
+            usage: crate::report::Usage {
+                since: at(day),
+                modcache: None,
+                buildcache: None,
+            },
+            actions: used.iter().map(|n| ActionId([*n; 32])).collect(),
+            versions: Vec::new(),
+            true_times: Default::default(),
+            growth: 0,
+            trimmed: Some(at(trimmed)),
+        };
+        let record = Record {
+            inventory: &inventory(ids, trimmed),
+            observed: Some(&observed),
+            bytes: 1,
+            oldest: None,
+            needs: &Nobody,
+        };
+        ledger.record(&record, at(day));
+    }
+
+    #[test]
+    fn counts_uses_by_day_and_forgets_what_is_gone() {
+        let mut ledger = Ledger::default();
+        job(&mut ledger, &[1, 2, 3], &[1, 2], 0, 0);
+        job(&mut ledger, &[1, 2, 3], &[1], 0, 0);
+        job(&mut ledger, &[1, 3], &[1], 2, 0);
+        let one = &ledger.actions[&ActionId([1; 32]).to_string()];
+        assert_eq!((one.job, one.days), (3, [1, 0, 2, 0, 0, 0, 0]));
+        assert_eq!(ledger.actions.len(), 1);
+        job(&mut ledger, &[1], &[], 30, 0);
+        let one = &ledger.actions[&ActionId([1; 32]).to_string()];
+        assert_eq!((one.job, one.days), (3, [0; 7]));
+        assert_eq!(ledger.used_in_last(1).1, []);
+        assert_eq!(ledger.used_in_last(2).1, [ActionId([1; 32])]);
+        let bytes = serde_json::to_vec(&ledger).unwrap();
+        assert_eq!(Ledger::parse(&bytes), Ok(ledger));
+    }
+
+    #[test]
+    fn remembers_so_many_jobs() {
+        let mut ledger = Ledger::default();
+        for day in 0..100 {
+            job(&mut ledger, &[1], &[1], day, day);
+        }
+        assert_eq!(ledger.jobs.len(), MAX_JOBS);
+        assert_eq!(ledger.jobs.last().unwrap().job, 100);
+    }
+
+    #[test]
+    fn go_trim_is_stuck_in_three_ways() {
+        let mut ledger = Ledger::default();
+        let told = |ledger: &Ledger, inventory: &Inventory, day: i64| {
+            trim_stuck(inventory, ledger, at(day)).map(|finding| finding.message)
+        };
+        assert_eq!(told(&ledger, &inventory(&[1], 0), 1), None);
+        assert!(
+            told(&ledger, &inventory(&[1], 9), 1)
+                .unwrap()
+                .contains("future")
+        );
+        let mut left = inventory(&[1], 0);
+        left.buildcache.as_mut().unwrap().actions[0].modified = at(-6);
+        assert!(told(&ledger, &left, 1).unwrap().starts_with("1 action"));
+        for day in 0..3 {
+            job(&mut ledger, &[1], &[1], day, day);
+        }
+        assert!(
+            told(&ledger, &inventory(&[1], 2), 3)
+                .unwrap()
+                .contains("every mark")
+        );
+        job(&mut ledger, &[1], &[1], 5, 3);
+        assert_eq!(told(&ledger, &inventory(&[1], 3), 5), None);
+    }
+
+    #[test]
+    fn a_damaged_hostile_or_future_ledger_is_refused() {
+        for content in [
+            "",
+            "{}",
+            "[1]",
+            r#"{"schema":"gocachevet.ledger/2"}"#,
+            r#"{"schema":"gocachevet.ledger/1","jobs":[],"versions":{},"actions":{"../x":{"job":1,"at":"2026-01-01T00:00:00Z","days":[0,0,0,0,0,0,0],"bytes":1}}}"#,
+            r#"{"schema":"gocachevet.ledger/1","jobs":[{"job":18446744073709551615,"at":"2026-01-01T00:00:00Z","bytes":1}],"versions":{},"actions":{}}"#,
+        ] {
+            assert!(Ledger::parse(content.as_bytes()).is_err(), "{content}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(Ledger::parse(deep.as_bytes()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes: Vec<u8>) {
+            let _ = Ledger::parse(&bytes);
+        }
+    }
+}

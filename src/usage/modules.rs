@@ -1,0 +1,130 @@
+//! Use of module versions.
+//!
+//! Go asks the build cache for a module's index whenever a command consults its
+//! source, so that the index's entry tells of use, whatever the mount does with
+//! access times (`cmd/go/internal/modindex/read.go`: `GetModule`).
+
+use super::builds::{self, Use};
+use super::state::{MarkedVersion, State};
+use crate::formats::modindex::module_index_action;
+use crate::formats::module::{ModuleVersion, tree_dir_name};
+use crate::report::ModUsage;
+use crate::scan::{BuildCache, ModCache, Version, VersionKind};
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+
+/// What tells whether a module's source was consulted.
+pub(super) struct Indexes<'a> {
+    /// The build cache that holds the indexes; `None` where use of the module
+    /// cache cannot be observed.
+    pub(super) builds: Option<&'a BuildCache>,
+    /// The module cache's path as Go knew it.
+    pub(super) root: &'a Path,
+    /// Go versions that may have made the indexes; none if unknown.
+    pub(super) go_versions: &'a BTreeSet<String>,
+}
+
+impl Indexes<'_> {
+    /// What became of the entries of a version's index since the mark: one for
+    /// each Go version that made one.
+    fn of(&self, version: &Version, state: &State) -> Vec<Use> {
+        let Ok(tree) = tree_dir_name(&version.id) else {
+            return Vec::new();
+        };
+        let tree = self.root.join(tree);
+        let entry = |go: &String| {
+            let cache = self.builds?;
+            let id = module_index_action(go, tree.as_os_str().as_encoded_bytes());
+            let found = cache.actions.binary_search_by_key(&id, |action| action.id);
+            Some(builds::of(cache.actions.get(found.ok()?)?, state))
+        };
+        self.go_versions.iter().filter_map(entry).collect()
+    }
+
+    /// Whether they tell anything. Where this job used the build cache and no
+    /// version at all has an index in it, another Go version or another path of
+    /// the module cache named them.
+    fn tell(&self, cache: &ModCache, state: &State) -> bool {
+        let Some(builds) = self.builds else {
+            return false;
+        };
+        let in_use = |action| builds::of(action, state) != Use::Idle;
+        let mut trees = cache.versions.iter().filter(|v| v.tree.is_some());
+        !builds.actions.iter().any(in_use)
+            || trees.clone().next().is_none()
+            || trees.any(|version| !self.of(version, state).is_empty())
+    }
+}
+
+/// The module cache's part of what was observed.
+pub(super) struct Modules {
+    pub(super) usage: ModUsage,
+    /// Versions that were used or downloaded.
+    pub(super) used: Vec<ModuleVersion>,
+    /// Bytes that came in.
+    pub(super) growth: i64,
+}
+
+pub(super) fn observe(
+    cache: &ModCache,
+    state: &State,
+    indexes: &Indexes<'_>,
+    needed: Option<&HashSet<ModuleVersion>>,
+) -> Modules {
+    let known = indexes.tell(cache, state);
+    let (mut hits, mut misses, mut go_mod_misses, mut idle) = (0, 0, 0, 0);
+    let (mut idle_bytes, mut needed_count, mut idle_needed) = (0, 0, 0);
+    let mut growth = 0_i64;
+    let mut used = Vec::new();
+    for version in &cache.versions {
+        let before = state.head.versions.get(&version.id.to_string());
+        growth = growth.saturating_add(grown(version, before));
+        let source = |there: &MarkedVersion| there.zip || there.tree;
+        if !version.has_source() {
+            go_mod_misses += u64::from(version.go_mod.is_some() && before.is_none());
+            continue;
+        }
+        let is_needed = needed.is_some_and(|needed| needed.contains(&version.id));
+        needed_count += u64::from(is_needed);
+        if !before.is_some_and(source) {
+            misses += 1;
+            used.push(version.id.clone());
+            continue;
+        }
+        // Toolchains are run and FIPS modules come with Go: no index tells.
+        if version.kind != VersionKind::Module {
+            continue;
+        }
+        let consulted = |what: &Use| *what != Use::Idle;
+        if indexes.of(version, state).iter().any(consulted) {
+            hits += 1;
+            used.push(version.id.clone());
+        } else {
+            idle += 1;
+            idle_bytes += version.download_bytes() + version.tree_bytes();
+            idle_needed += u64::from(is_needed);
+        }
+    }
+    let told = |number: u64| known.then_some(number);
+    Modules {
+        usage: ModUsage {
+            hits: told(hits),
+            misses: Some(misses),
+            idle: told(idle),
+            hit_rate: told(hits).and_then(|hits| builds::rate(hits, misses)),
+            go_mod_misses: Some(go_mod_misses),
+            idle_bytes: told(idle_bytes),
+            needed: needed.map(|_| needed_count),
+            idle_needed: needed.and(told(idle_needed)),
+        },
+        used,
+        growth,
+    }
+}
+
+fn grown(version: &Version, before: Option<&MarkedVersion>) -> i64 {
+    let was = before.copied().unwrap_or_default();
+    let tree = if was.tree { 0 } else { version.tree_bytes() };
+    let now = version.download_bytes().saturating_add(tree);
+    i64::try_from(now).unwrap_or(i64::MAX) - i64::try_from(was.bytes).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,206 @@
+//! Is what the caches hold what it should be? [`Inventory`](crate::scan::Inventory)
+//! and trust become [`Evidence`].
+
+mod archive;
+mod batch;
+mod lanes;
+mod outputs;
+mod sumdb;
+mod tree;
+mod version;
+
+use crate::config::VerifyLevel;
+use crate::findings::Finding;
+use crate::formats::action::OutputId;
+use crate::formats::gosum::MergedSums;
+use crate::formats::h1::H1;
+use crate::formats::module::ModuleVersion;
+use crate::formats::modzip::ZipRules;
+use crate::parallel;
+use crate::report::Verification;
+use crate::scan::{Inventory, ModCache, Version, VersionKind};
+use archive::Archive;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::PathBuf;
+pub use sumdb::weigh;
+use tree::Buffers;
+use version::Checker;
+pub(crate) use version::read_up_to;
+
+/// The h1 of a module zip that stands alone, as in a proxy's storage.
+///
+/// # Errors
+/// When the zip breaks a rule of Go's or cannot be read, in words.
+pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, String> {
+    let archive = Archive::open(file, 0).map_err(|error| error.to_string())?;
+    let mut rules = ZipRules::new(id, archive.bytes);
+    for member in &archive.members {
+        rules.add(&member.name, member.size, member.irregular);
+    }
+    if let Some(broken) = rules.finish().violations.first() {
+        let name = String::from_utf8_lossy(&broken.name);
+        return Err(format!(
+            "the zip breaks a rule of Go's: {name}: {}",
+            broken.problem
+        ));
+    }
+    let copies = tree::read_zip(&archive, &mut Buffers::new(1));
+    match copies.zip_error {
+        Some(error) => Err(error.to_string()),
+        None => copies.zip.h1([]).map_err(|error| error.to_string()),
+    }
+}
+
+/// What proved a piece of a module version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A go.sum (or go.work.sum) line.
+    GoSum,
+    /// A record of the checksum database.
+    Sumdb,
+    /// Only the `.ziphash` beside it.
+    Ziphash,
+}
+
+/// What is known of one copy of a module version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Proof {
+    /// Not there, or not looked at.
+    #[default]
+    Unknown,
+    /// Shown equal to what is trusted, by hashing its bytes in this run.
+    Proven(Source),
+    /// Shown to differ, or unreadable.
+    Damaged,
+}
+
+/// What is known of a module version, in the order of `ModCache::versions`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VersionProof {
+    /// The zip.
+    pub zip: Proof,
+    /// The extracted tree.
+    pub tree: Proof,
+    /// The `.mod` file.
+    pub go_mod: Proof,
+    /// Some piece of it broke a `deny` rule that a repair removes it for.
+    pub damaged: bool,
+}
+
+/// The result of verification.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// Counts for the report.
+    pub verification: Verification,
+    /// One per module version, in the inventory's order.
+    pub versions: Vec<VersionProof>,
+    /// Build outputs whose content or size is wrong.
+    pub damaged_outputs: BTreeSet<OutputId>,
+    /// Files of the checksum database that do not hold and that Go would fetch again.
+    pub damaged_sumdb: Vec<PathBuf>,
+}
+
+/// Checks everything that `level` asks for. Trees that are read on the way get
+/// their sizes filled in.
+pub fn verify(
+    inventory: &mut Inventory,
+    sums: &MergedSums,
+    level: VerifyLevel,
+    jobs: usize,
+    tick: &(impl Fn() + Sync),
+) -> Evidence {
+    let start = std::time::Instant::now();
+    let mut evidence = Evidence::default();
+    evidence.verification.level = level.name().to_owned();
+    if let Some(cache) = &mut inventory.modcache {
+        versions(cache, sums, level, jobs, tick, &mut evidence);
+    }
+    if let Some(cache) = &inventory.buildcache {
+        outputs::verify(cache, level, jobs, tick, &mut evidence);
+    }
+    let damaged = evidence
+        .versions
+        .iter()
+        .filter(|proof| proof.damaged)
+        .count();
+    evidence.verification.failed = (damaged + evidence.damaged_outputs.len()) as u64;
+    evidence.verification.seconds = start.elapsed().as_secs_f64();
+    evidence
+}
+
+fn versions(
+    cache: &mut ModCache,
+    sums: &MergedSums,
+    level: VerifyLevel,
+    jobs: usize,
+    tick: &(impl Fn() + Sync),
+    evidence: &mut Evidence,
+) {
+    evidence.versions = vec![VersionProof::default(); cache.versions.len()];
+    if level == VerifyLevel::Off {
+        return;
+    }
+    // The largest first, so that no thread is left alone with one at the end.
+    let mut order: Vec<usize> = (0..cache.versions.len()).collect();
+    order.sort_by_key(|&index| std::cmp::Reverse(weight(&cache.versions[index])));
+    let in_memory = (ZIPS_IN_MEMORY / jobs.max(1) as u64).max(1 << 20);
+    let checker = Checker {
+        cache,
+        sums,
+        level,
+        in_memory,
+    };
+    let buffers = || Buffers::new(jobs);
+    let results = parallel::map(jobs, order.len(), buffers, |buffers, index| {
+        tick();
+        checker.check(&cache.versions[order[index]], buffers)
+    });
+    let mut results: Vec<_> = order.into_iter().zip(results).collect();
+    results.sort_by_key(|(index, _)| *index);
+    for (index, checked) in results {
+        let version = &mut cache.versions[index];
+        if let (Some(tree), Some(measure)) = (&mut version.tree, checked.measure) {
+            tree.measure = Some(measure);
+        }
+        let verification = &mut evidence.verification;
+        verification.versions_checked += u64::from(version.has_source());
+        verification.bytes_hashed += checked.hashed;
+        verification.bytes_proven += checked.proven;
+        match checked.proof.proven_by() {
+            Some(Source::GoSum) => verification.proven_by.go_sum += 1,
+            Some(Source::Ziphash) => verification.proven_by.ziphash += 1,
+            Some(Source::Sumdb) => verification.proven_by.sumdb += 1,
+            None => {}
+        }
+        evidence.versions[index] = checked.proof;
+        evidence.findings.extend(checked.findings);
+    }
+}
+
+/// Zips that are read into memory whole, over all threads.
+const ZIPS_IN_MEMORY: u64 = 32 << 20;
+
+/// How long a version will take, roughly. A tree's size is not known yet where
+/// there is no zip to tell; a toolchain's is the largest there is.
+fn weight(version: &Version) -> u64 {
+    match (version.kind, version.zip) {
+        (VersionKind::Toolchain, _) => u64::MAX,
+        (_, Some(zip)) => zip.bytes,
+        (_, None) => u64::from(version.tree.is_some()) << 20,
+    }
+}
+
+impl VersionProof {
+    /// What proved this version's content: every copy that was looked at is
+    /// proven, and by this.
+    pub fn proven_by(&self) -> Option<Source> {
+        match (self.zip, self.tree) {
+            (Proof::Proven(source), Proof::Proven(_) | Proof::Unknown)
+            | (Proof::Unknown, Proof::Proven(source)) => Some(source),
+            _ => None,
+        }
+    }
+}

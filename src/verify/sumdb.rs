@@ -1,0 +1,222 @@
+//! What the checksum database's cached records add to the evidence.
+//!
+//! The other checks hold the content against go.sum, or where that has no line
+//! against `.ziphash`, which is only the cache's own word. A record of the
+//! checksum database outranks both: it is signed.
+
+use super::version::read_up_to;
+use super::{Evidence, Proof, Source};
+use crate::findings::{Finding, Rule};
+use crate::formats::gosum::{MergedSums, SumClaim};
+use crate::formats::h1::{H1, h1_of_go_mod};
+use crate::formats::module::PieceKind;
+use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
+use crate::render::human;
+use crate::scan::{ModCache, Version, VersionKind};
+use crate::sumdb::{self, Contradiction, Sumdb};
+
+/// Weighs what was found against the cached records. `exempt` tells the module
+/// paths for which Go asks no database (`GONOSUMDB`).
+pub fn weigh(
+    cache: &ModCache,
+    sums: &MergedSums,
+    sumdb: &Sumdb,
+    exempt: impl Fn(&str) -> bool,
+    evidence: &mut Evidence,
+) {
+    evidence.findings.extend(sumdb.findings().cloned());
+    evidence.damaged_sumdb = sumdb.damaged().collect();
+    let (mut known, mut unproven) = (0_u64, 0_u64);
+    for index in 0..cache.versions.len() {
+        let version = &cache.versions[index];
+        let private = exempt(&version.id.path) && !version.id.is_toolchain();
+        if private || version.kind == VersionKind::Fips140 {
+            continue;
+        }
+        let weighing = Weighing {
+            cache,
+            version,
+            sums,
+            sumdb,
+        };
+        known += u64::from(version.has_source());
+        if !weighing.weigh(index, evidence) {
+            unproven += u64::from(version.has_source());
+        }
+    }
+    // Where go.sum was complete from the start Go never asks, and there is
+    // nothing to say.
+    if unproven > 0 && sumdb.has_records() {
+        let subject = human::counted(unproven, "version", "versions");
+        let message = format!(
+            "{subject} of {} cannot be proven by the checksum database: no record is cached",
+            human::count(known)
+        );
+        evidence
+            .findings
+            .push(Finding::new(Rule::SumdbUnproven, subject, message));
+    }
+}
+
+struct Weighing<'a> {
+    cache: &'a ModCache,
+    version: &'a Version,
+    sums: &'a MergedSums,
+    sumdb: &'a Sumdb,
+}
+
+impl Weighing<'_> {
+    /// Whether there is a record, and it holds.
+    fn weigh(&self, index: usize, evidence: &mut Evidence) -> bool {
+        let id = &self.version.id;
+        match self.sumdb.check(id, None, None) {
+            sumdb::Proof::Proven(_) => {}
+            sumdb::Proof::Unproven(_) => return false,
+            // Said by a finding about the database's files.
+            sumdb::Proof::Contradicted(_) => return true,
+        }
+        // What go.sum says, whatever the cache holds.
+        let mut edited = false;
+        for claim in self.sums.zip(id) {
+            edited |= self.claim(claim, Some(claim.h1), None, evidence);
+        }
+        for claim in self.sums.go_mod(id) {
+            edited |= self.claim(claim, None, Some(claim.h1), evidence);
+        }
+        if edited {
+            evidence.verification.failed += 1;
+            return true;
+        }
+        let mut poisoned = false;
+        if self.sums.zip(id).is_empty() {
+            poisoned |= self.content(index, evidence);
+        }
+        if self.sums.go_mod(id).is_empty() {
+            poisoned |= self.go_mod(index, evidence);
+        }
+        if poisoned && let Some(proof) = evidence.versions.get_mut(index) {
+            evidence.verification.failed += u64::from(!proof.damaged);
+            proof.damaged = true;
+        }
+        true
+    }
+
+    fn claim(
+        &self,
+        claim: &SumClaim,
+        zip: Option<H1>,
+        go_mod: Option<H1>,
+        evidence: &mut Evidence,
+    ) -> bool {
+        let sources = claim
+            .sources
+            .iter()
+            .filter_map(|&source| self.sums.sources().get(source));
+        let sources: Vec<&str> = sources.map(String::as_str).collect();
+        let what = if go_mod.is_some() { "go.mod" } else { "module" };
+        let message = format!(
+            "the {what} hash in {} is not the one in the signed checksum database: go.sum was edited, or made from a changed copy",
+            sources.join(", ")
+        );
+        self.contradiction(zip, go_mod, message, None, evidence)
+    }
+
+    /// Zip and tree, where nothing but `.ziphash` speaks for them.
+    fn content(&self, index: usize, evidence: &mut Evidence) -> bool {
+        let Some(ziphash) = self.ziphash() else {
+            return false;
+        };
+        let message = "the module in the cache is not the one in the signed checksum database, and no go.sum line stopped it";
+        if self.contradiction(
+            Some(ziphash),
+            None,
+            message.to_owned(),
+            Some(PieceKind::ZipHash),
+            evidence,
+        ) {
+            return true;
+        }
+        let Some(proof) = evidence.versions.get_mut(index) else {
+            return false;
+        };
+        let before = proof.proven_by();
+        for copy in [&mut proof.zip, &mut proof.tree] {
+            if *copy == Proof::Proven(Source::Ziphash) {
+                *copy = Proof::Proven(Source::Sumdb);
+            }
+        }
+        if before == Some(Source::Ziphash) && proof.proven_by() == Some(Source::Sumdb) {
+            evidence.verification.proven_by.ziphash -= 1;
+            evidence.verification.proven_by.sumdb += 1;
+        }
+        false
+    }
+
+    /// The `.mod` file, which no other check looks at without go.sum.
+    fn go_mod(&self, index: usize, evidence: &mut Evidence) -> bool {
+        let Some(piece) = self.version.go_mod else {
+            return false;
+        };
+        let path = self.cache.piece_path(&self.version.id, PieceKind::Mod);
+        let content = match read_up_to(&path, super::version::MAX_GO_MOD) {
+            Ok(content) => content,
+            Err(error) => {
+                evidence
+                    .findings
+                    .push(crate::scan::unreadable(&path, &error));
+                return false;
+            }
+        };
+        evidence.verification.bytes_hashed += piece.bytes;
+        let message = "the .mod file is not the one in the signed checksum database, and no go.sum line stopped it";
+        let actual = h1_of_go_mod(&content);
+        let differs = self.contradiction(
+            None,
+            Some(actual),
+            message.to_owned(),
+            Some(PieceKind::Mod),
+            evidence,
+        );
+        if let Some(proof) = evidence.versions.get_mut(index) {
+            proof.go_mod = match differs {
+                true => Proof::Damaged,
+                false => Proof::Proven(Source::Sumdb),
+            };
+        }
+        differs
+    }
+
+    fn ziphash(&self) -> Option<H1> {
+        self.version.ziphash?;
+        let path = self.cache.piece_path(&self.version.id, PieceKind::ZipHash);
+        // What cannot be read, or says nothing, has been reported.
+        match parse_ziphash(&read_up_to(&path, MAX_ZIPHASH_BYTES).ok()?) {
+            ZipHash::Sum(h1) => Some(h1),
+            _ => None,
+        }
+    }
+
+    fn contradiction(
+        &self,
+        zip: Option<H1>,
+        go_mod: Option<H1>,
+        message: String,
+        piece: Option<PieceKind>,
+        evidence: &mut Evidence,
+    ) -> bool {
+        let id = &self.version.id;
+        let sumdb::Proof::Contradicted(Contradiction::Hash {
+            expected, actual, ..
+        }) = self.sumdb.check(id, zip, go_mod)
+        else {
+            return false;
+        };
+        let mut finding =
+            Finding::new(Rule::SumdbMismatch, id.to_string(), message).differs(expected, actual);
+        if let Some(piece) = piece {
+            finding = finding.at(&self.cache.piece_path(id, piece));
+        }
+        evidence.findings.push(finding);
+        true
+    }
+}

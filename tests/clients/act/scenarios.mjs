@@ -1,0 +1,149 @@
+// The action in act, with act's cache server behind GitHub's own cache client:
+// jobs one after the other, each on a runner that knows only what was saved.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { job, lab, modcache, read, setUp } from './fixture.mjs';
+
+const stale = join(modcache, 'github.com/pkg/errors@v0.9.1');
+const scenario = async (name, run) => {
+  const start = performance.now();
+  let result = 'ok';
+  try {
+    await run();
+  } catch (error) {
+    result = 'FAILED';
+    process.exitCode = 1;
+    console.log(error);
+  }
+  console.log(`${result}: ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+};
+
+setUp();
+
+await scenario('a first job, on empty caches, saves what it used', async () => {
+  const run = (await job({ key: '1', trim: 'unused', stale: true })).ended(0);
+  assert.equal(run.step('build'), 'success');
+  assert.ok(run.has('restored: nothing') && run.has('saved: go-1'));
+  assert.equal(existsSync(stale), true, 'what the job itself downloaded stays');
+  assert.equal(run.outputs('Post').verdict, 'pass');
+  assert.match(run.summary('Post'), /^## ✅ Go caches: pass$/m);
+  assert.equal(run.summary('Main'), '', 'nothing was wrong, so the first half has nothing to tell');
+});
+
+await scenario('after an exact hit a trim is only tried out, and says why', async () => {
+  const run = (await job({ key: '1', trim: 'unused', 'idle-runs': '0' })).ended(0);
+  assert.ok(run.has('restored: go-1') && run.has('not saved: exact hit'));
+  assert.equal(run.outputs('Post')['bytes-saved'], '0');
+  assert.equal(existsSync(stale), true);
+  assert.ok(run.annotations('notice').some(({ text }) => text.includes('the trim was only tried out')));
+  assert.match(run.summary('Post'), /\*\*Note:\*\* the trim was only tried out/);
+});
+
+await scenario('on a pull request nothing is trimmed', async () => {
+  const run = (await job({ key: '1-pr', trim: 'unused', 'idle-runs': '0' }, { on: 'pull_request' })).ended(0);
+  assert.equal(existsSync(stale), true);
+  assert.equal(run.outputs('Post')['bytes-saved'], '0');
+});
+
+await scenario('a second job builds from what the first saved, trims what it did not use and saves that', async () => {
+  const run = (await job({ key: '2', trim: 'unused', 'idle-runs': '0' }, { env: { GOPROXY: 'off' } })).ended(0);
+  assert.equal(run.step('build'), 'success');
+  assert.ok(run.has('restored: go-1') && run.has('saved: go-2'));
+  assert.equal(existsSync(stale), false, 'the unused module was not removed');
+  assert.equal(run.outputs('Main').verdict, 'pass');
+  const outputs = run.outputs('Post');
+  assert.ok(Number(outputs['bytes-saved']) > 0);
+  assert.equal(Number(outputs['size-before']) - Number(outputs['size-after']), Number(outputs['bytes-saved']));
+  assert.equal(outputs['modcache-hit-rate'], '1');
+  assert.ok(Number(outputs['gocache-hit-rate']) > 0.9, JSON.stringify(outputs));
+  assert.equal(JSON.parse(read('out/findings.sarif')).version, '2.1.0');
+});
+
+await scenario('a third job restores what the second trimmed, and builds from it alone', async () => {
+  const run = (await job({ key: '3', trim: 'unused', 'idle-runs': '0' }, { env: { GOPROXY: 'off' } })).ended(0);
+  assert.equal(run.step('build'), 'success');
+  assert.ok(run.has('restored: go-2'));
+  assert.equal(existsSync(stale), false);
+  assert.ok(Number(run.outputs('Post')['gocache-hit-rate']) > 0.9);
+});
+
+await scenario('a crossed limit fails the job before the save, and says what helps', async () => {
+  const run = (await job({ key: '4', 'max-size': '1MB' })).ended(1);
+  assert.equal(run.step('build'), 'success');
+  // GitHub's runner skips the save after that; act does not look at posts' results.
+  assert.ok(run.text.indexOf('the policy failed') < run.text.indexOf('saved: go-4'), 'judged before the save');
+  assert.equal(run.outputs('Post').verdict, 'fail');
+  const message = run.annotations('error').find(({ text }) => text.startsWith('the policy failed'));
+  assert.match(message?.text ?? '', /keeps the cache from being saved.*Crossed: max-size.*trim: unused/);
+  assert.match(run.summary('Post'), /^## ❌ Go caches: fail$/m);
+  assert.match(run.summary('Post'), /max-size/);
+});
+
+await scenario('the same limit only warns if asked to', async () => {
+  const run = (await job({ key: '5', 'max-size': '1MB', 'fail-on': 'never' })).ended(0);
+  assert.ok(run.has('saved: go-5'));
+  assert.ok(run.annotations('warning').some(({ text }) => text.startsWith('the policy failed')));
+});
+
+await scenario('a wrong value is refused by name before the build', async () => {
+  for (const [event, words] of [
+    [{ key: '6', 'max-size': 'large; touch /tmp/x' }, /--max-size/],
+    [{ key: '6', trim: 'all' }, /input trim: `all` is none of off, unused, tiers/],
+    [{ key: '6', binary: '/nowhere/gocachevet' }, /input binary: there is no file \/nowhere\/gocachevet/],
+  ]) {
+    const run = (await job(event)).ended(1);
+    assert.equal(run.step('build'), undefined);
+    assert.match(run.annotations('error').map(({ text }) => text).join('\n'), words);
+  }
+});
+
+await scenario('no binary anywhere is a clear error', async () => {
+  const run = (await job({ key: '6' }, { noBinary: true })).ended(1);
+  assert.match(run.annotations('error')[0].text, /there is no gocachevet: .* pins no release/);
+});
+
+await scenario('a poisoned cache stops the job before the build', async () => {
+  // Saved before anybody looks: the module tree is not verified again after the build.
+  const poisoned = (await job({ key: '7', poison: true })).ended(0);
+  assert.ok(poisoned.has('saved: go-7'));
+  const run = (await job({ key: '7' })).ended(1);
+  assert.equal(run.step('build'), undefined, 'the build ran on a poisoned cache');
+  const texts = run.annotations('error');
+  assert.ok(texts.some(({ title, text }) => title === 'extracted-hash-mismatch' && text.includes('github.com/cespare/xxhash/v2@v2.3.0')), run.text);
+  assert.ok(texts.some(({ text }) => text.startsWith('the restored cache is damaged') && text.includes('gh cache delete go-7')));
+  assert.match(run.summary('Main'), /^## ❌ Go caches: fail$/m);
+  assert.equal(run.outputs('Main').verdict, 'fail');
+});
+
+await scenario('a repair lets it go on, and names the entry that stays as it is', async () => {
+  const run = (await job({ key: '7', 'on-corrupt': 'repair' })).ended(0);
+  assert.equal(run.step('build'), 'success');
+  assert.equal(run.outputs('Post').verdict, 'pass');
+  const notice = run.annotations('notice').find(({ text }) => text.includes('has been repaired'));
+  assert.match(notice?.text ?? '', /restored by its exact key, so the repaired cache is not saved.*gh cache delete go-7/);
+});
+
+await scenario('under a new key the repaired cache is saved, and the next job is content', async () => {
+  const repaired = (await job({ key: '7-new', 'on-corrupt': 'repair' })).ended(0);
+  assert.ok(repaired.has('restored: go-7') && repaired.has('saved: go-7-new'));
+  const run = (await job({ key: '7-new' })).ended(0);
+  assert.equal(run.outputs('Main').verdict, 'pass');
+});
+
+await scenario('damage only warns if asked to', async () => {
+  const run = (await job({ key: '7', 'on-corrupt': 'warn' })).ended(0);
+  assert.equal(run.step('build'), 'success');
+  assert.ok(run.annotations('warning').some(({ text }) => text.startsWith('the restored cache is damaged')));
+});
+
+await scenario('the end can be a step of its own, whose outputs later steps see', async () => {
+  const run = (await job({ key: '8', split: true })).ended(0);
+  assert.ok(Number(run.outputs('Main', 'vet2')['size-after']) > 0);
+  assert.ok(run.has('saved: go-8'));
+  const failed = (await job({ key: '9', split: true, limit: '1MB' })).ended(1);
+  assert.equal(failed.has('saved: go-9'), false, 'what failed was saved');
+});
+
+console.log(`act's output is in ${lab}`);

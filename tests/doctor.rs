@@ -1,0 +1,147 @@
+//! `gocachevet doctor` on settings, projects and caches that are real.
+
+// A test fails by panicking, here as well as in a `#[test]` function.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::{GoEnv, Project, Run, assert_untouched, build_cache, snapshot};
+
+fn rules(run: &Run) -> Vec<String> {
+    let report = run.json();
+    let findings = report["findings"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    findings.map(|finding| text(&finding["rule"])).collect()
+}
+
+#[test]
+fn a_healthy_setup_gets_a_clean_bill_and_nothing_is_written() {
+    for project in Project::ALL {
+        let caches = build_cache(project);
+        let before = [snapshot(&caches.modcache), snapshot(&caches.gocache)];
+        let run = support::gocachevet()
+            .env("HOME", caches.project.join("no-home"))
+            .env("GOENV", "off")
+            .env("GOMODCACHE", &caches.modcache)
+            .env("GOCACHE", &caches.gocache)
+            .env("GOTOOLCHAIN", "local")
+            .dir(&caches.project)
+            .args(["doctor", "--format", "json"])
+            .run()
+            .expect_code(0);
+        let mut rules = rules(&run);
+        // What the machine is like is not the project's doing.
+        rules.retain(|rule| {
+            !["disk-low", "no-access-times", "case-folding"].contains(&rule.as_str())
+        });
+        assert_eq!(rules, Vec::<String>::new(), "{project:?}: {run}");
+        assert_untouched(&before[0], &caches.modcache);
+        assert_untouched(&before[1], &caches.gocache);
+    }
+}
+
+#[test]
+fn lines_missing_from_go_sum_and_unused_ones_are_told() {
+    let caches = build_cache(Project::Hello);
+    let file = caches.project.join("go.sum");
+    let sums = fs::read_to_string(&file).unwrap();
+    let (gone, kept) = sums.split_once('\n').unwrap();
+    let module = gone.split(' ').next().unwrap();
+    let kept: String = kept
+        .lines()
+        .filter(|line| !line.starts_with(module))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let sum = support::MODULES[0].1;
+    fs::write(&file, format!("{kept}example.com/left v1.0.0 {sum}\n")).unwrap();
+    let run = support::gocachevet()
+        .env("HOME", "/none")
+        .env("GOENV", "off")
+        .env("GOMODCACHE", &caches.modcache)
+        .env("GOCACHE", &caches.gocache)
+        .dir(&caches.project)
+        .args(["doctor", "--format", "json"])
+        .run();
+    let report = run.json();
+    let message = |rule: &str| {
+        let findings = report["findings"].as_array().unwrap();
+        let found = findings.iter().find(|finding| finding["rule"] == rule);
+        found.unwrap_or_else(|| panic!("no {rule} in {run}"))["message"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(message("go-sum-missing").contains(module));
+    assert!(message("go-sum-unused").contains("example.com/left@v1.0.0"));
+}
+
+#[test]
+fn the_env_file_that_go_wrote_is_read() {
+    let mut env = GoEnv::new();
+    let file = env.dir().join("env");
+    env.set("GOENV", &file);
+    // As `go env -w` writes it.
+    env.go(
+        env.dir(),
+        ["env", "-w", "GONOSUMDB=*", "GOFLAGS=-modcacherw"],
+    );
+    env.download(&["github.com/pkg/errors@v0.9.1"]);
+    let doctor = |name: &str, value: &str| {
+        env.gocachevet()
+            .env("GOENV", &file)
+            .env(name, value)
+            .args(["doctor", "--format", "json"])
+            .run()
+    };
+    let run = doctor("X", "");
+    let found = rules(&run.expect_code(0));
+    for rule in ["sumdb-skipped", "modcache-writable"] {
+        assert!(found.iter().any(|found| found == rule), "{rule}: {found:?}");
+    }
+    let run = doctor("GONOSUMDB", "corp.example");
+    assert!(
+        !rules(&run).iter().any(|found| found == "sumdb-skipped"),
+        "{run}"
+    );
+}
+
+#[test]
+fn a_setting_that_go_refuses_fails_the_run() {
+    let env = GoEnv::new();
+    let run = env
+        .gocachevet()
+        .env("GOCACHE", "off")
+        .args(["doctor", "--format", "json"])
+        .run()
+        .expect_code(1);
+    assert_eq!(rules(&run)[0], "setting-invalid");
+    // Go agrees.
+    let mut command = env.command(env.dir(), ["build", "errors"]);
+    let said = command.env("GOCACHE", "off").output().unwrap();
+    assert!(!said.status.success());
+}
+
+#[test]
+fn diagnoses_come_in_every_format() {
+    let env = GoEnv::new();
+    for (format, part) in [
+        ("text", "proxy-fallback"),
+        ("markdown", "proxy-fallback"),
+        ("github", "::warning"),
+        ("sarif", "\"ruleId\": \"proxy-fallback\""),
+    ] {
+        let run = env
+            .gocachevet()
+            .env("GOPROXY", "https://p.example|direct")
+            .args(["doctor", "--format", format]);
+        let run = run.run().expect_code(0);
+        let compact = |text: &str| text.replace(": ", ":");
+        assert!(
+            compact(&run.stdout).contains(&compact(part)),
+            "{format}: {run}"
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! The cache client against a service on loopback that is held to GitHub's
+//! published description, and against one that misbehaves.
+
+// A test fails by panicking, also in what tests share.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod client;
+mod command;
+mod fake;
+mod faults;
+mod spec;

@@ -1,0 +1,30 @@
+//! What end-to-end tests share: `mod support;` in a file of `tests/`.
+//!
+//! - [`GoEnv`]: a private Go environment (own caches, home, settings) in which
+//!   the real `go` command runs, fed by a local copy of a few public modules.
+//! - [`build_cache`]: a fresh module cache and build cache of a small [`Project`].
+//! - [`gocachevet`]: runs the binary under test, nothing of this machine's
+//!   environment leaking in.
+//! - [`snapshot`] and [`assert_untouched`]: proof that a tree was not changed.
+//! - [`copy_tree`], [`Scratch`]: trees with their times, and read-only ones.
+//!
+//! A missing `go` fails the test that needs it. Nothing here writes into the
+//! machine's own caches. The first run on a machine downloads about 2 MB of
+//! modules and compiles a part of Go's standard library (see [`shared`]).
+
+// Each test file uses a part of this, and none of it is a public interface.
+#![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
+// A test fails by panicking, here as well as in a `#[test]` function.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod command;
+mod go;
+mod shared;
+mod tree;
+
+pub use command::{Gocachevet, Run, gocachevet};
+pub use go::{Caches, GoEnv, Project, build_cache};
+pub use shared::{MODULES, TOOLCHAIN, proxy, std_cache, toolchain_cache};
+pub use tree::{
+    Entry, Scratch, Snapshot, assert_untouched, copy_tree, copy_tree_fresh, make_writable, snapshot,
+};

@@ -1,0 +1,454 @@
+//! Use of the caches as `mark` and `check` tell it, held against what the real
+//! `go` command did: a second run of the same command on a copy of the build
+//! cache in which every entry is old, so that Go itself marks what it uses, and
+//! `go`'s own action graph and test log.
+
+// A test fails by panicking, also in what tests share.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use support::{Caches, GoEnv, Project, build_cache, copy_tree, make_writable};
+
+/// A cache that was filled, and a job that uses it.
+struct Job {
+    env: GoEnv,
+    project: PathBuf,
+    /// Folder for this test's own files.
+    aside: PathBuf,
+}
+
+impl Job {
+    fn of(caches: Caches) -> Job {
+        let job = Job {
+            aside: caches.env.dir().join("aside"),
+            project: caches.project,
+            env: caches.env,
+        };
+        fs::create_dir(&job.aside).unwrap();
+        job.settle();
+        job
+    }
+
+    /// Hello, built.
+    fn warm() -> Job {
+        Job::of(build_cache(Project::Hello))
+    }
+
+    /// Gives the project's files times of a minute ago: Go does not index
+    /// packages with files younger than two seconds.
+    fn settle(&self) {
+        let old = SystemTime::now() - Duration::from_secs(60);
+        for entry in walkdir::WalkDir::new(&self.project) {
+            set_modified(entry.unwrap().path(), old);
+        }
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.project.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file}: {text}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+        self.settle();
+    }
+
+    fn mark(&self) {
+        self.env
+            .gocachevet()
+            .arg("mark")
+            .env("TMPDIR", &self.aside)
+            .run()
+            .expect_code(0);
+    }
+
+    /// What `check` reports as usage.
+    fn usage(&self) -> Value {
+        let run = self
+            .env
+            .gocachevet()
+            .args(["check", "--format=json", "--verify=off"])
+            .args(["--project".as_ref(), self.project.as_path()])
+            .env("TMPDIR", &self.aside)
+            .run();
+        run.json()["usage"].clone()
+    }
+
+    /// Marks, runs `go args`, and holds the report against the truth.
+    fn runs(&mut self, args: &[&str]) -> (Value, Truth) {
+        let start_builds = self.aside.join("gocache");
+        let start_modules = self.aside.join("modcache");
+        for (cache, copy) in [
+            (&self.env.gocache, &start_builds),
+            (&self.env.modcache, &start_modules),
+        ] {
+            if cache.exists() {
+                copy_tree(cache, copy);
+            } else {
+                fs::create_dir_all(copy).unwrap();
+            }
+        }
+        self.mark();
+        let graph = self.aside.join("graph.json");
+        let mut line = vec![args[0].to_owned()];
+        line.push(format!("-debug-actiongraph={}", graph.display()));
+        line.extend(args[1..].iter().map(|arg| (*arg).to_owned()));
+        let output = self.env.go(&self.project, &line);
+        let usage = self.usage();
+        let sources = source_versions(&self.env.modcache);
+        let misses = sources.difference(&source_versions(&start_modules)).count();
+
+        // The same once more, from the same start, on a build cache in which
+        // all is old.
+        remove(&self.env.modcache);
+        copy_tree(&start_modules, &self.env.modcache);
+        let counted = self.aside.join("counted");
+        copy_tree(&start_builds, &counted);
+        let old = SystemTime::now() - Duration::from_secs(2 * 3600);
+        let before: BTreeMap<String, Vec<u8>> = actions(&counted);
+        for name in before.keys() {
+            set_modified(&counted.join(&name[..2]).join(name), old);
+        }
+        let gocache = std::mem::replace(&mut self.env.gocache, counted.clone());
+        self.env.go(&self.project, &line);
+        self.env.gocache = gocache;
+        let mut truth = Truth {
+            module_misses: misses,
+            ..Truth::default()
+        };
+        for (name, content) in actions(&counted) {
+            let path = counted.join(&name[..2]).join(&name);
+            let used = fs::metadata(&path).unwrap().modified().unwrap() > old;
+            match before.get(&name) {
+                None => truth.misses += 1,
+                Some(was) if *was != content => truth.rewritten += 1,
+                Some(_) if used => truth.hits += 1,
+                Some(_) => truth.idle += 1,
+            }
+        }
+        truth.read_graph(&graph);
+        truth.read_tests(&output);
+        remove(&start_builds);
+        remove(&start_modules);
+        remove(&counted);
+        (usage, truth)
+    }
+
+    /// The modules whose packages a build of `patterns` reads.
+    fn modules_used(&self, args: &[&str]) -> usize {
+        let format = "{{with .Module}}{{if not .Main}}{{.Path}}@{{.Version}}{{end}}{{end}}";
+        let list = [&["list", "-deps", "-f", format], args].concat();
+        let modules = self.env.go(&self.project, list);
+        modules
+            .lines()
+            .filter(|line| !line.is_empty())
+            .collect::<BTreeSet<_>>()
+            .len()
+    }
+}
+
+/// What the `go` command did.
+#[derive(Clone, Debug, Default)]
+struct Truth {
+    hits: u64,
+    misses: u64,
+    rewritten: u64,
+    idle: u64,
+    compiled: u64,
+    reused: u64,
+    tests_cached: u64,
+    tests_run: u64,
+    module_misses: usize,
+}
+
+impl Truth {
+    /// An action of mode `build` that ran a command compiled a package.
+    fn read_graph(&mut self, graph: &Path) {
+        let graph: Vec<Value> = serde_json::from_slice(&fs::read(graph).unwrap()).unwrap();
+        let mut seen = BTreeSet::new();
+        for action in graph {
+            let id = action["ActionID"].as_str().unwrap_or_default().to_owned();
+            if action["Mode"] != "build" || id.is_empty() || !seen.insert(id) {
+                continue;
+            }
+            match action["Cmd"].is_null() {
+                true => self.reused += 1,
+                false => self.compiled += 1,
+            }
+        }
+    }
+
+    fn read_tests(&mut self, output: &str) {
+        for line in output.lines().filter(|line| line.starts_with("ok  \t")) {
+            match line.ends_with("(cached)") {
+                true => self.tests_cached += 1,
+                false => self.tests_run += 1,
+            }
+        }
+    }
+
+    /// What Go says of vetting: its plan names packages that it then does not
+    /// need compiled, so the plan is no truth for archives.
+    #[track_caller]
+    fn equals_but_for_archives(&self, usage: &Value) {
+        let archives = &usage["buildcache"]["archives"];
+        let count = |name: &str| archives[name].as_u64().unwrap();
+        let mut truth = self.clone();
+        assert_eq!(count("misses"), truth.compiled, "{usage:#}");
+        assert!(count("hits") <= truth.reused, "{usage:#}");
+        truth.reused = count("hits");
+        truth.equals(usage);
+    }
+
+    #[track_caller]
+    fn equals(&self, usage: &Value) {
+        let builds = &usage["buildcache"];
+        let got = json!({
+            "hits": builds["hits"], "misses": builds["misses"],
+            "rewritten": builds["rewritten"], "idle": builds["idle"],
+            "archives": builds["archives"], "tests": builds["tests"],
+            "module misses": usage["modcache"]["misses"],
+        });
+        let truth = json!({
+            "hits": self.hits, "misses": self.misses,
+            "rewritten": self.rewritten, "idle": self.idle,
+            "archives": {"hits": self.reused, "misses": self.compiled},
+            "tests": {"hits": self.tests_cached, "misses": self.tests_run},
+            "module misses": self.module_misses,
+        });
+        assert_eq!(got, truth);
+    }
+}
+
+/// The action entries of a build cache and what they hold.
+fn actions(gocache: &Path) -> BTreeMap<String, Vec<u8>> {
+    walkdir::WalkDir::new(gocache)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter_map(|entry| {
+            let name = entry.file_name().to_str().unwrap().to_owned();
+            (entry.depth() == 2 && name.ends_with("-a"))
+                .then(|| (name, fs::read(entry.path()).unwrap()))
+        })
+        .collect()
+}
+
+/// The zips of a module cache.
+fn source_versions(modcache: &Path) -> BTreeSet<PathBuf> {
+    walkdir::WalkDir::new(modcache.join("cache/download"))
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|end| end == "zip"))
+        .map(|entry| entry.path().strip_prefix(modcache).unwrap().to_owned())
+        .collect()
+}
+
+fn set_modified(path: &Path, time: SystemTime) {
+    fs::File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+fn remove(path: &Path) {
+    if path.exists() {
+        make_writable(path);
+        fs::remove_dir_all(path).unwrap();
+    }
+}
+
+#[test]
+fn a_cold_cache_has_misses_alone() {
+    let mut env = GoEnv::new();
+    let project = env.project(Project::Hello);
+    env.with_std();
+    let aside = env.dir().join("aside");
+    fs::create_dir(&aside).unwrap();
+    let mut job = Job {
+        env,
+        project,
+        aside,
+    };
+    job.settle();
+    let (usage, truth) = job.runs(&["build", "./..."]);
+    truth.equals(&usage);
+    assert_eq!(usage["modcache"]["misses"], 3);
+    assert_eq!(usage["modcache"]["hits"], 0);
+    assert_eq!(usage["modcache"]["hit_rate"], 0.0);
+    assert!(truth.compiled >= 5, "{truth:?}");
+}
+
+#[test]
+fn a_warm_cache_has_hits_alone() {
+    let mut job = Job::warm();
+    let (usage, truth) = job.runs(&["build", "./..."]);
+    truth.equals(&usage);
+    let modules = &usage["modcache"];
+    assert_eq!(
+        (&modules["hits"], &modules["misses"]),
+        (&json!(3), &json!(0))
+    );
+    assert_eq!(modules["hit_rate"], 1.0);
+    assert_eq!(job.modules_used(&["./..."]), 3);
+    // Go indexes the project's own packages now that they are old enough.
+    assert_eq!((modules["needed"].as_u64(), truth.compiled), (Some(3), 0));
+}
+
+#[test]
+fn a_changed_file_is_compiled_anew() {
+    let mut job = Job::warm();
+    job.edit("greet/greet.go", "reads a greeting", "takes a greeting");
+    let (usage, truth) = job.runs(&["build", "./..."]);
+    truth.equals(&usage);
+    assert!(truth.compiled >= 1 && truth.reused > 10, "{truth:?}");
+}
+
+#[test]
+fn a_bumped_dependency_is_a_miss_and_the_old_one_idle() {
+    let mut job = Job::warm();
+    job.env.go(
+        &job.project,
+        ["mod", "edit", "-require=github.com/BurntSushi/toml@v1.3.2"],
+    );
+    job.env.set("GOFLAGS", "-buildvcs=false -mod=mod");
+    job.settle();
+    let (usage, truth) = job.runs(&["build", "./..."]);
+    truth.equals(&usage);
+    let modules = &usage["modcache"];
+    assert_eq!(
+        (&modules["hits"], &modules["misses"], &modules["idle"]),
+        (&json!(2), &json!(1), &json!(1))
+    );
+    assert!(modules["idle_bytes"].as_u64() > Some(100_000));
+}
+
+#[test]
+fn tests_run_and_are_reused() {
+    let mut job = Job::warm();
+    let (usage, truth) = job.runs(&["test", "./..."]);
+    truth.equals(&usage);
+    assert_eq!((truth.tests_run, truth.tests_cached), (1, 0));
+    let (usage, truth) = job.runs(&["test", "./..."]);
+    truth.equals(&usage);
+    assert_eq!((truth.tests_run, truth.tests_cached), (0, 1));
+}
+
+#[test]
+fn vet_uses_what_it_knows_of_packages() {
+    let mut job = Job::warm();
+    let (usage, truth) = job.runs(&["vet", "./..."]);
+    truth.equals_but_for_archives(&usage);
+    let (usage, truth) = job.runs(&["vet", "./..."]);
+    truth.equals_but_for_archives(&usage);
+    assert_eq!((truth.compiled, truth.misses), (0, 0));
+}
+
+#[test]
+fn the_race_detector_shares_no_package() {
+    let mut job = Job::warm();
+    // The race detector needs a C compiler; `go` says so if there is none.
+    job.env.set("CGO_ENABLED", "1");
+    let (usage, truth) = job.runs(&["build", "-race", "./greet"]);
+    truth.equals(&usage);
+    assert!(truth.compiled > 10, "{truth:?}");
+    let (usage, truth) = job.runs(&["build", "-race", "./greet"]);
+    truth.equals(&usage);
+    assert!(truth.reused > 10 && truth.compiled == 0, "{truth:?}");
+}
+
+#[test]
+fn use_that_cannot_be_observed_is_unknown() {
+    let job = Job::warm();
+    job.mark();
+    let told = |name: &str, value: &str| {
+        let run = job
+            .env
+            .gocachevet()
+            .args(["check", "--format=json", "--verify=off"])
+            .args(["--project".as_ref(), job.project.as_path()])
+            .env("TMPDIR", &job.aside)
+            .env(name, value)
+            .run();
+        run.json()["usage"].clone()
+    };
+    let usage = told("GOFLAGS", "-mod=vendor");
+    assert_eq!(usage["modcache"]["hits"], Value::Null);
+    assert_eq!(usage["modcache"]["idle"], Value::Null);
+    assert!(usage["buildcache"].is_object());
+    let usage = told("GOCACHEPROG", "cacher");
+    assert_eq!(usage["modcache"]["hit_rate"], Value::Null);
+    assert_eq!(usage["buildcache"], Value::Null);
+}
+
+fn tar(args: &[&std::ffi::OsStr]) {
+    let status = std::process::Command::new("tar").args(args).status();
+    let status = status.expect("this test needs `tar` in PATH");
+    assert!(status.success());
+}
+
+#[test]
+fn a_ledger_travels_through_ten_jobs_and_restores() {
+    let mut job = Job::warm();
+    let ledger = job.env.modcache.join("cache/gocachevet-ledger.json");
+    let archive = job.aside.join("caches.tar");
+    let root = job.env.dir().to_owned();
+    let check = |job: &Job| {
+        job.env
+            .gocachevet()
+            .args(["check", "--format=json", "--verify=off", "--record"])
+            .args(["--project".as_ref(), job.project.as_path()])
+            .env("TMPDIR", &job.aside)
+            .run()
+            .expect_code(0)
+            .json()
+    };
+    for number in 1..=10 {
+        if number > 1 {
+            // Saved at the end of the last job and restored a moment ago.
+            let folder: &std::ffi::OsStr = "-C".as_ref();
+            let names = ["modcache", "gocache"].map(AsRef::<std::ffi::OsStr>::as_ref);
+            let (file, root) = (archive.as_os_str(), root.as_os_str());
+            tar(&["-cf".as_ref(), file, folder, root, names[0], names[1]]);
+            remove(&job.env.modcache);
+            remove(&job.env.gocache);
+            tar(&["-xf".as_ref(), file, folder, root]);
+        }
+        if number == 9 {
+            let (usage, truth) = job.runs(&["build", "./..."]);
+            truth.equals(&usage);
+        } else {
+            job.mark();
+            job.env.go(&job.project, ["build", "./..."]);
+        }
+        let report = check(&job);
+        let trend = report["trend"].as_array().unwrap();
+        assert_eq!(trend.len(), number, "{trend:?}");
+        assert_eq!(trend[number - 1]["job"], number);
+        assert!(trend[number - 1]["hit_rate"].as_f64() > Some(0.9));
+    }
+    let content: Value = serde_json::from_slice(&fs::read(&ledger).unwrap()).unwrap();
+    let toml = &content["versions"]["github.com/BurntSushi/toml@v1.4.0"];
+    assert_eq!(
+        (&toml["job"], &toml["projects"]),
+        (&json!(10), &json!(["example.com/hello"]))
+    );
+    assert!(toml["h1"].as_str().unwrap().starts_with("h1:"));
+    let days = toml["days"].as_array().unwrap();
+    let uses: u64 = days.iter().map(|day| day.as_u64().unwrap()).sum();
+    assert!(uses >= 9, "{days:?}");
+
+    // Cut short: set aside with a finding, and begun anew.
+    fs::write(&ledger, &fs::read(&ledger).unwrap()[..500]).unwrap();
+    job.mark();
+    let report = check(&job);
+    assert_eq!(report["findings"][0]["rule"], "ledger-invalid");
+    assert_eq!(report["trend"].as_array().unwrap().len(), 1);
+    assert!(
+        ledger
+            .with_file_name("gocachevet-ledger.set-aside.json")
+            .exists()
+    );
+    assert_eq!(check(&job)["findings"], json!([]));
+}
