@@ -83,9 +83,13 @@ impl Job {
     fn runs(&mut self, args: &[&str]) -> (Value, Truth) {
         let start_builds = self.aside.join("gocache");
         let start_modules = self.aside.join("modcache");
+        // Go may write go.sum, and then leave the project's package without an
+        // index while that is young.
+        let start_project = self.aside.join("project");
         for (cache, copy) in [
             (&self.env.gocache, &start_builds),
             (&self.env.modcache, &start_modules),
+            (&self.project, &start_project),
         ] {
             if cache.exists() {
                 copy_tree(cache, copy);
@@ -107,6 +111,8 @@ impl Job {
         // all is old.
         remove(&self.env.modcache);
         copy_tree(&start_modules, &self.env.modcache);
+        remove(&self.project);
+        copy_tree(&start_project, &self.project);
         let counted = self.aside.join("counted");
         copy_tree(&start_builds, &counted);
         let old = SystemTime::now() - Duration::from_secs(2 * 3600);
@@ -135,6 +141,7 @@ impl Job {
         truth.read_tests(&output);
         remove(&start_builds);
         remove(&start_modules);
+        remove(&start_project);
         remove(&counted);
         (usage, truth)
     }
