@@ -13,6 +13,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use support::{
@@ -924,4 +925,60 @@ fn what_cannot_be_read_is_said_whatever_its_name() {
         .expect_code(1)
         .json();
     assert_eq!(rules(&report).get("unreadable"), Some(&1), "{report:#}");
+}
+
+/// What is replaced again and again while it is read is never taken for sound:
+/// at each moment there is either a damaged thing or a link to a sound one.
+#[test]
+fn what_is_replaced_while_it_is_read_never_passes() {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let broken = Broken::new();
+    let elsewhere = broken.scratch.path().join("elsewhere");
+    let tree = broken.tree();
+    copy_tree(&tree, &elsewhere.join("tree"));
+    fs::copy(broken.piece("zip"), elsewhere.join("zip")).unwrap();
+    // Each thing with the link that takes turns with it, beside it in the same
+    // file system but out of the cache.
+    let pairs = [
+        (tree.join("decode.go"), elsewhere.join("tree/decode.go")),
+        (tree.join("internal"), elsewhere.join("tree/internal")),
+        (broken.piece("zip"), elsewhere.join("zip")),
+    ]
+    .map(|(thing, sound)| {
+        let turn = broken
+            .scratch
+            .path()
+            .join(format!("turn-{}", sound.file_name().unwrap().display()));
+        symlink(&sound, &turn).unwrap();
+        (thing, turn)
+    });
+    append(&tree.join("decode.go"), b"// poison\n");
+    fs::write(tree.join("internal/added.go"), "package internal\n").unwrap();
+    append(&broken.piece("zip"), b"poison");
+
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let swaps = scope.spawn(|| {
+            let mut swaps = 0;
+            while !done.load(Ordering::Relaxed) {
+                for (thing, turn) in &pairs {
+                    renameat_with(CWD, thing, CWD, turn, RenameFlags::EXCHANGE).unwrap();
+                    swaps += 1;
+                }
+            }
+            swaps
+        });
+        let results: Vec<Run> = (0..25)
+            .map(|_| check(&broken.modcache, &broken.gocache, &broken.project))
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(swaps.join().unwrap() > 1000);
+        for run in results {
+            let report = run.expect_code(1).json();
+            assert_eq!(
+                report["verification"]["proven_by"]["go_sum"], 2,
+                "{report:#}"
+            );
+        }
+    });
 }

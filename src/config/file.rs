@@ -116,7 +116,7 @@ fn parse(text: &str) -> Result<ConfigFile, String> {
                 };
                 for (rule, level) in levels {
                     let read = || -> Result<(Rule, Level), String> {
-                        let known = rule.get_ref().parse()?;
+                        let known = settable(rule.get_ref())?;
                         let level = plain(level.into_inner())
                             .try_into()
                             .map_err(|error| format!("`{known}`: {}", error.message()))?;
@@ -173,7 +173,7 @@ fn read_silence(value: DeValue<'_>) -> Result<Silence, String> {
         }
         // For its "did you mean".
         if let Some(rule) = table.get("rule").and_then(toml::Value::as_str) {
-            rule.parse::<Rule>()?;
+            settable(rule)?;
         }
     }
     let silence: Silence = value
@@ -183,6 +183,18 @@ fn read_silence(value: DeValue<'_>) -> Result<Silence, String> {
         return Err("`silence`: the reason is empty".to_owned());
     }
     Ok(silence)
+}
+
+/// A rule by its name, for a level or a silence. A crossed limit has neither:
+/// the limit itself says whether it warns or fails.
+fn settable(name: &str) -> Result<Rule, String> {
+    match name.parse()? {
+        Rule::OverThreshold => Err(
+            "`over-threshold` is set by the limit that is crossed: write `max-size = \"warn=2GB\"` to be warned alone, or remove the limit"
+                .to_owned(),
+        ),
+        rule => Ok(rule),
+    }
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
@@ -325,6 +337,14 @@ mod tests {
             (
                 "[rules]\ndrift = 'fatal'",
                 "line 2: `drift`: unknown variant `fatal`, expected one of `allow`, `note`, `warn`, `deny`",
+            ),
+            (
+                "[rules]\nover-threshold = 'allow'",
+                "line 2: `over-threshold` is set by the limit that is crossed: write `max-size = \"warn=2GB\"` to be warned alone, or remove the limit",
+            ),
+            (
+                "[[silence]]\nrule = 'over-threshold'\nsubject = 'x'\nreason = 'y'",
+                "line 1: `over-threshold` is set by the limit that is crossed: write `max-size = \"warn=2GB\"` to be warned alone, or remove the limit",
             ),
             ("rules = 1", "line 1: `rules` is a table: RULE = LEVEL"),
             (

@@ -3,7 +3,7 @@
 use super::{BuildCache, ModCache, ModuleSize};
 use crate::findings::display_path;
 use crate::scan::{self, Measure, VersionKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Modules that the report names.
 const LARGEST: usize = 10;
@@ -42,9 +42,7 @@ impl From<&scan::ModCache> for ModCache {
         }
         let with_source = || cache.versions.iter().filter(|version| version.has_source());
         let uses = || with_source().filter_map(scan::Version::last_use);
-        let modules: std::collections::BTreeSet<&str> = cache
-            .versions
-            .iter()
+        let modules: BTreeSet<&str> = with_source()
             .map(|version| version.id.path.as_str())
             .collect();
         ModCache {
@@ -118,7 +116,11 @@ pub fn largest(cache: &scan::ModCache) -> Vec<ModuleSize> {
         module.versions += u64::from(version.has_source());
         module.bytes += version.download_bytes() + version.tree_bytes();
     }
-    let mut modules: Vec<ModuleSize> = modules.into_values().collect();
+    // Of many modules only a `.mod` is there, which takes no space to speak of.
+    let mut modules: Vec<ModuleSize> = modules
+        .into_values()
+        .filter(|module| module.versions > 0)
+        .collect();
     modules.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.module.cmp(&b.module)));
     modules.truncate(LARGEST);
     modules

@@ -1,0 +1,63 @@
+//! What a person sees at a terminal while a long check runs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use support::{Scratch, gocachevet};
+
+/// A build cache whose outputs take seconds to hash: one sparse file under
+/// hundreds of names.
+fn long_work(gocache: &Path) {
+    let folder = gocache.join("ab");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(gocache.join("README"), "made for a test\n").unwrap();
+    let first = folder.join(format!("ab{:062x}-d", 0));
+    fs::File::create(&first).unwrap().set_len(20 << 20).unwrap();
+    for index in 1..400 {
+        fs::hard_link(&first, folder.join(format!("ab{index:062x}-d"))).unwrap();
+    }
+}
+
+#[test]
+fn a_long_check_shows_a_bar_at_a_terminal_and_nowhere_else() {
+    let scratch = Scratch::new();
+    let gocache = scratch.path().join("gocache");
+    long_work(&gocache);
+    let given = [
+        "--modcache",
+        "/nonexistent",
+        "--no-project-config",
+        "--gocache",
+    ];
+
+    let quiet = gocachevet().arg("check").args(given).arg(&gocache).run();
+    assert!(quiet.stdout.contains("Build cache"), "{}", quiet.stdout);
+    assert!(!quiet.stderr.contains('\r'), "{}", quiet.stderr);
+
+    // script(1) gives it a terminal of its own.
+    let line = format!(
+        "{} check {} {}",
+        env!("CARGO_BIN_EXE_gocachevet"),
+        given.join(" "),
+        gocache.display()
+    );
+    let output = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::null())
+        .output()
+        .expect("script(1), of util-linux, is needed");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let (bars, report) = shown.rsplit_once('\r').unwrap_or_default();
+    assert!(
+        bars.contains("Verifying") && bars.contains("/400"),
+        "{shown}"
+    );
+    assert!(shown.contains("Build cache"), "{shown}");
+    // The bar is gone before the report begins.
+    assert!(!report.contains("Verifying \u{2588}"), "{shown}");
+}
