@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 
@@ -43,7 +44,9 @@ function setUp() {
 
 // JSON is YAML.
 function writeJob(inputs) {
-  const include = [{ local: 'templates/gocachevet.yml', inputs: { script: ['go build -o /dev/null .'], ...inputs } }];
+  // As a component, the way other projects include it: here from the project itself.
+  const component = '$CI_SERVER_FQDN/$CI_PROJECT_PATH/gocachevet@$CI_COMMIT_SHA';
+  const include = [{ component, inputs: { script: ['go build -o /dev/null .'], ...inputs } }];
   writeFileSync(join(repository, '.gitlab-ci.yml'), `${JSON.stringify({ stages: ['test'], include }, null, 2)}\n`);
 }
 
@@ -65,13 +68,13 @@ function carry(format) {
   execFileSync(archiver, ['unpack', format, file, dir]);
 }
 
-function job(inputs = {}, variables = {}) {
+function job(inputs = {}, variables = {}, path = join(lab, 'bin')) {
   writeJob(inputs);
   const env = {
     ...process.env,
     ...Object.fromEntries(Object.keys(process.env).filter((name) => /^(CI|GITLAB|GITHUB|GO)/.test(name)).map((name) => [name, undefined])),
     HOME: join(lab, 'home'),
-    PATH: [join(lab, 'bin'), process.env.PATH].join(delimiter),
+    PATH: [path, process.env.PATH].join(delimiter),
     GOPROXY: `file://${seed}/cache/download`,
     GOSUMDB: 'off',
     GOTOOLCHAIN: 'local',
@@ -176,6 +179,18 @@ scenario('poisoned: the job stops before the build, and the finding keeps its fi
 scenario('poisoned: a repair lets the job go on', () => {
   assert.equal(job({ 'on-corrupt': 'repair' }).ended(0).report().verdict, 'pass');
   assert.deepEqual(job().ended(0).report().findings.filter(({ level }) => level === 'deny'), []);
+});
+
+scenario('where it is not installed, the release archive is fetched, and only the one that was meant', () => {
+  const archive = join(lab, 'gocachevet.tar.gz');
+  execFileSync('tar', ['-czf', archive, '-C', lab, '--transform', 's,^bin,gocachevet-0.0.0,', 'bin']);
+  const sha256 = createHash('sha256').update(readFileSync(archive)).digest('hex');
+  const inputs = { 'binary-url': `file://${archive}`, 'binary-sha256': sha256 };
+  const nowhere = join(lab, 'home');
+  assert.equal(job(inputs, {}, nowhere).ended(0).report().verdict, 'pass');
+  rmSync(join(repository, '.gocachevet'), { recursive: true, force: true });
+  const run = job({ ...inputs, 'binary-sha256': '0'.repeat(64) }, {}, nowhere).ended(1);
+  assert.ok(run.text.includes('FAILED'), run.text);
 });
 
 scenario('a wrong input is refused', () => {
