@@ -177,6 +177,10 @@ pub(super) fn remove(root: &Folder, version: &Version, part: Part, cause: Cause)
             aside = place.set_tree_aside()?;
         }
         Part::HalfTree => {
+            // An extraction that ended meanwhile has left a whole tree.
+            if place.stat(PieceKind::Partial)?.is_none() {
+                return Err(Fault::Changed);
+            }
             aside = place.set_tree_aside()?;
             place.unlink(PieceKind::Partial)?;
         }

@@ -115,6 +115,13 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
             .map_or(0, |cache| cache.outputs.len());
     watch.step("Verifying", parts);
     let mut evidence = verify::verify(&mut inventory, &sums, level, jobs, &|| watch.tick());
+    match evidence.in_progress.len() {
+        0 => {}
+        1 => notes.push("1 module version was not judged: a go command is downloading or extracting it".to_owned()),
+        count => notes.push(format!(
+            "{count} module versions were not judged: go commands are downloading or extracting them"
+        )),
+    }
     if let Some(cache) = &inventory.modcache
         && level > VerifyLevel::Off
     {
