@@ -918,3 +918,185 @@ fn an_interrupted_proof_is_rolled_back_by_the_next_trim() {
     }
     caches.build_offline();
 }
+
+#[test]
+fn what_go_made_anew_during_a_failed_proof_wins_if_it_is_sound() {
+    let caches = build_cache(Project::Hello);
+    grow_old(&caches.modcache, days(3));
+    grow_old(&caches.gocache, days(3));
+    let (proxy, _) = support::proxy();
+    // Everything is downloaded again; then one tree and one zip are damaged.
+    let yaml = "gopkg.in/yaml.v3@v3.0.1";
+    let xxhash = "cache/download/github.com/cespare/xxhash/v2/@v/v2.3.0.zip";
+    let command = format!(
+        "GOPROXY={proxy} go build ./... && chmod -R u+w $GOMODCACHE/{yaml} \
+         && echo '// changed' >> $GOMODCACHE/{yaml}/yaml.go \
+         && echo more >> $GOMODCACHE/{xxhash} && exit 1"
+    );
+    let run = caches.env.gocachevet();
+    let run = run
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "-buildvcs=false")
+        .env("GOSUMDB", "off")
+        .args(["trim", "--trim-modcache-to=0", "--force"])
+        .args(["--no-project-config", "--prove", &command, "--project"])
+        .arg(&caches.project)
+        .run()
+        .expect_code(3);
+    assert!(run.stderr.contains("everything was put back"), "{run}");
+    assert_eq!(aside(&caches), 0);
+    let is_new = |path: &str| {
+        let meta = caches.modcache.join(path).metadata().unwrap();
+        meta.modified().unwrap().elapsed().unwrap() < days(1)
+    };
+    let toml = "github.com/!burnt!sushi/toml";
+    for piece in ["zip", "ziphash", "mod", "info"] {
+        let piece = format!("cache/download/{toml}/@v/v1.4.0.{piece}");
+        assert!(is_new(&piece), "{piece}");
+    }
+    assert!(is_new(&format!("{toml}@v1.4.0/decode.go")));
+    assert!(!is_new(&format!("{yaml}/yaml.go")));
+    assert!(!is_new(xxhash));
+    let check = caches.env.gocachevet();
+    let check = check.args(["check", "--verify=full", "--no-project-config", "--project"]);
+    check.arg(&caches.project).run().expect_code(0);
+    builds_offline_from_source(&caches);
+}
+
+/// Runs a shell script that may mount, in a mount namespace of its own, with the
+/// caches' variables. `$TRIM` is a trim of what the project does not need.
+fn with_mounts(caches: &Caches, script: &str) -> std::process::Output {
+    let ways: [&[&str]; 3] = [
+        &["unshare", "-m"],
+        &["unshare", "-rm"],
+        &["sudo", "-n", "-E", "unshare", "-m"],
+    ];
+    let works = |way: &&&[&str]| {
+        let mut probe = Command::new(way[0]);
+        probe.args(&way[1..]).arg("true");
+        probe.output().is_ok_and(|output| output.status.success())
+    };
+    let way = ways.iter().find(works);
+    let way = way.expect("this test needs `unshare -rm` (util-linux), or root's `unshare -m`");
+    let trim = format!(
+        "{} trim --unused --grace=0 --jobs=1 --format=json --no-project-config --quiet --project {}",
+        env!("CARGO_BIN_EXE_gocachevet"),
+        caches.project.display()
+    );
+    Command::new(way[0])
+        .args(&way[1..])
+        .args(["sh", "-euc", script])
+        .env("TRIM", trim)
+        .env("HOME", &caches.env.home)
+        .env("GOMODCACHE", &caches.modcache)
+        .env("GOCACHE", &caches.gocache)
+        .env("GOENV", "off")
+        .env("DIR", caches.env.dir())
+        .current_dir(caches.env.dir())
+        .output()
+        .unwrap()
+}
+
+/// Subject and error of each failed removal.
+fn failures(report: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let failed = report["outcome"]["failed"].as_array().unwrap().iter();
+    failed
+        .map(|failure| (text(&failure["subject"]), text(&failure["error"])))
+        .collect()
+}
+
+#[test]
+fn on_a_full_disk_what_fails_is_named_and_the_rest_goes() {
+    let caches = build_cache(Project::Hello);
+    caches.env.download(&[FOREIGN, "golang.org/x/sync@v0.7.0"]);
+    // A cache that was restored without locks: Go's lock has to be made.
+    let lock = "cache/download/github.com/google/uuid/@v/v1.6.0.lock";
+    fs::remove_file(caches.modcache.join(lock)).unwrap();
+    let output = with_mounts(
+        &caches,
+        r#"
+        mkdir full; mount -t tmpfs -o size=64m,nr_inodes=20000 tmpfs full
+        cp -a "$GOMODCACHE" full/modcache
+        i=0; while : > full/filler-$i; do i=$((i+1)); done 2>/dev/null || true
+        code=0; GOMODCACHE=$DIR/full/modcache $TRIM || code=$?
+        ls full/modcache/github.com/google full/modcache/golang.org/x >&2
+        exit $code
+        "#,
+    );
+    let left = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{left}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let failed = failures(&report);
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!(failed[0].0, FOREIGN);
+    assert!(failed[0].1.contains("No space left"), "{failed:?}");
+    assert!(left.contains("uuid@v1.6.0"), "{left}");
+    assert!(!left.contains("sync@v0.7.0"), "{left}");
+}
+
+#[test]
+fn on_a_read_only_file_system_each_unit_is_named_and_the_other_cache_goes() {
+    let caches = build_cache(Project::Hello);
+    caches.env.download(&[FOREIGN, "golang.org/x/sync@v0.7.0"]);
+    grow_old(&caches.gocache, days(3));
+    let before = snapshot(&caches.modcache);
+    let output = with_mounts(
+        &caches,
+        r#"
+        mount --bind "$GOMODCACHE" "$GOMODCACHE"
+        mount -o remount,bind,ro "$GOMODCACHE"
+        $TRIM --max-age=1d
+        "#,
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let failed = failures(&report);
+    let subjects: Vec<&str> = failed.iter().map(|(subject, _)| &**subject).collect();
+    assert_eq!(subjects, [FOREIGN, "golang.org/x/sync@v0.7.0"]);
+    let refused = |(_, error): &(String, String)| error.contains("Read-only file system");
+    assert!(failed.iter().all(refused), "{failed:?}");
+    assert!(report["outcome"]["removed"].as_u64() > Some(100));
+    assert_untouched(&before, &caches.modcache);
+    assert_eq!(report["buildcache"]["actions"], 0, "{report}");
+}
+
+#[test]
+fn what_belongs_to_another_user_is_named_and_the_rest_goes() {
+    let caches = build_cache(Project::Hello);
+    caches.env.download(&[FOREIGN, "golang.org/x/sync@v0.7.0"]);
+    let pieces = "cache/download/github.com/google/uuid/@v";
+    let pieces = caches.modcache.join(pieces);
+    if Command::new("id").arg("-u").output().unwrap().stdout == b"0\n" {
+        for (owner, tree) in [("65534:65534", caches.env.dir()), ("0:0", &pieces)] {
+            let chown = Command::new("chown").args(["-R", owner]).arg(tree).status();
+            assert!(chown.unwrap().success());
+        }
+    }
+    // Without being root nobody makes files of another user; nor does a plain
+    // user change a folder that may not be written to.
+    fs::set_permissions(&pieces, fs::Permissions::from_mode(0o555)).unwrap();
+    let before = snapshot(&pieces);
+    let run = caches.env.gocachevet();
+    let run = run
+        .args(["trim", "--unused", "--grace=0", "--format=json", "--quiet"])
+        .args(["--no-project-config", "--project"])
+        .arg(&caches.project)
+        .by_nobody(caches.env.dir())
+        .env("HOME", &caches.env.home)
+        .env("GOMODCACHE", &caches.modcache)
+        .env("GOCACHE", &caches.gocache)
+        .env("GOENV", "off")
+        .run()
+        .expect_code(3);
+    let failed = failures(&run.json());
+    assert_eq!(failed.len(), 1, "{run}");
+    assert_eq!(failed[0].0, FOREIGN, "{run}");
+    assert!(failed[0].1.contains("Permission denied"), "{run}");
+    assert_untouched(&before, &pieces);
+    assert!(exists(&caches.env, "github.com/google/uuid@v1.6.0/uuid.go"));
+    assert!(!exists(&caches.env, "golang.org/x/sync@v0.7.0"));
+    fs::set_permissions(&pieces, fs::Permissions::from_mode(0o755)).unwrap();
+    caches.build_offline();
+}

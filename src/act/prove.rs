@@ -11,9 +11,16 @@ use super::version::{Place, locked, remove_any};
 use super::{Fault, gone_is_fine, parent_of};
 use crate::folder::{Folder, Kind};
 use crate::formats::action::{ActionEntry, EntryName, parse_entry_name};
-use crate::formats::module::{ModuleVersion, PieceKind};
+use crate::formats::h1::H1;
+use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
+use crate::formats::module::{
+    AtVName, ModuleVersion, PieceKind, TreeDir, parse_at_v_name, parse_tree_dir, tree_dir_name,
+    unescape_path,
+};
+use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
 use crate::plan::{Part, Plan, Target};
 use crate::scan::{Inventory, MAX_DEPTH};
+use crate::verify;
 use sha2::{Digest, Sha256};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -117,7 +124,7 @@ impl Held {
         for root in &self.roots {
             for (path, _) in root.moved.iter().rev() {
                 let (folder, name) = parent_of(&root.folder, &root.path, path)?;
-                restore(&folder, &name)?;
+                restore(&folder, &name, &root.path, path)?;
             }
             gone_is_fine(root.folder.unlink(MARKER.as_ref()))?;
         }
@@ -211,7 +218,7 @@ fn with_suffix(name: &OsStr) -> OsString {
 }
 
 /// Puts one thing back. What Go made anew in its place wins if it is sound.
-fn restore(folder: &Folder, name: &OsStr) -> io::Result<()> {
+fn restore(folder: &Folder, name: &OsStr, root: &Path, path: &Path) -> io::Result<()> {
     let aside = with_suffix(name);
     let Ok(before) = folder.stat(&aside) else {
         return Ok(());
@@ -219,7 +226,7 @@ fn restore(folder: &Folder, name: &OsStr) -> io::Result<()> {
     match folder.stat(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => folder.rename(&aside, name),
         Err(error) => Err(error),
-        Ok(_) if is_sound(folder, name) => {
+        Ok(_) if is_sound(folder, name, root, path) => {
             remove_any(folder, &aside).map_err(io::Error::other)?;
             Ok(())
         }
@@ -235,17 +242,11 @@ fn restore(folder: &Folder, name: &OsStr) -> io::Result<()> {
 }
 
 /// Whether something made anew can be told to be sound by itself: an action
-/// entry parses, an output is what its name says. Of a module version, what was
-/// moved aside is at least as good.
-fn is_sound(folder: &Folder, name: &OsStr) -> bool {
-    let read = |limit: u64| {
-        let mut content = Vec::new();
-        let file = folder.file(name).ok()?;
-        file.take(limit).read_to_end(&mut content).ok()?;
-        Some(content)
-    };
+/// entry parses, an output is what its name says, a zip or a tree what the
+/// version's `.ziphash` says.
+fn is_sound(folder: &Folder, name: &OsStr, root: &Path, path: &Path) -> bool {
     match name.to_str().and_then(parse_entry_name) {
-        Some(EntryName::Action(id)) => read(ActionEntry::LEN as u64 + 1)
+        Some(EntryName::Action(id)) => read(folder, name, ActionEntry::LEN as u64)
             .is_some_and(|content| ActionEntry::parse_named(id, &content).is_ok()),
         Some(EntryName::Output(id)) => {
             let Ok(mut file) = folder.file(name) else {
@@ -261,8 +262,72 @@ fn is_sound(folder: &Folder, name: &OsStr) -> bool {
                 }
             }
         }
-        None => false,
+        None => is_sound_version(folder, name, root, path).unwrap_or(false),
     }
+}
+
+fn is_sound_version(folder: &Folder, name: &OsStr, root: &Path, path: &Path) -> Option<bool> {
+    let relative = path.strip_prefix(root).ok()?.to_str()?;
+    let Some((module, piece)) = relative
+        .strip_prefix("cache/download/")
+        .and_then(|below| below.rsplit_once("/@v/"))
+    else {
+        let Ok(TreeDir::Module(id)) = parse_tree_dir(relative) else {
+            return None;
+        };
+        return Some(verify::tree_h1(&id, path)? == ziphash(root, &id)?);
+    };
+    let AtVName::Piece(file) = parse_at_v_name(piece) else {
+        return None;
+    };
+    let id = ModuleVersion::new(unescape_path(module).ok()?, file.version);
+    Some(match file.piece {
+        PieceKind::Zip => verify::zip_h1(&id, folder.file(name).ok()?).ok()? == ziphash(root, &id)?,
+        // Zip and tree were settled before it.
+        PieceKind::ZipHash => {
+            let said = ziphash(root, &id);
+            let zip = with_extension(name, PieceKind::Zip).and_then(|zip| folder.file(&zip).ok());
+            let zip = zip.and_then(|zip| verify::zip_h1(&id, zip).ok());
+            let tree = tree_dir_name(&id).ok();
+            let tree = tree.and_then(|tree| verify::tree_h1(&id, &root.join(tree)));
+            said.is_some() && (said == zip || said == tree)
+        }
+        PieceKind::Info => {
+            let info = read(folder, name, MAX_INFO_BYTES as u64)?;
+            RevInfo::parse_for(&id.version, &info).is_ok()
+        }
+        // Go holds it against go.sum before it writes it, and writes it whole.
+        PieceKind::Mod => folder.stat(name).ok()?.kind == Kind::File,
+        PieceKind::Lock | PieceKind::Partial => false,
+    })
+}
+
+/// What a version's `.ziphash` says: the one that Go made anew, else the one
+/// that was moved aside.
+fn ziphash(root: &Path, id: &ModuleVersion) -> Option<H1> {
+    let place = Place::of(&Folder::open(root).ok()?, id).ok()?;
+    let name = place.piece(PieceKind::ZipHash);
+    let content = [name.clone(), with_suffix(&name)]
+        .iter()
+        .find_map(|name| read(place.at_v.as_ref()?, name, MAX_ZIPHASH_BYTES))?;
+    match parse_ziphash(&content) {
+        ZipHash::Sum(h1) => Some(h1),
+        _ => None,
+    }
+}
+
+/// The name of another piece of the same version.
+fn with_extension(name: &OsStr, piece: PieceKind) -> Option<OsString> {
+    let (version, _) = name.to_str()?.rsplit_once('.')?;
+    Some(format!("{version}.{}", piece.suffix()).into())
+}
+
+/// A file's first bytes, one more than `limit` at most.
+fn read(folder: &Folder, name: &OsStr, limit: u64) -> Option<Vec<u8>> {
+    let mut content = Vec::new();
+    let file = folder.file(name).ok()?;
+    file.take(limit + 1).read_to_end(&mut content).ok()?;
+    Some(content)
 }
 
 /// Rolls back a proof that was interrupted in this cache. Returns how many
@@ -279,23 +344,30 @@ pub fn put_back_interrupted(root: &Path) -> io::Result<u64> {
         fault => io::Error::other(fault),
     })?;
     let mut count = 0;
-    put_back_below(&folder, 0, &mut count)?;
+    put_back_below(&folder, root, root, 0, &mut count)?;
     folder.unlink(MARKER.as_ref())?;
     Ok(count)
 }
 
-fn put_back_below(folder: &Folder, depth: usize, count: &mut u64) -> io::Result<()> {
+fn put_back_below(
+    folder: &Folder,
+    root: &Path,
+    path: &Path,
+    depth: usize,
+    count: &mut u64,
+) -> io::Result<()> {
     for entry in folder.entries()? {
         let name = entry.name.as_encoded_bytes();
         if let Some(original) = name.strip_suffix(SUFFIX.as_bytes()) {
             let original = std::str::from_utf8(original)
                 .map_err(|_| io::Error::other("a name that is not Go's was moved aside"))?;
-            restore(folder, original.as_ref())?;
+            restore(folder, original.as_ref(), root, &path.join(original))?;
             *count += 1;
         } else if entry.kind == Kind::Folder && !name.contains(&b'@') && depth < MAX_DEPTH
             || name == b"@v"
         {
-            put_back_below(&folder.folder(&entry.name)?, depth + 1, count)?;
+            let inner = path.join(&entry.name);
+            put_back_below(&folder.folder(&entry.name)?, root, &inner, depth + 1, count)?;
         }
     }
     Ok(())

@@ -24,7 +24,7 @@ use archive::Archive;
 use settle::Now;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 pub use sumdb::weigh;
 use tree::Buffers;
 pub(crate) use version::read_up_to;
@@ -52,6 +52,16 @@ pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, String> {
         Some(error) => Err(error.to_string()),
         None => copies.zip.h1([]).map_err(|error| error.to_string()),
     }
+}
+
+/// The h1 of an extracted tree that stands alone; `None` if it cannot be read or
+/// holds what Go does not extract.
+pub(crate) fn tree_h1(id: &ModuleVersion, path: &Path) -> Option<H1> {
+    let mut buffers = Buffers::new(1);
+    let prefix = id.zip_prefix();
+    let copies = tree::read_tree(path, &prefix, None, id.is_toolchain(), &mut buffers);
+    let whole = copies.unreadable.is_empty() && copies.foreign.is_empty();
+    copies.tree.h1([]).ok().filter(|_| whole)
 }
 
 /// What proved a piece of a module version.
