@@ -950,7 +950,7 @@ fn what_go_made_anew_during_a_failed_proof_wins_if_it_is_sound() {
         meta.modified().unwrap().elapsed().unwrap() < days(1)
     };
     let toml = "github.com/!burnt!sushi/toml";
-    for piece in ["zip", "ziphash", "mod", "info"] {
+    for piece in ["zip", "ziphash"] {
         let piece = format!("cache/download/{toml}/@v/v1.4.0.{piece}");
         assert!(is_new(&piece), "{piece}");
     }
@@ -1016,9 +1016,10 @@ fn on_a_full_disk_what_fails_is_named_and_the_rest_goes() {
     let output = with_mounts(
         &caches,
         r#"
-        mkdir full; mount -t tmpfs -o size=64m,nr_inodes=20000 tmpfs full
+        mkdir full; mount -t tmpfs -o size=64m tmpfs full
         cp -a "$GOMODCACHE" full/modcache
-        i=0; while : > full/filler-$i; do i=$((i+1)); done 2>/dev/null || true
+        used=$(($(stat -fc %c full) - $(stat -fc %d full)))
+        mount -o remount,nr_inodes=$used full
         code=0; GOMODCACHE=$DIR/full/modcache $TRIM || code=$?
         ls full/modcache/github.com/google full/modcache/golang.org/x >&2
         exit $code
@@ -1028,7 +1029,7 @@ fn on_a_full_disk_what_fails_is_named_and_the_rest_goes() {
     assert_eq!(output.status.code(), Some(3), "{left}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let failed = failures(&report);
-    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!(failed.len(), 1, "{report}");
     assert_eq!(failed[0].0, FOREIGN);
     assert!(failed[0].1.contains("No space left"), "{failed:?}");
     assert!(left.contains("uuid@v1.6.0"), "{left}");

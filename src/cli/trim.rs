@@ -160,8 +160,14 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
     }
     report.plan = Some(shown);
     report.outcome = outcome;
+    let mut unrecorded = None;
     if !args.dry_run {
-        flow::record(&found, &mut report, now)?;
+        // What was removed is reported, whether or not the ledger takes it.
+        unrecorded = flow::record(&found, &mut report, now).err();
+        if let Some(error) = &unrecorded {
+            let note = format!("the ledger was not written: {error}");
+            report.notes.push(note);
+        }
     }
     flow::write_report(&report, settings, out)?;
     if failed > 0 {
@@ -170,6 +176,10 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
             "{failed} of {} removals failed; the report names them",
             weighed.plan.steps.len()
         )));
+    }
+    if let Some(error) = unrecorded {
+        out.flush()?;
+        return Err(error);
     }
     Ok(report.verdict)
 }
