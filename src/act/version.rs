@@ -312,3 +312,127 @@ pub(super) fn remove_any(folder: &Folder, name: &OsStr) -> Result {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::{Scan, scan};
+    use std::fs;
+    use std::path::PathBuf;
+
+    struct Cache {
+        dir: tempfile::TempDir,
+        pieces: PathBuf,
+        tree: PathBuf,
+    }
+
+    impl Cache {
+        fn new(pieces: &[&str]) -> Cache {
+            let dir = tempfile::tempdir().unwrap();
+            let at_v = dir.path().join("cache/download/example.com/m/@v");
+            let tree = dir.path().join("example.com/m@v1.0.0");
+            fs::create_dir_all(&at_v).unwrap();
+            fs::create_dir_all(tree.join("sub")).unwrap();
+            fs::write(tree.join("sub/a.go"), "package a").unwrap();
+            for piece in pieces {
+                fs::write(at_v.join(format!("v1.0.0.{piece}")), piece).unwrap();
+            }
+            Cache {
+                dir,
+                pieces: at_v,
+                tree,
+            }
+        }
+
+        fn root(&self) -> Folder {
+            Folder::open(self.dir.path()).unwrap()
+        }
+
+        fn version(&self) -> Version {
+            let inventory = scan(Scan {
+                modcache: Some(self.dir.path()),
+                gocache: None,
+                jobs: 1,
+                read_actions: false,
+            });
+            inventory.modcache.unwrap().versions.remove(0)
+        }
+
+        fn left(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.pieces).unwrap();
+            let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+            let mut names: Vec<String> = entries
+                .map(|entry| name(entry).into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        }
+    }
+
+    const ALL: [&str; 5] = ["info", "lock", "mod", "zip", "ziphash"];
+
+    #[test]
+    fn the_ziphash_goes_first_and_the_lock_never() {
+        let cache = Cache::new(&ALL);
+        let version = cache.version();
+        let begun = begin(&cache.root(), &version, Part::Whole).unwrap();
+        assert_eq!(
+            cache.left(),
+            ["v1.0.0.info", "v1.0.0.lock", "v1.0.0.mod", "v1.0.0.zip"]
+        );
+        assert!(cache.tree.exists());
+        // Newcomers wait, and so would another trim.
+        let other = begin(&cache.root(), &version, Part::Whole);
+        assert!(matches!(other, Err(Fault::Busy)));
+        let freed = finish(&begun, &version, Part::Whole, Cause::Unused).unwrap();
+        // `info`, `mod`, `zip`, `ziphash` and `package a`, to the byte.
+        assert_eq!(freed, 4 + 3 + 3 + 7 + 9);
+        assert_eq!(cache.left(), ["v1.0.0.lock"]);
+        assert!(!cache.tree.exists());
+        let parent = cache.tree.parent().unwrap();
+        assert_eq!(fs::read_dir(parent).unwrap().count(), 0, "no trash is left");
+    }
+
+    #[test]
+    fn without_a_zip_the_ziphash_stays_until_the_tree_goes() {
+        let cache = Cache::new(&["info", "mod", "ziphash"]);
+        let version = cache.version();
+        let begun = begin(&cache.root(), &version, Part::Source).unwrap();
+        assert!(cache.left().contains(&"v1.0.0.ziphash".to_owned()));
+        finish(&begun, &version, Part::Source, Cause::OnlyGoMod).unwrap();
+        assert_eq!(cache.left(), ["v1.0.0.info", "v1.0.0.lock", "v1.0.0.mod"]);
+        assert!(!cache.tree.exists());
+    }
+
+    #[test]
+    fn what_changed_since_the_scan_stays() {
+        let cache = Cache::new(&ALL);
+        let version = cache.version();
+        fs::write(cache.pieces.join("v1.0.0.zip"), "another").unwrap();
+        let begun = begin(&cache.root(), &version, Part::Whole);
+        assert!(matches!(begun, Err(Fault::Changed)));
+        assert_eq!(cache.left().len(), ALL.len());
+    }
+
+    #[test]
+    fn an_extraction_that_ended_meanwhile_is_no_half_tree() {
+        let cache = Cache::new(&["lock", "mod", "partial", "zip", "ziphash"]);
+        let version = cache.version();
+        fs::remove_file(cache.pieces.join("v1.0.0.partial")).unwrap();
+        let begun = begin(&cache.root(), &version, Part::HalfTree).unwrap();
+        let finished = finish(&begun, &version, Part::HalfTree, Cause::Residue);
+        assert!(matches!(finished, Err(Fault::Changed)));
+        assert!(cache.tree.join("sub/a.go").exists());
+    }
+
+    #[test]
+    fn a_copy_goes_only_while_the_other_is_there() {
+        let cache = Cache::new(&ALL);
+        let version = cache.version();
+        fs::remove_file(cache.pieces.join("v1.0.0.zip")).unwrap();
+        let begun = begin(&cache.root(), &version, Part::Tree).unwrap();
+        let finished = finish(&begun, &version, Part::Tree, Cause::Slim);
+        assert!(matches!(finished, Err(Fault::Changed)));
+        assert!(cache.tree.exists());
+    }
+}
