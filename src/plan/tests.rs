@@ -430,3 +430,51 @@ fn defaults_and_limits_become_the_policy() {
     assert!(Policy::default().residue);
     assert_eq!(Policy::default().grace, Duration::from_secs(DAY));
 }
+
+#[test]
+#[ignore = "a measure: `cargo test --release --lib -- --ignored --nocapture a_plan_of_100_000_units`"]
+fn a_plan_of_100_000_units() {
+    let count = 33_000_u32;
+    let versions = (0..count).map(|index| {
+        let name = format!("example.com/m{index:06}@v1.0.0");
+        version(&name, i64::from(index % 7))
+    });
+    let mut case = Case::new(versions.collect());
+    let wide = |index: u32| {
+        let mut id = [0; 32];
+        id.iter_mut()
+            .zip(index.to_be_bytes())
+            .for_each(|(to, from)| *to = from);
+        id
+    };
+    let one = builds(&[(1, 1, 9)], &[(1, 9)]).unwrap_or_default();
+    case.inventory.buildcache = Some(BuildCache {
+        actions: (0..count)
+            .map(|index| Action {
+                id: ActionId(wide(index)),
+                entry: one.actions[0].entry.map(|entry| ActionEntry {
+                    action: ActionId(wide(index)),
+                    output: OutputId(wide(index)),
+                    ..entry
+                }),
+                modified: ago(i64::from(index % 9)),
+                ..one.actions[0]
+            })
+            .collect(),
+        outputs: (0..count)
+            .map(|index| Output {
+                id: OutputId(wide(index)),
+                ..one.outputs[0]
+            })
+            .collect(),
+        ..one
+    });
+    case.policy.unused = true;
+    case.policy.max_age = Some(Duration::from_secs(5 * DAY));
+    case.policy.trim_to = Some(1_000_000);
+    let start = std::time::Instant::now();
+    let plan = case.plan();
+    let took = start.elapsed();
+    println!("{} steps planned in {took:?}", plan.steps.len());
+    assert!(!plan.steps.is_empty());
+}
