@@ -181,10 +181,7 @@ fn builds_beside_trims_of_what_they_do_not_use_never_fail() {
             codes.push(trim(&caches, args).status().unwrap().code());
         }
         stop.store(true, Ordering::Relaxed);
-        // An open fault: an extraction that is going on can be judged as one that
-        // broke off, which fails the verdict (1). What was planned was done.
-        let done = |code: &Option<i32>| matches!(code, Some(0 | 1));
-        assert!(codes.iter().all(done), "{codes:?}");
+        assert!(codes.iter().all(|code| *code == Some(0)), "{codes:?}");
     });
     let (runs, failures) = (runs.into_inner(), failures.into_inner());
     println!(
@@ -224,9 +221,12 @@ fn adversary(caches: &Caches, wanted: u32, mut remove: impl FnMut(usize)) -> (u3
 }
 
 #[test]
-#[ignore = "open: more of these builds fail than the best order would let"]
 fn builds_that_ask_for_what_is_removed_fail_less_than_beside_rm() {
-    let wanted = if full() { 2000 } else { 40 };
+    let wanted = if full() {
+        std::env::var("GOCACHEVET_RUNS").map_or(2000, |runs| runs.parse().unwrap())
+    } else {
+        40
+    };
     let caches = build_cache(Project::Hello);
     let trimmed = adversary(&caches, wanted, |victim| {
         let args = ["--trim-modcache-to=0", "--force", "--grace=0"];
@@ -243,8 +243,8 @@ fn builds_that_ask_for_what_is_removed_fail_less_than_beside_rm() {
         trimmed.0, trimmed.1, trimmed.2
     );
     if !full() {
-        // Too few runs for a rate: that it does no worse than one in ten will do.
-        assert!(trimmed.1 * 10 <= trimmed.0, "{trimmed:?}");
+        // Too few runs for a rate: with the plain order every tenth fails.
+        assert!(trimmed.1 <= 1, "{trimmed:?}");
         return;
     }
     let plain = adversary(&caches, wanted, |victim| plain_rm(&caches.modcache, victim));
@@ -253,7 +253,8 @@ fn builds_that_ask_for_what_is_removed_fail_less_than_beside_rm() {
         plain.0, plain.1, plain.2
     );
     let rate = |(runs, failures, _): (u32, u32, u32)| f64::from(failures) / f64::from(runs);
-    assert!(rate(trimmed) <= rate(plain));
+    // The best order that is known, without waiting: one in 800.
+    assert!(rate(trimmed) <= rate(plain) / 10.0);
 }
 
 /// What the build asks for: modules, and the names of their pieces.
