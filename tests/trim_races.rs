@@ -222,11 +222,7 @@ fn adversary(caches: &Caches, wanted: u32, mut remove: impl FnMut(usize)) -> (u3
 
 #[test]
 fn builds_that_ask_for_what_is_removed_fail_less_than_beside_rm() {
-    let wanted = if full() {
-        std::env::var("GOCACHEVET_RUNS").map_or(2000, |runs| runs.parse().unwrap())
-    } else {
-        40
-    };
+    let wanted = if full() { 2000 } else { 60 };
     let caches = build_cache(Project::Hello);
     let trimmed = adversary(&caches, wanted, |victim| {
         let args = ["--trim-modcache-to=0", "--force", "--grace=0"];
