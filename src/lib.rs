@@ -8,6 +8,7 @@
 pub mod act;
 pub mod cli;
 pub mod config;
+#[cfg(not(target_family = "wasm"))]
 pub mod doctor;
 pub mod drift;
 pub mod findings;
@@ -18,6 +19,7 @@ pub mod graph;
 pub mod heat;
 pub mod judge;
 pub mod locate;
+#[cfg(not(target_family = "wasm"))]
 pub mod mirror;
 mod nearest;
 pub mod parallel;
@@ -29,6 +31,7 @@ pub mod report;
 #[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
 pub mod sandbox;
 pub mod scan;
+mod sorting;
 pub mod sumdb;
 pub mod usage;
 pub mod verify;

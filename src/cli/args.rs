@@ -1,8 +1,12 @@
 //! What can be typed.
 
-use super::{doctor, explain, list, mirror, remote, trim};
+#[cfg(not(target_family = "wasm"))]
+use super::{doctor, mirror, remote};
+use super::{explain, list, trim};
 use crate::config::Options;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+#[cfg(target_family = "wasm")]
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -37,15 +41,22 @@ pub enum Command {
     /// What takes the space
     List(Box<list::ListArgs>),
     /// GitHub Actions caches: what is kept, what it is worth, what to delete
+    #[cfg(not(target_family = "wasm"))]
     #[command(subcommand)]
     Remote(Box<remote::RemoteCommand>),
     /// A module proxy's storage: what is asked for, what to evict
+    #[cfg(not(target_family = "wasm"))]
     #[command(subcommand)]
     Mirror(Box<mirror::MirrorCommand>),
     /// Go's settings as they bear on the caches
+    #[cfg(not(target_family = "wasm"))]
     Doctor(doctor::DoctorArgs),
     /// What a rule means, how it comes about, and what to do
     Explain(explain::ExplainArgs),
+    /// What the WASI module leaves to the native program, and what is no command.
+    #[cfg(target_family = "wasm")]
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 /// Options that make no sense in a configuration file.

@@ -27,6 +27,7 @@ use crate::locate::{self, Caches, GoSettings, Project};
 use crate::parallel;
 use crate::report::{self, Report, Tool};
 use crate::scan::{self, Inventory, ModCache, Scan, Version};
+use crate::sorting;
 use crate::sumdb::Sumdb;
 use crate::sumdb::setting::GoSumdb;
 use crate::usage::Observed;
@@ -384,7 +385,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
     let thresholds = judge::thresholds(&numbers, &Limits::from(&settings.options));
     findings.extend(judge::crossed(&thresholds));
     notes.extend(judge::notes(&thresholds));
-    findings.sort_by(|a, b| {
+    sorting::by(&mut findings, |a, b| {
         let key = |finding: &Finding| (std::cmp::Reverse(finding.level), finding.rule);
         key(a)
             .cmp(&key(b))

@@ -19,6 +19,7 @@ use crate::formats::modzip::ZipRules;
 use crate::parallel;
 use crate::report::Verification;
 use crate::scan::{Inventory, ModCache, Version, VersionKind};
+use crate::sorting;
 use archive::Archive;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -145,7 +146,9 @@ fn versions(
     }
     // The largest first, so that no thread is left alone with one at the end.
     let mut order: Vec<usize> = (0..cache.versions.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(weight(&cache.versions[index])));
+    sorting::by_key(&mut order, |&index| {
+        std::cmp::Reverse(weight(&cache.versions[index]))
+    });
     let in_memory = (ZIPS_IN_MEMORY / jobs.max(1) as u64).max(1 << 20);
     let checker = Checker {
         cache,
@@ -159,7 +162,7 @@ fn versions(
         checker.check(&cache.versions[order[index]], buffers)
     });
     let mut results: Vec<_> = order.into_iter().zip(results).collect();
-    results.sort_by_key(|(index, _)| *index);
+    sorting::by_key(&mut results, |(index, _)| *index);
     for (index, checked) in results {
         let version = &mut cache.versions[index];
         if let (Some(tree), Some(measure)) = (&mut version.tree, checked.measure) {
