@@ -29,6 +29,7 @@ pub mod report;
 #[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
 pub mod sandbox;
 pub mod scan;
+pub mod shard;
 pub mod sumdb;
 pub mod usage;
 pub mod verify;
