@@ -33,7 +33,9 @@ impl Shard {
     }
 
     fn has(&self, hash: &[u8; 32]) -> bool {
-        let number = hash.first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
+        let number = hash
+            .first_chunk()
+            .map_or(0, |head| u64::from_be_bytes(*head));
         number % u64::from(self.count.max(1)) + 1 == u64::from(self.index)
     }
 }

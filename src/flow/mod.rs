@@ -336,7 +336,11 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
     let numbered = findings.into_iter().enumerate();
     let mut findings: Vec<(Finding, bool)> = numbered
         .map(|(number, finding)| (finding, number >= first_own))
-        .chain(judge::crossed(&thresholds).into_iter().map(|finding| (finding, false)))
+        .chain(
+            judge::crossed(&thresholds)
+                .into_iter()
+                .map(|finding| (finding, false)),
+        )
         .collect();
     findings.sort_by(|(a, _), (b, _)| merge::order(a, b));
     if let Some(part) = &mut shard {

@@ -108,8 +108,14 @@ fn caches(inventory: &Inventory) -> String {
         hash.update([0]);
     }
     if let Some(cache) = &inventory.buildcache {
-        cache.actions.iter().for_each(|action| hash.update(action.id.0));
-        cache.outputs.iter().for_each(|output| hash.update(output.id.0));
+        cache
+            .actions
+            .iter()
+            .for_each(|action| hash.update(action.id.0));
+        cache
+            .outputs
+            .iter()
+            .for_each(|output| hash.update(output.id.0));
     }
     hex(hash)
 }

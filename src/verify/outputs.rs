@@ -44,7 +44,12 @@ pub(super) fn verify(
         return;
     }
     sizes(cache, shard, evidence);
-    let in_shard = || cache.outputs.iter().filter(|output| shard.has_output(output.id));
+    let in_shard = || {
+        cache
+            .outputs
+            .iter()
+            .filter(|output| shard.has_output(output.id))
+    };
     evidence.verification.outputs_checked = in_shard().count() as u64;
     if level < VerifyLevel::Used {
         return;
@@ -154,7 +159,8 @@ fn sizes(cache: &BuildCache, shard: Shard, evidence: &mut Evidence) {
         *named = true;
         if output.bytes != entry.size
             && shard.has_output(output.id)
-            && evidence.damaged_outputs.insert(output.id) {
+            && evidence.damaged_outputs.insert(output.id)
+        {
             let message = format!("the output's size is not what action {} says", action.id);
             evidence.findings.push(
                 Finding::new(Rule::OutputSizeMismatch, output.id.to_string(), message)
