@@ -31,6 +31,7 @@ pub mod report;
 #[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
 pub mod sandbox;
 pub mod scan;
+pub mod shard;
 mod sorting;
 pub mod sumdb;
 pub mod usage;

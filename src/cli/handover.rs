@@ -5,11 +5,12 @@
 //! and no configuration is read, so that both see the same policy and report
 //! the same.
 
-use super::{CliError, Settings, Shard};
+use super::{CliError, Settings};
 use crate::config::{Options, Silence};
 use crate::findings::{Level, Rule};
 use crate::locate::{self, Environment};
 use crate::plan::Retention;
+use crate::shard::Shard;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

@@ -14,6 +14,7 @@ pub mod mark;
 pub mod mirror;
 pub mod progress;
 pub mod remote;
+pub mod report;
 #[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
 mod sandboxed;
 #[cfg(not(all(feature = "sandbox", not(target_family = "wasm"))))]
@@ -23,7 +24,7 @@ mod settings;
 pub mod trim;
 mod why;
 
-pub use args::{Cli, Color, Command, PolicyArgs, Shard};
+pub use args::{Cli, Color, Command, PolicyArgs};
 pub use settings::Settings;
 
 use crate::config::ConfigError;
@@ -98,7 +99,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Runs one command; `out` is standard output.
 fn dispatch(cli: Cli, environment: Environment, out: &mut dyn Write) -> Result<Verdict, CliError> {
-    match cli.command.unwrap_or(Command::Check) {
+    let command = cli.command.unwrap_or(Command::Check);
+    if cli.policy.shard.is_some() && !matches!(command, Command::Check) {
+        let message = "--shard splits a `check` only";
+        return Err(CliError::Usage(message.to_owned()));
+    }
+    match command {
         Command::Explain(args) => explain::run(&args, out),
         Command::Check if cli.policy.handover => {
             check::run(&handover::read(io::stdin().lock())?, out)
@@ -106,6 +112,10 @@ fn dispatch(cli: Cli, environment: Environment, out: &mut dyn Write) -> Result<V
         Command::Check => {
             let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
             check::run(&settings, out)
+        }
+        Command::Report(args) => {
+            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
+            report::run(&settings, &args, out)
         }
         Command::Mark => {
             let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;

@@ -250,6 +250,7 @@ pub fn forget_removed(found: &mut Found, plan: &Plan, results: &[act::Result]) {
         &mut found.findings,
         &mut found.inventory.findings,
         &mut found.evidence.findings,
+        &mut found.evidence.overall,
     ];
     for list in lists {
         list.retain(|finding| !gone.explains(finding));

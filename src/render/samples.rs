@@ -83,6 +83,7 @@ pub(crate) fn clean() -> Report {
             },
         ],
         trend: Vec::new(),
+        shard: None,
         notes: Vec::new(),
     }
 }

@@ -50,7 +50,9 @@ pub(crate) fn headline(report: &Report) -> String {
         1 => format!("{total} in one cache"),
         _ => format!("{total} in two caches"),
     };
-    format!("{}; {caches}", parts.join(", "))
+    let part = report.shard.as_ref();
+    let part = part.map(|shard| format!("Part {} of {}: ", shard.index, shard.count));
+    format!("{}{}; {caches}", part.unwrap_or_default(), parts.join(", "))
 }
 
 /// The module cache's regions, largest first, empty ones left out.

@@ -19,6 +19,7 @@ use crate::formats::modzip::ZipRules;
 use crate::parallel;
 use crate::report::Verification;
 use crate::scan::{Inventory, ModCache, Version, VersionKind};
+use crate::shard::Shard;
 use crate::sorting;
 use archive::Archive;
 use std::collections::BTreeSet;
@@ -92,8 +93,10 @@ pub struct VersionProof {
 /// The result of verification.
 #[derive(Debug, Default)]
 pub struct Evidence {
-    /// What is wrong.
+    /// What is wrong with the things looked at.
     pub findings: Vec<Finding>,
+    /// What is wrong with the caches as a whole: every shard finds the same.
+    pub overall: Vec<Finding>,
     /// Counts for the report.
     pub verification: Verification,
     /// One per module version, in the inventory's order.
@@ -104,12 +107,13 @@ pub struct Evidence {
     pub damaged_sumdb: Vec<PathBuf>,
 }
 
-/// Checks everything that `level` asks for. Trees that are read on the way get
+/// Checks everything in `shard` that `level` asks for. Trees that are read on the way get
 /// their sizes filled in.
 pub fn verify(
     inventory: &mut Inventory,
     sums: &MergedSums,
     level: VerifyLevel,
+    shard: Shard,
     jobs: usize,
     tick: &(impl Fn() + Sync),
 ) -> Evidence {
@@ -117,10 +121,10 @@ pub fn verify(
     let mut evidence = Evidence::default();
     evidence.verification.level = level.name().to_owned();
     if let Some(cache) = &mut inventory.modcache {
-        versions(cache, sums, level, jobs, tick, &mut evidence);
+        versions(cache, sums, level, shard, jobs, tick, &mut evidence);
     }
     if let Some(cache) = &inventory.buildcache {
-        outputs::verify(cache, level, jobs, tick, &mut evidence);
+        outputs::verify(cache, level, shard, jobs, tick, &mut evidence);
     }
     let damaged = evidence
         .versions
@@ -136,6 +140,7 @@ fn versions(
     cache: &mut ModCache,
     sums: &MergedSums,
     level: VerifyLevel,
+    shard: Shard,
     jobs: usize,
     tick: &(impl Fn() + Sync),
     evidence: &mut Evidence,
@@ -145,7 +150,9 @@ fn versions(
         return;
     }
     // The largest first, so that no thread is left alone with one at the end.
-    let mut order: Vec<usize> = (0..cache.versions.len()).collect();
+    let mut order: Vec<usize> = (0..cache.versions.len())
+        .filter(|&index| shard.has_module(&cache.versions[index].id.path))
+        .collect();
     sorting::by_key(&mut order, |&index| {
         std::cmp::Reverse(weight(&cache.versions[index]))
     });
