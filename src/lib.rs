@@ -20,6 +20,7 @@ pub mod judge;
 pub mod locate;
 pub mod mirror;
 mod nearest;
+pub mod pack;
 pub mod parallel;
 pub mod plan;
 pub mod provenance;

@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use super::{doctor, explain, list, mirror, remote, trim};
+use super::{doctor, explain, list, mirror, pack, remote, trim};
 use crate::config::Options;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -36,6 +36,8 @@ pub enum Command {
     Mark,
     /// What takes the space
     List(Box<list::ListArgs>),
+    /// A bundle for builds without a network, from the cache alone
+    Pack(Box<pack::PackArgs>),
     /// GitHub Actions caches: what is kept, what it is worth, what to delete
     #[command(subcommand)]
     Remote(Box<remote::RemoteCommand>),

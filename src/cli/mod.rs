@@ -10,6 +10,7 @@ pub mod handover;
 pub mod list;
 pub mod mark;
 pub mod mirror;
+pub mod pack;
 pub mod progress;
 pub mod remote;
 #[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
@@ -69,7 +70,7 @@ impl From<io::Error> for CliError {
 
 /// Runs a command line; the first of `args` is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(pack::name_the_bundle(args)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors and go to standard output.
@@ -124,6 +125,10 @@ fn dispatch(cli: Cli, environment: Environment, out: &mut dyn Write) -> Result<V
             let settings =
                 Settings::new(cli.options, args.retention.clone(), cli.policy, environment)?;
             list::run(&settings, &args, out)
+        }
+        Command::Pack(args) => {
+            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
+            crate::pack::command::run(&settings, &args, out)
         }
         Command::Doctor(args) => {
             let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
