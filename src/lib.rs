@@ -22,6 +22,7 @@ pub mod locate;
 #[cfg(not(target_family = "wasm"))]
 pub mod mirror;
 mod nearest;
+pub mod pack;
 pub mod parallel;
 pub mod plan;
 pub mod provenance;

@@ -2,7 +2,7 @@
 
 #[cfg(not(target_family = "wasm"))]
 use super::{doctor, mirror, remote};
-use super::{explain, list, report, trim};
+use super::{explain, list, pack, report, trim};
 use crate::config::Options;
 use crate::shard::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -40,6 +40,8 @@ pub enum Command {
     Mark,
     /// What takes the space
     List(Box<list::ListArgs>),
+    /// A bundle for builds without a network, from the cache alone
+    Pack(Box<pack::PackArgs>),
     /// GitHub Actions caches: what is kept, what it is worth, what to delete
     #[cfg(not(target_family = "wasm"))]
     #[command(subcommand)]

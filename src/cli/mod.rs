@@ -12,6 +12,7 @@ pub mod list;
 pub mod mark;
 #[cfg(not(target_family = "wasm"))]
 pub mod mirror;
+pub mod pack;
 pub mod progress;
 pub mod remote;
 pub mod report;
@@ -72,7 +73,7 @@ impl From<io::Error> for CliError {
 
 /// Runs a command line; the first of `args` is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(pack::name_the_bundle(args)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors and go to standard output.
@@ -138,6 +139,10 @@ fn dispatch(cli: Cli, environment: Environment, out: &mut dyn Write) -> Result<V
             let settings =
                 Settings::new(cli.options, args.retention.clone(), cli.policy, environment)?;
             list::run(&settings, &args, out)
+        }
+        Command::Pack(args) => {
+            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
+            crate::pack::command::run(&settings, &args, out)
         }
         #[cfg(target_family = "wasm")]
         Command::Other(words) => Err(not_here(&words)),

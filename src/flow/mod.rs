@@ -260,7 +260,7 @@ pub fn look_briefly(settings: &Settings) -> Result<Found, CliError> {
 
 /// The checksum database's cached files, examined with the keys that Go's
 /// settings give.
-fn cached_sumdb(cache: &ModCache, go: &GoSettings) -> Sumdb {
+pub(crate) fn cached_sumdb(cache: &ModCache, go: &GoSettings) -> Sumdb {
     let value = go.get("GOSUMDB").0;
     // What a wrong setting means for Go is a matter for the doctor.
     let database = GoSumdb::parse(&value.to_string_lossy()).unwrap_or(GoSumdb::Off);
