@@ -5,9 +5,8 @@
 //!
 //! A module version is removed under Go's own lock of it, which is taken
 //! without waiting, in the order that leaves Go the least room to fail: first
-//! the `.ziphash`, whose absence sends every newcomer to the lock, then, when the
-//! `go` commands that were running have ended or two seconds have gone by, the
-//! tree by one rename, then the rest. At every moment, and after a kill at any, Go
+//! the `.ziphash`, whose absence sends every newcomer to the lock, then the tree
+//! by one rename, then the rest. At every moment, and after a kill at any, Go
 //! finds a state from which it extracts or downloads again. A tree under its new
 //! name (`<tree>.tmp-<n>`, beside it) is what Go itself takes for the residue of
 //! an extraction and deletes. Locks are never unlinked: a waiter would hold a
@@ -25,7 +24,6 @@ mod all;
 mod builds;
 mod door;
 mod prove;
-mod running;
 mod tree;
 mod vcs;
 mod version;
@@ -37,14 +35,12 @@ pub use writable::refuse_read_only_trees;
 
 use crate::folder::Folder;
 use crate::parallel;
-use crate::plan::{Cause, Plan, Step, Target};
+use crate::plan::{Plan, Step, Target};
 use crate::scan::Inventory;
-use running::Running;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path};
-use std::sync::{Mutex, PoisonError};
 
 /// Why a unit is still there.
 #[derive(Debug, thiserror::Error)]
@@ -78,10 +74,19 @@ pub fn act(plan: &Plan, inventory: &Inventory, jobs: usize) -> Vec<Result> {
         match Folder::open(&cache.root) {
             Ok(root) => {
                 let groups = by_version(plan, inventory);
-                let done = groups
-                    .chunks(AT_ONCE)
-                    .flat_map(|groups| module_steps(&root, plan, inventory, groups, jobs));
-                for (at, result) in done {
+                let done = parallel::map(
+                    jobs,
+                    groups.len(),
+                    || (),
+                    |(), index| {
+                        let steps = groups.get(index).map_or(&[][..], Vec::as_slice);
+                        steps
+                            .iter()
+                            .map(|&at| (at, module_step(&root, plan, inventory, at)))
+                            .collect::<Vec<_>>()
+                    },
+                );
+                for (at, result) in done.into_iter().flatten() {
                     set(&mut results, at, result);
                 }
             }
@@ -160,92 +165,14 @@ fn by_version(plan: &Plan, inventory: &Inventory) -> Vec<Vec<usize>> {
     alone
 }
 
-/// Module versions whose locks are held at one time; each takes three
-/// descriptors, of which a process has a thousand or so.
-const AT_ONCE: usize = 128;
-
-/// Does the steps of some module versions, each version's in their order.
-fn module_steps(
-    root: &Folder,
-    plan: &Plan,
-    inventory: &Inventory,
-    groups: &[Vec<usize>],
-    jobs: usize,
-) -> Vec<(usize, Result)> {
-    let first = |index: usize| groups.get(index).and_then(|steps| steps.first().copied());
-    let begun = parallel::map(
-        jobs,
-        groups.len(),
-        || (),
-        |(), index| Mutex::new(first(index).and_then(|at| begin(root, plan, inventory, at))),
-    );
-    // A build that has found a version whole reads its sources without a lock.
-    // Those that come now wait at the lock; those that came before may end.
-    let read = |index| first(index).is_some_and(|at| may_be_read(plan, inventory, at));
-    if (0..groups.len()).any(read) {
-        Running::now().wait();
-    }
-    let done = parallel::map(
-        jobs,
-        groups.len(),
-        || (),
-        |(), index| {
-            let mut begun = begun.get(index).and_then(|begun| {
-                let mut begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
-                begun.take()
-            });
-            let steps = groups.get(index).map_or(&[][..], Vec::as_slice);
-            steps
-                .iter()
-                .map(|&at| (at, module_step(root, plan, inventory, at, begun.take())))
-                .collect::<Vec<_>>()
-        },
-    );
-    done.into_iter().flatten().collect()
-}
-
-type Begun = std::result::Result<version::Begun, Fault>;
-
-/// Begins a step, if it is about a version.
-fn begin(root: &Folder, plan: &Plan, inventory: &Inventory, at: usize) -> Option<Begun> {
-    let step = plan.steps.get(at)?;
-    match step.target {
-        Target::Version(index, part) => {
-            let version = inventory.modcache.as_ref()?.versions.get(index)?;
-            Some(version::begin(root, version, part))
-        }
-        _ => None,
-    }
-}
-
-/// Whether a build may be reading what the step removes. `--all` has asked for
-/// everything to go, and is refused while there is use.
-fn may_be_read(plan: &Plan, inventory: &Inventory, at: usize) -> bool {
-    let step = plan.steps.get(at).filter(|step| step.cause != Cause::All);
-    let cache = inventory.modcache.as_ref();
-    match step.map(|step| &step.target) {
-        Some(Target::Version(index, _)) => cache
-            .and_then(|cache| cache.versions.get(*index))
-            .is_some_and(|version| version.tree.is_some()),
-        _ => false,
-    }
-}
-
-fn module_step(
-    root: &Folder,
-    plan: &Plan,
-    inventory: &Inventory,
-    at: usize,
-    begun: Option<Begun>,
-) -> Result {
+fn module_step(root: &Folder, plan: &Plan, inventory: &Inventory, at: usize) -> Result {
     let (Some(step), Some(cache)) = (plan.steps.get(at), &inventory.modcache) else {
         return Err(Fault::Io(missing()));
     };
     match step.target {
         Target::Version(index, part) => {
             let version = cache.versions.get(index).ok_or_else(missing)?;
-            let begun = begun.unwrap_or_else(|| version::begin(root, version, part))?;
-            version::finish(begun, version, part, step.cause)
+            version::remove(root, version, part, step.cause)
         }
         Target::Residue(index) => {
             let left = cache.residue.get(index).ok_or_else(missing)?;

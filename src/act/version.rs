@@ -152,33 +152,13 @@ pub(super) fn locked(file: File) -> std::result::Result<File, Fault> {
     }
 }
 
-/// A removal that has begun: it holds the lock, and where the whole source
-/// goes, the `.ziphash` is gone already.
-pub(super) struct Begun {
-    place: Place,
-    lock: Option<File>,
-}
-
-/// Takes the lock, looks once more, and sends every newcomer to the lock.
-pub(super) fn begin(
-    root: &Folder,
-    version: &Version,
-    part: Part,
-) -> std::result::Result<Begun, Fault> {
+pub(super) fn remove(root: &Folder, version: &Version, part: Part, cause: Cause) -> Result {
     let place = Place::of(root, &version.id)?;
     // Go fetches `.mod` and `.info` without the lock; where there is nothing
     // else, none is made.
     let create = version.has_source() || version.ziphash.is_some() || version.partial.is_some();
     let lock = place.lock(create)?;
     place.unchanged(version)?;
-    if matches!(part, Part::Source | Part::Whole) {
-        place.unlink(PieceKind::ZipHash)?;
-    }
-    Ok(Begun { place, lock })
-}
-
-pub(super) fn finish(begun: Begun, version: &Version, part: Part, cause: Cause) -> Result {
-    let Begun { place, lock } = begun;
     let bytes = |piece: Option<Piece>| piece.map_or(0, |piece| piece.bytes);
     let mut freed = 0;
     let mut aside = None;
@@ -205,6 +185,7 @@ pub(super) fn finish(begun: Begun, version: &Version, part: Part, cause: Cause) 
             freed += bytes(version.ziphash);
         }
         Part::Source | Part::Whole => {
+            place.unlink(PieceKind::ZipHash)?;
             aside = place.set_tree_aside()?;
             place.unlink(PieceKind::Zip)?;
             place.unlink(PieceKind::Partial)?;

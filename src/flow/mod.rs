@@ -22,13 +22,13 @@ use crate::config::{ConfigError, VerifyLevel};
 use crate::drift;
 use crate::findings::{Finding, Level, Rule, display_path};
 use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES, MergedSums};
-use crate::formats::module::{ModuleVersion, match_prefix_patterns};
+use crate::formats::module::match_prefix_patterns;
 use crate::judge::baseline::Baseline;
 use crate::judge::{self, Limits, Numbers, levels};
 use crate::locate::{self, Caches, GoSettings, Project};
 use crate::parallel;
 use crate::report::{self, Report, Tool, merge};
-use crate::scan::{self, Inventory, ModCache, Scan, Version};
+use crate::scan::{self, Inventory, ModCache, Scan};
 use crate::shard::Shard;
 use crate::sorting;
 use crate::sumdb::Sumdb;
@@ -137,7 +137,6 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
     ] {
         list.retain(|finding| !vanished(finding));
     }
-    spare_in_motion(&mut inventory, &mut evidence, &mut notes);
     let observed =
         state.map(|state| usage::observed(&inventory, &projects, &state, settings, &mut notes));
     let ledger = usage::read_ledger(&caches, &mut findings);
@@ -155,16 +154,11 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
 }
 
 /// Whether a finding is about something that a running `go`, or another trim,
-/// finished or removed while it was looked at: nothing is left to distrust.
+/// finished or removed while it was looked at.
 fn vanished(finding: &Finding) -> bool {
     let fleeting = matches!(
         finding.rule,
-        Rule::Unreadable
-            | Rule::ExtractedIncomplete
-            | Rule::PartialDownload
-            | Rule::ExtractedHashMismatch
-            | Rule::ZipHashMismatch
-            | Rule::ZipInvalid
+        Rule::Unreadable | Rule::ExtractedIncomplete | Rule::PartialDownload
     );
     // A path that is not shown as it is cannot be asked for again.
     let path = finding.path.as_deref();
@@ -172,66 +166,6 @@ fn vanished(finding: &Finding) -> bool {
     path.is_some_and(|path| {
         matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
     })
-}
-
-/// Drops findings about versions being half there while a running `go` is at
-/// work on them. They are neither judged nor repaired, and a note says so.
-fn spare_in_motion(inventory: &mut Inventory, evidence: &mut Evidence, notes: &mut Vec<String>) {
-    let half = |finding: &Finding| {
-        matches!(
-            finding.rule,
-            Rule::ExtractedIncomplete | Rule::PartialDownload | Rule::OrphanFile | Rule::LoneLock
-        )
-    };
-    let Some(cache) = &inventory.modcache else {
-        return;
-    };
-    let all = [&inventory.findings, &evidence.findings];
-    let suspects: BTreeSet<&str> = all
-        .into_iter()
-        .flatten()
-        .filter(|finding| half(finding))
-        .map(|finding| finding.subject.as_str())
-        .collect();
-    if suspects.is_empty() {
-        return;
-    }
-    let mut moving: BTreeSet<String> = BTreeSet::new();
-    let mut spare = |id: &ModuleVersion, version: Option<&Version>| {
-        let subject = id.to_string();
-        let moves = suspects.contains(&*subject) && scan::in_motion(cache, id, version);
-        if moves {
-            moving.insert(subject);
-        }
-        moves
-    };
-    for (version, proof) in cache.versions.iter().zip(&mut evidence.versions) {
-        if spare(&version.id, Some(version)) {
-            proof.damaged = false;
-        }
-    }
-    for id in cache
-        .residue
-        .iter()
-        .filter_map(|left| left.version.as_ref())
-    {
-        spare(id, None);
-    }
-    if moving.is_empty() {
-        return;
-    }
-    for list in [&mut inventory.findings, &mut evidence.findings] {
-        list.retain(|finding| !(half(finding) && moving.contains(&finding.subject)));
-    }
-    let names: Vec<&str> = moving.iter().map(String::as_str).take(3).collect();
-    let more = match moving.len() - names.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    notes.push(format!(
-        "a running go command is at work on {}{more}: not judged",
-        names.join(", ")
-    ));
 }
 
 /// Scans without verifying or measuring trees: enough to empty the caches.

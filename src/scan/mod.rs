@@ -7,7 +7,6 @@ mod buildcache;
 mod inventory;
 mod measure;
 mod modcache;
-mod motion;
 
 pub use inventory::{
     Action, BuildCache, Inventory, Measure, ModCache, Output, Piece, Residue, Tree, VcsClone,
@@ -15,7 +14,6 @@ pub use inventory::{
 };
 pub use measure::trees as measure_trees;
 pub(crate) use measure::{MAX_DEPTH, unreadable};
-pub use motion::in_motion;
 
 use std::path::Path;
 
