@@ -120,6 +120,13 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
     let shard = settings.shard.unwrap_or(Shard::WHOLE);
     watch.step("Verifying", parts / shard.count as usize);
     let mut evidence = verify::verify(&mut inventory, &sums, level, shard, jobs, &|| watch.tick());
+    match evidence.in_progress.len() {
+        0 => {}
+        1 => notes.push("1 module version was not judged: a go command is downloading or extracting it".to_owned()),
+        count => notes.push(format!(
+            "{count} module versions were not judged: go commands are downloading or extracting them"
+        )),
+    }
     if let Some(cache) = &inventory.modcache
         && level > VerifyLevel::Off
     {
