@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod drift;
+pub mod eviction;
 pub mod findings;
 pub mod flow;
 pub mod folder;
