@@ -11,6 +11,7 @@ pub mod config;
 #[cfg(not(target_family = "wasm"))]
 pub mod doctor;
 pub mod drift;
+pub mod eviction;
 pub mod findings;
 pub mod flow;
 pub mod folder;
