@@ -75,6 +75,8 @@ pub struct Found {
     pub ledger: Option<Ledger>,
     /// What was odd about the projects and the walk.
     pub findings: Vec<Finding>,
+    /// What others say of the module versions; `None` if nobody was asked.
+    pub drift: Option<report::DriftTable>,
     /// Things to know that are no findings.
     pub notes: Vec<String>,
 }
@@ -156,6 +158,7 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
         observed,
         ledger,
         findings,
+        drift: None,
         notes,
     })
 }
@@ -195,6 +198,7 @@ pub fn look_briefly(settings: &Settings) -> Result<Found, CliError> {
         observed: None,
         ledger,
         findings: Vec::new(),
+        drift: None,
         notes: Vec::new(),
     })
 }
@@ -254,11 +258,14 @@ pub fn compare(found: &mut Found, settings: &Settings, other: &Path) -> Result<(
     let sumdb = cached_sumdb(cache, &locate::go_settings(&settings.environment));
     let name = display_path(other);
     let comparison = drift::compare(&drift::of_cache(cache), &theirs, &name, &found.sums, &sumdb);
-    let (compared, drifted) = (comparison.compared, comparison.findings.len());
+    let table = comparison.table;
     found.caches.notes.push(format!(
-        "compared {compared} module versions with {name}: {} consistent, {drifted} drifted",
-        compared - drifted as u64
+        "compared {} module versions with {name}: {} consistent, {} drifted",
+        table.compared,
+        table.consistent,
+        table.rows.len()
     ));
+    found.drift = Some(table);
     found.findings.extend(comparison.findings);
     Ok(())
 }
@@ -272,7 +279,7 @@ pub fn jobs(settings: &Settings) -> usize {
         .unwrap_or_else(parallel::default_jobs)
 }
 
-fn merged_sums(projects: &[Project]) -> Result<MergedSums, CliError> {
+pub(crate) fn merged_sums(projects: &[Project]) -> Result<MergedSums, CliError> {
     let mut sums = MergedSums::new();
     // Members of a workspace share its go.work.sum.
     let mut seen: BTreeSet<&Path> = BTreeSet::new();
@@ -374,6 +381,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         outcome: None,
         policy,
         remote: None,
+        drift: found.drift.clone(),
         largest: found
             .inventory
             .modcache

@@ -38,6 +38,20 @@ use version::{Checked, Checker};
 /// When the zip breaks a rule of Go's or cannot be read, in words.
 pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, String> {
     let archive = Archive::open(file, 0).map_err(|error| error.to_string())?;
+    archive_h1(id, &archive)
+}
+
+/// The h1 of a module zip that is in memory.
+///
+/// # Errors
+/// As of [`zip_h1`].
+#[cfg(feature = "remote")]
+pub(crate) fn zip_h1_of(id: &ModuleVersion, content: Vec<u8>) -> Result<H1, String> {
+    let archive = Archive::in_memory(content).map_err(|error| error.to_string())?;
+    archive_h1(id, &archive)
+}
+
+fn archive_h1(id: &ModuleVersion, archive: &Archive) -> Result<H1, String> {
     let mut rules = ZipRules::new(id, archive.bytes);
     for member in &archive.members {
         rules.add(&member.name, member.size, member.irregular);
@@ -49,7 +63,7 @@ pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, String> {
             broken.problem
         ));
     }
-    let copies = tree::read_zip(&archive, &mut Buffers::new(1));
+    let copies = tree::read_zip(archive, &mut Buffers::new(1));
     match copies.zip_error {
         Some(error) => Err(error.to_string()),
         None => copies.zip.h1([]).map_err(|error| error.to_string()),
