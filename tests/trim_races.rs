@@ -233,7 +233,7 @@ fn adversary(
 
 #[test]
 fn builds_that_ask_for_what_is_removed_do_not_fail_as_beside_rm() {
-    let wanted = if full() { 2000 } else { 40 };
+    let wanted = if full() { 2000 } else { 60 };
     let caches = build_cache(Project::Hello);
     let trimmed = adversary(&caches, wanted, |victim| {
         let args = ["--trim-modcache-to=0", "--force", "--grace=0"];
@@ -267,7 +267,8 @@ fn builds_that_ask_for_what_is_removed_do_not_fail_as_beside_rm() {
         plain.0, plain.1, plain.2
     );
     let rate = |(runs, failures, _): (u32, u32, u32)| f64::from(failures) / f64::from(runs);
-    assert!(rate(trimmed) <= rate(plain));
+    // The best order that is known, without waiting: one in 800.
+    assert!(rate(trimmed) <= rate(plain) / 10.0);
 }
 
 /// What the build asks for: modules, and the names of their pieces.

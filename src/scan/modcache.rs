@@ -10,6 +10,7 @@ use crate::formats::module::{
     AtVName, ModuleVersion, PieceKind, TreeDir, escape_path, escape_version, parse_at_v_name,
     parse_tree_dir, tree_dir_name, unescape_path,
 };
+use crate::sorting;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Read;
@@ -414,7 +415,7 @@ impl Walk<'_> {
                 Err(name) => self.unexpected(&path.join(name), &stat),
             }
         }
-        list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        sorting::by(&mut list, |a, b| a.0.cmp(&b.0));
         list
     }
 

@@ -20,6 +20,8 @@ use crate::formats::modzip::ZipRules;
 use crate::parallel;
 use crate::report::Verification;
 use crate::scan::{Inventory, ModCache, Version, VersionKind};
+use crate::shard::Shard;
+use crate::sorting;
 use archive::Archive;
 use settle::Now;
 use std::collections::BTreeSet;
@@ -36,6 +38,20 @@ use version::{Checked, Checker};
 /// When the zip breaks a rule of Go's or cannot be read, in words.
 pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, String> {
     let archive = Archive::open(file, 0).map_err(|error| error.to_string())?;
+    archive_h1(id, &archive)
+}
+
+/// The h1 of a module zip that is in memory.
+///
+/// # Errors
+/// As of [`zip_h1`].
+#[cfg(feature = "remote")]
+pub(crate) fn zip_h1_of(id: &ModuleVersion, content: Vec<u8>) -> Result<H1, String> {
+    let archive = Archive::in_memory(content).map_err(|error| error.to_string())?;
+    archive_h1(id, &archive)
+}
+
+fn archive_h1(id: &ModuleVersion, archive: &Archive) -> Result<H1, String> {
     let mut rules = ZipRules::new(id, archive.bytes);
     for member in &archive.members {
         rules.add(&member.name, member.size, member.irregular);
@@ -47,7 +63,7 @@ pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, String> {
             broken.problem
         ));
     }
-    let copies = tree::read_zip(&archive, &mut Buffers::new(1));
+    let copies = tree::read_zip(archive, &mut Buffers::new(1));
     match copies.zip_error {
         Some(error) => Err(error.to_string()),
         None => copies.zip.h1([]).map_err(|error| error.to_string()),
@@ -103,8 +119,10 @@ pub struct VersionProof {
 /// The result of verification.
 #[derive(Debug, Default)]
 pub struct Evidence {
-    /// What is wrong.
+    /// What is wrong with the things looked at.
     pub findings: Vec<Finding>,
+    /// What is wrong with the caches as a whole: every shard finds the same.
+    pub overall: Vec<Finding>,
     /// Counts for the report.
     pub verification: Verification,
     /// One per module version, in the inventory's order.
@@ -118,12 +136,13 @@ pub struct Evidence {
     pub damaged_sumdb: Vec<PathBuf>,
 }
 
-/// Checks everything that `level` asks for. Trees that are read on the way get
+/// Checks everything in `shard` that `level` asks for. Trees that are read on the way get
 /// their sizes filled in.
 pub fn verify(
     inventory: &mut Inventory,
     sums: &MergedSums,
     level: VerifyLevel,
+    shard: Shard,
     jobs: usize,
     tick: &(impl Fn() + Sync),
 ) -> Evidence {
@@ -131,11 +150,11 @@ pub fn verify(
     let mut evidence = Evidence::default();
     evidence.verification.level = level.name().to_owned();
     if let Some(cache) = &mut inventory.modcache {
-        versions(cache, sums, level, jobs, tick, &mut evidence);
+        versions(cache, sums, level, shard, jobs, tick, &mut evidence);
         residue(cache, &mut inventory.findings, &mut evidence);
     }
     if let Some(cache) = &inventory.buildcache {
-        outputs::verify(cache, level, jobs, tick, &mut evidence);
+        outputs::verify(cache, level, shard, jobs, tick, &mut evidence);
     }
     let damaged = evidence
         .versions
@@ -151,6 +170,7 @@ fn versions(
     cache: &mut ModCache,
     sums: &MergedSums,
     level: VerifyLevel,
+    shard: Shard,
     jobs: usize,
     tick: &(impl Fn() + Sync),
     evidence: &mut Evidence,
@@ -160,8 +180,12 @@ fn versions(
         return;
     }
     // The largest first, so that no thread is left alone with one at the end.
-    let mut order: Vec<usize> = (0..cache.versions.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(weight(&cache.versions[index])));
+    let mut order: Vec<usize> = (0..cache.versions.len())
+        .filter(|&index| shard.has_module(&cache.versions[index].id.path))
+        .collect();
+    sorting::by_key(&mut order, |&index| {
+        std::cmp::Reverse(weight(&cache.versions[index]))
+    });
     let in_memory = (ZIPS_IN_MEMORY / jobs.max(1) as u64).max(1 << 20);
     let checker = Checker {
         cache,
@@ -186,7 +210,7 @@ fn versions(
         }
     });
     let mut results: Vec<_> = order.into_iter().zip(results).collect();
-    results.sort_by_key(|(index, _)| *index);
+    sorting::by_key(&mut results, |(index, _)| *index);
     for (index, (checked, now)) in results {
         let version = &mut cache.versions[index];
         match now {
