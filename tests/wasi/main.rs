@@ -346,17 +346,13 @@ fn a_build_cache_is_trimmed_where_it_can_be_written_to() {
     let [native, node, wazero] = [Copy::new(), Copy::new(), Copy::new()];
     let line = |copy: &Copy, more: &[&str]| -> Vec<String> {
         let gocache = copy.gocache.to_str().unwrap();
-        let args = [
-            "trim",
-            "--format=json",
-            "--verify=off",
-            "--gocache",
-            gocache,
-        ];
-        let args = args
-            .iter()
-            .chain(&["--modcache", gocache, "--trim-to=1kB", "--grace=0s"]);
-        args.chain(more).map(|arg| (*arg).to_owned()).collect()
+        let mut args = vec!["trim", "--format=json", "--verify=off"];
+        args.extend(["--gocache", gocache, "--modcache", gocache]);
+        args.extend(["--trim-to=1kB", "--grace=0s"]);
+        args.iter()
+            .chain(more)
+            .map(|arg| (*arg).to_owned())
+            .collect()
     };
     let run = |runtime: Runtime, copy: &Copy, mode: &str, more: &[&str]| {
         let args = line(copy, more);
