@@ -74,9 +74,9 @@ pub fn set_mark(settings: &Settings, now: DateTime<Utc>) -> Result<Marked, CliEr
     state
         .write(&path)
         .map_err(|error| CliError::Work(format!("{}: {error}", display_path(&path))))?;
-    let (set_back, error) = match gocache {
-        Some(gocache) => mark::set(gocache, &state, jobs),
-        None => (0, None),
+    let (set_back, error) = match (gocache, &inventory.buildcache) {
+        (Some(gocache), Some(found)) => mark::set(gocache, &state, &found.actions, jobs),
+        _ => (0, None),
     };
     Ok(Marked {
         path,
