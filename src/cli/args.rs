@@ -1,9 +1,13 @@
 //! What can be typed.
 
-use super::{doctor, explain, list, mirror, remote, report, trim};
+#[cfg(not(target_family = "wasm"))]
+use super::{doctor, mirror, remote};
+use super::{explain, list, pack, report, trim};
 use crate::config::Options;
 use crate::shard::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+#[cfg(target_family = "wasm")]
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Checks Go's module cache and build cache: size, age, hit rate, checksum
@@ -36,18 +40,27 @@ pub enum Command {
     Mark,
     /// What takes the space
     List(Box<list::ListArgs>),
+    /// A bundle for builds without a network, from the cache alone
+    Pack(Box<pack::PackArgs>),
     /// GitHub Actions caches: what is kept, what it is worth, what to delete
+    #[cfg(not(target_family = "wasm"))]
     #[command(subcommand)]
     Remote(Box<remote::RemoteCommand>),
     /// A module proxy's storage: what is asked for, what to evict
+    #[cfg(not(target_family = "wasm"))]
     #[command(subcommand)]
     Mirror(Box<mirror::MirrorCommand>),
     /// Go's settings as they bear on the caches
+    #[cfg(not(target_family = "wasm"))]
     Doctor(doctor::DoctorArgs),
     /// Render saved JSON reports again; merge those of all shards into one
     Report(report::ReportArgs),
     /// What a rule means, how it comes about, and what to do
     Explain(explain::ExplainArgs),
+    /// What the WASI module leaves to the native program, and what is no command.
+    #[cfg(target_family = "wasm")]
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 /// Options that make no sense in a configuration file.

@@ -30,6 +30,7 @@ use crate::parallel;
 use crate::report::{self, Report, Tool, merge};
 use crate::scan::{self, Inventory, ModCache, Scan};
 use crate::shard::Shard;
+use crate::sorting;
 use crate::sumdb::Sumdb;
 use crate::sumdb::setting::GoSumdb;
 use crate::usage::Observed;
@@ -74,6 +75,8 @@ pub struct Found {
     pub ledger: Option<Ledger>,
     /// What was odd about the projects and the walk.
     pub findings: Vec<Finding>,
+    /// What others say of the module versions; `None` if nobody was asked.
+    pub drift: Option<report::DriftTable>,
     /// Things to know that are no findings.
     pub notes: Vec<String>,
 }
@@ -119,6 +122,13 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
     let shard = settings.shard.unwrap_or(Shard::WHOLE);
     watch.step("Verifying", parts / shard.count as usize);
     let mut evidence = verify::verify(&mut inventory, &sums, level, shard, jobs, &|| watch.tick());
+    match evidence.in_progress.len() {
+        0 => {}
+        1 => notes.push("1 module version was not judged: a go command is downloading or extracting it".to_owned()),
+        count => notes.push(format!(
+            "{count} module versions were not judged: go commands are downloading or extracting them"
+        )),
+    }
     if let Some(cache) = &inventory.modcache
         && level > VerifyLevel::Off
     {
@@ -148,6 +158,7 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
         observed,
         ledger,
         findings,
+        drift: None,
         notes,
     })
 }
@@ -187,13 +198,14 @@ pub fn look_briefly(settings: &Settings) -> Result<Found, CliError> {
         observed: None,
         ledger,
         findings: Vec::new(),
+        drift: None,
         notes: Vec::new(),
     })
 }
 
 /// The checksum database's cached files, examined with the keys that Go's
 /// settings give.
-fn cached_sumdb(cache: &ModCache, go: &GoSettings) -> Sumdb {
+pub(crate) fn cached_sumdb(cache: &ModCache, go: &GoSettings) -> Sumdb {
     let value = go.get("GOSUMDB").0;
     // What a wrong setting means for Go is a matter for the doctor.
     let database = GoSumdb::parse(&value.to_string_lossy()).unwrap_or(GoSumdb::Off);
@@ -246,11 +258,14 @@ pub fn compare(found: &mut Found, settings: &Settings, other: &Path) -> Result<(
     let sumdb = cached_sumdb(cache, &locate::go_settings(&settings.environment));
     let name = display_path(other);
     let comparison = drift::compare(&drift::of_cache(cache), &theirs, &name, &found.sums, &sumdb);
-    let (compared, drifted) = (comparison.compared, comparison.findings.len());
+    let table = comparison.table;
     found.caches.notes.push(format!(
-        "compared {compared} module versions with {name}: {} consistent, {drifted} drifted",
-        compared - drifted as u64
+        "compared {} module versions with {name}: {} consistent, {} drifted",
+        table.compared,
+        table.consistent,
+        table.rows.len()
     ));
+    found.drift = Some(table);
     found.findings.extend(comparison.findings);
     Ok(())
 }
@@ -264,7 +279,7 @@ pub fn jobs(settings: &Settings) -> usize {
         .unwrap_or_else(parallel::default_jobs)
 }
 
-fn merged_sums(projects: &[Project]) -> Result<MergedSums, CliError> {
+pub(crate) fn merged_sums(projects: &[Project]) -> Result<MergedSums, CliError> {
     let mut sums = MergedSums::new();
     // Members of a workspace share its go.work.sum.
     let mut seen: BTreeSet<&Path> = BTreeSet::new();
@@ -349,7 +364,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
                 .map(|finding| (finding, false)),
         )
         .collect();
-    findings.sort_by(|(a, _), (b, _)| merge::order(a, b));
+    sorting::by(&mut findings, |(a, _), (b, _)| merge::order(a, b));
     if let Some(part) = &mut shard {
         let places = (0..).zip(&findings).filter(|(_, (_, own))| *own);
         part.own = places.map(|(place, _)| place).collect();
@@ -373,6 +388,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         outcome: None,
         policy,
         remote: None,
+        drift: found.drift.clone(),
         largest: found
             .inventory
             .modcache

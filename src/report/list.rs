@@ -2,6 +2,7 @@
 
 use super::Usage;
 use crate::scan;
+use crate::sorting;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -168,7 +169,7 @@ fn list<T>(
 ) -> ListReport {
     let (number, all) = (rows.len() as u64, rows.iter().map(&bytes).sum());
     // Stable: rows of one size stay in the order of their names.
-    rows.sort_by_key(|row| std::cmp::Reverse(bytes(row)));
+    sorting::by_key(&mut rows, |row| std::cmp::Reverse(bytes(row)));
     if top > 0 {
         rows.truncate(top);
     }

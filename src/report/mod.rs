@@ -54,6 +54,9 @@ pub struct Report {
     /// The service's caches of a repository; `null` unless asked for.
     #[serde(default)]
     pub remote: Option<RemoteSummary>,
+    /// Who says what of module versions that were compared; `null` if none were.
+    #[serde(default)]
+    pub drift: Option<DriftTable>,
     /// The modules that take the most space, largest first, ten at most.
     pub largest: Vec<ModuleSize>,
     /// The last jobs as the ledger remembers them, oldest first.
@@ -92,6 +95,43 @@ impl Tool {
             target: format!("{}-{os}", std::env::consts::ARCH),
         }
     }
+}
+
+/// Module versions compared with what others say of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DriftTable {
+    /// Versions of which more than one witness says something.
+    pub compared: u64,
+    /// Versions of which all say the same.
+    pub consistent: u64,
+    /// The others.
+    pub rows: Vec<DriftRow>,
+}
+
+/// A module version of which not all say the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DriftRow {
+    /// The version, `path@version`.
+    pub module: String,
+    /// What they speak of, such as `module` or `go.mod`.
+    pub what: String,
+    /// Each thing that is said, and by whom.
+    pub says: Vec<Saying>,
+    /// What most likely happened.
+    pub verdict: crate::drift::Verdict,
+}
+
+/// What some witnesses agree on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Saying {
+    /// A hash, a commit, a time or a size.
+    pub value: String,
+    /// Who says so: `this cache`, `go.sum`, `the checksum database`, a proxy's
+    /// address or what was given to `--compare`.
+    pub by: Vec<String>,
 }
 
 /// The run's verdict.

@@ -12,6 +12,7 @@ use crate::formats::gosum::MergedSums;
 use crate::formats::module::ModuleVersion;
 use crate::report::JobPoint;
 use crate::scan::Inventory;
+use crate::sorting;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -452,7 +453,7 @@ fn bound<T>(things: &mut BTreeMap<String, T>, limit: usize, at: impl Fn(&T) -> D
         .iter()
         .map(|(name, thing)| (at(thing), name.clone()))
         .collect();
-    times.sort_unstable_by(|a, b| b.cmp(a));
+    sorting::by(&mut times, |a, b| b.cmp(a));
     for (_, name) in times.drain(limit..) {
         things.remove(&name);
     }

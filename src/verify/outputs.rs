@@ -12,6 +12,7 @@ use crate::formats::action::OutputId;
 use crate::parallel;
 use crate::scan::{Action, BuildCache, Output};
 use crate::shard::Shard;
+use crate::sorting;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -55,7 +56,7 @@ pub(super) fn verify(
         return;
     }
     let mut largest_first: Vec<&Output> = in_shard().collect();
-    largest_first.sort_by_key(|output| std::cmp::Reverse(output.bytes));
+    sorting::by_key(&mut largest_first, |output| std::cmp::Reverse(output.bytes));
     let groups: Vec<&[&Output]> = largest_first.chunks(GROUP).collect();
     let batch = || Batch::new(largest(jobs));
     let results = parallel::map(jobs, groups.len(), batch, |batch, index| {
@@ -184,7 +185,7 @@ fn sizes(cache: &BuildCache, shard: Shard, evidence: &mut Evidence) {
         .filter(|(_, named)| !named)
         .map(|(output, _)| output)
         .collect();
-    orphans.sort_by_key(|output| output.id);
+    sorting::by_key(&mut orphans, |output| output.id);
     if let Some(first) = orphans.first() {
         let bytes: u64 = orphans.iter().map(|output| output.bytes).sum();
         let message = match orphans.len() {
