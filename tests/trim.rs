@@ -695,6 +695,44 @@ fn a_shared_cache_keeps_what_any_project_needs() {
 }
 
 #[test]
+fn what_projects_of_earlier_jobs_need_stays_until_they_are_forgotten() {
+    let caches = build_cache(Project::Hello);
+    let env = &caches.env;
+    let legacy = env.project(Project::Legacy);
+    env.go(&legacy, ["mod", "download"]);
+    env.go(&legacy, [&["build"], Project::Legacy.packages()].concat());
+    env.gocachevet()
+        .args(["check", "--record", "--verify=off", "--project"])
+        .arg(&legacy)
+        .run()
+        .expect_code(0);
+    grow_old(&env.modcache, days(3));
+    let planned = |args: &[&str]| {
+        let dry = ["--unused", "--dry-run"];
+        let run = trim(&caches, &[&dry, args].concat()).expect_code(0);
+        removals(&run.json())
+            .into_iter()
+            .filter(|(unit, _)| unit == "version")
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(planned(&[]), BTreeSet::new());
+    let gone = planned(&["--min-ref-count=0"]);
+    assert!(!gone.is_empty());
+    assert_eq!(planned(&["--forget-after=0s"]), gone);
+    assert_eq!(planned(&["--min-ref-count=2"]), gone);
+
+    // The other project's job trims: this one still builds, without a network.
+    trim(&caches, &["--unused"]).expect_code(0);
+    env.go_offline(&legacy, [&["build"], Project::Legacy.packages()].concat());
+    caches.build_offline();
+    trim(&caches, &["--unused", "--min-ref-count=0"]).expect_code(0);
+    caches.build_offline();
+    for (_, version) in gone {
+        assert!(!env.modcache.join(&version).exists(), "{version}");
+    }
+}
+
+#[test]
 fn another_user_than_root_trims_read_only_trees() {
     let caches = build_cache(Project::Hello);
     caches.env.download(&[FOREIGN]);

@@ -399,8 +399,6 @@ fn tar(args: &[&std::ffi::OsStr]) {
 fn a_ledger_travels_through_ten_jobs_and_restores() {
     let mut job = Job::warm();
     let ledger = job.env.modcache.join("cache/gocachevet-ledger.json");
-    let archive = job.aside.join("caches.tar");
-    let root = job.env.dir().to_owned();
     let check = |job: &Job| {
         job.env
             .gocachevet()
@@ -414,13 +412,7 @@ fn a_ledger_travels_through_ten_jobs_and_restores() {
     for number in 1..=10 {
         if number > 1 {
             // Saved at the end of the last job and restored a moment ago.
-            let folder: &std::ffi::OsStr = "-C".as_ref();
-            let names = ["modcache", "gocache"].map(AsRef::<std::ffi::OsStr>::as_ref);
-            let (file, root) = (archive.as_os_str(), root.as_os_str());
-            tar(&["-cf".as_ref(), file, folder, root, names[0], names[1]]);
-            remove(&job.env.modcache);
-            remove(&job.env.gocache);
-            tar(&["-xf".as_ref(), file, folder, root]);
+            restore(&job);
         }
         if number == 9 {
             let (usage, truth) = job.runs(&["build", "./..."]);
@@ -458,4 +450,234 @@ fn a_ledger_travels_through_ten_jobs_and_restores() {
             .exists()
     );
     assert_eq!(check(&job)["findings"], json!([]));
+}
+
+/// Saves both caches to an archive and restores them from it.
+fn restore(job: &Job) {
+    let archive = job.aside.join("caches.tar");
+    let root = job.env.dir();
+    let folder: &std::ffi::OsStr = "-C".as_ref();
+    let names = ["modcache", "gocache"].map(AsRef::<std::ffi::OsStr>::as_ref);
+    let (file, root) = (archive.as_os_str(), root.as_os_str());
+    tar(&["-cf".as_ref(), file, folder, root, names[0], names[1]]);
+    remove(&job.env.modcache);
+    remove(&job.env.gocache);
+    tar(&["-xf".as_ref(), file, folder, root]);
+}
+
+#[test]
+fn a_cache_saved_and_restored_a_minute_ago_tells_use_exactly() {
+    let mut job = Job::warm();
+    restore(&job);
+    job.edit("greet/greet.go", "reads a greeting", "takes a greeting");
+    let (usage, truth) = job.runs(&["build", "./..."]);
+    truth.equals(&usage);
+    assert!(truth.compiled >= 1 && truth.reused > 10, "{truth:?}");
+    assert_eq!(usage["modcache"]["hits"], 3);
+}
+
+/// Names and times of the action entries.
+fn times(gocache: &Path) -> BTreeMap<String, SystemTime> {
+    actions(gocache)
+        .into_keys()
+        .map(|name| {
+            let path = gocache.join(&name[..2]).join(&name);
+            let modified = fs::metadata(path).unwrap().modified().unwrap();
+            (name, modified)
+        })
+        .collect()
+}
+
+/// What the state says of the times before the mark.
+fn true_times(state: &Path) -> BTreeMap<String, SystemTime> {
+    let state = gocachevet::usage::State::read(state).unwrap();
+    let time =
+        |nanos: i64| SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(nanos).unwrap());
+    let entries = state.actions.iter();
+    entries
+        .map(|entry| (format!("{}-a", entry.id), time(entry.used)))
+        .collect()
+}
+
+#[test]
+fn a_mark_that_was_killed_loses_no_time() {
+    let job = Job::warm();
+    let gocache = &job.env.gocache;
+    let before = times(gocache);
+    let state = job.aside.join("state");
+    let mark = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gocachevet"));
+        command.arg("mark").arg("--state").arg(&state);
+        command
+            .arg("--gocache")
+            .arg(gocache)
+            .arg("--modcache")
+            .arg(&job.env.modcache);
+        command.stdout(std::process::Stdio::null());
+        command
+    };
+    // Whenever the kill comes, the next mark knows the true times.
+    for delay in [0, 1, 2, 4, 8, 16, 32] {
+        let mut child = mark().spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(delay));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(mark().status().unwrap().success());
+    assert_eq!(true_times(&state), before);
+    let set = times(gocache);
+    assert!(set.iter().any(|(name, time)| before[name] != *time));
+
+    // Half way exactly: the state is written, every other time is set.
+    for (name, time) in before.iter().step_by(2) {
+        set_modified(&gocache.join(&name[..2]).join(name), *time);
+    }
+    assert!(mark().status().unwrap().success());
+    assert_eq!(true_times(&state), before);
+    assert_eq!(times(gocache).len(), set.len());
+    let an_hour = SystemTime::now() - Duration::from_secs(3600);
+    assert!(times(gocache).values().all(|time| *time < an_hour));
+}
+
+#[test]
+fn limits_of_use_warn_and_fail() {
+    let job = Job::warm();
+    let ledger = job.env.modcache.join("cache/gocachevet-ledger.json");
+    job.mark();
+    job.edit("greet/greet.go", "reads a greeting", "takes a greeting");
+    job.env.go(&job.project, ["build", "./..."]);
+    let judged = |limit: &str| {
+        let run = job
+            .env
+            .gocachevet()
+            .args(["check", "--format=json", "--verify=off", limit])
+            .args(["--project".as_ref(), job.project.as_path()])
+            .env("TMPDIR", &job.aside)
+            .run();
+        let name = limit.trim_start_matches('-').split('=').next().unwrap();
+        let report = run.json();
+        let thresholds = report["thresholds"].as_array().unwrap();
+        let threshold = thresholds.iter().find(|it| it["name"] == name).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        let told = findings.iter().filter(|it| it["subject"] == name).count();
+        let status = threshold["status"].as_str().unwrap().to_owned();
+        assert_eq!(told, usize::from(status != "pass"), "{limit}: {report}");
+        assert_eq!(run.code, Some(i32::from(status == "fail")), "{limit}");
+        (status, threshold["actual"].as_f64())
+    };
+    // Each option with a value that passes, one that warns, and one that fails.
+    for [pass, warn, fail] in [
+        [
+            "--min-hit-rate=0.5",
+            "--min-hit-rate=warn=100%,fail=50%",
+            "--min-hit-rate=fail=99.9%",
+        ],
+        [
+            "--min-gocache-hit-rate=0.5",
+            "--min-gocache-hit-rate=warn=1",
+            "--min-gocache-hit-rate=1",
+        ],
+        ["--min-modcache-hit-rate=1", "", ""],
+        [
+            "--max-idle=100GB",
+            "--max-idle=warn=1B",
+            "--max-idle=warn=0B,fail=1B",
+        ],
+        [
+            "--max-idle=99.9%",
+            "--max-idle=warn=0.01%",
+            "--max-idle=0.01%",
+        ],
+        [
+            "--max-growth=1GB",
+            "--max-growth=warn=1B,fail=1GB",
+            "--max-growth=1B",
+        ],
+    ] {
+        for (limit, status) in [(pass, "pass"), (warn, "warn"), (fail, "fail")] {
+            if !limit.is_empty() {
+                let (told, actual) = judged(limit);
+                assert_eq!(told, status, "{limit}: {actual:?}");
+                assert!(actual.is_some(), "{limit}");
+            }
+        }
+    }
+    // What a time in the cache says: modules unpacked a hundred days ago.
+    let old = SystemTime::now() - Duration::from_secs(100 * 86_400);
+    for name in actions(&job.env.gocache).keys().take(1) {
+        set_modified(&job.env.gocache.join(&name[..2]).join(name), old);
+    }
+    assert_eq!(judged("--max-age=200d").0, "pass");
+    assert_eq!(judged("--max-age=warn=90d,fail=200d").0, "warn");
+    assert_eq!(judged("--max-age=90d").0, "fail");
+    assert!(!ledger.exists());
+}
+
+#[test]
+fn a_fresh_cache_passes_limits_of_use_with_a_note() {
+    let caches = build_cache(Project::Hello);
+    let report = caches
+        .env
+        .gocachevet()
+        .args(["check", "--format=json", "--verify=off"])
+        .args(["--min-hit-rate=99%", "--max-growth=1B", "--max-idle=1B"])
+        .args(["--project".as_ref(), caches.project.as_path()])
+        .env("TMPDIR", caches.env.dir())
+        .run()
+        .expect_code(0)
+        .json();
+    assert_eq!(report["verdict"], "pass");
+    let notes = report["notes"].to_string();
+    for name in ["min-hit-rate", "max-growth", "max-idle"] {
+        assert!(
+            notes.contains(&format!("`{name}` passed unmeasured")),
+            "{notes}"
+        );
+    }
+}
+
+#[test]
+fn a_restore_has_its_price_and_the_list_tells_use() {
+    let job = Job::warm();
+    job.mark();
+    job.env.go(&job.project, ["build", "./greet"]);
+    let run = |args: &[&str]| {
+        job.env
+            .gocachevet()
+            .args(args)
+            .args(["--project".as_ref(), job.project.as_path()])
+            .env("TMPDIR", &job.aside)
+            .run()
+            .expect_code(0)
+    };
+    let check = [
+        "check",
+        "--format=json",
+        "--verify=off",
+        "--restore-rate=1MB",
+        "--min-hit-rate=0",
+    ];
+    let report = run(&check).json();
+    let number = |path: &str| report.pointer(path).unwrap().as_u64().unwrap();
+    let bytes = number("/modcache/bytes") + number("/buildcache/bytes");
+    let idle = number("/usage/modcache/idle_bytes") + number("/usage/buildcache/idle_bytes");
+    assert!(idle > 0);
+    let price = format!(
+        "one restore of the caches costs about {:.1} s, {:.1} s of it for what this job did not use, at 1.0 MB per second",
+        bytes as f64 / 1e6,
+        idle as f64 / 1e6
+    );
+    assert!(
+        report["notes"].as_array().unwrap().contains(&json!(price)),
+        "{report}"
+    );
+
+    let list = run(&["list", "--format=json"]).json();
+    assert_eq!(list["usage"]["buildcache"], report["usage"]["buildcache"]);
+    assert_eq!(list["usage"]["modcache"], report["usage"]["modcache"]);
+    let text = run(&["list"]).stdout;
+    assert!(text.contains("Used since the mark"), "{text}");
+    let other = job.aside.join("none.state");
+    let list = run(&["list", "--format=json", "--state", other.to_str().unwrap()]).json();
+    assert!(list.get("usage").is_none(), "{list}");
 }

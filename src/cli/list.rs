@@ -121,11 +121,15 @@ pub fn run(settings: &Settings, args: &ListArgs, out: &mut dyn Write) -> Result<
     drop(watch);
     let (inventory, now) = (&found.inventory, Utc::now());
     let (modcache, buildcache) = (inventory.modcache.as_ref(), inventory.buildcache.as_ref());
-    let list = match args.by {
+    let mut list = match args.by {
         ListBy::Module => ListReport::modules(modcache, args.top, now),
         ListBy::Version => ListReport::versions(modcache, args.top, now),
         ListBy::Output => ListReport::outputs(buildcache, args.top, now),
     };
+    list.usage = found
+        .observed
+        .as_ref()
+        .map(|observed| observed.usage.clone());
     let text = match settings.options.format.unwrap_or(Format::Text) {
         Format::Text => render::list_text(&list),
         Format::Json => render::list_json(&list),

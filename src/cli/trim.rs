@@ -13,9 +13,6 @@ use chrono::Utc;
 use clap::Args;
 use std::io::Write;
 
-/// Bytes per second at which a restore is priced unless the user says.
-const RESTORE_RATE: u64 = 100_000_000;
-
 /// Options of `trim`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TrimArgs {
@@ -143,11 +140,9 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
     report.notes.append(&mut weighed.plan.notes);
     let freed = outcome.as_ref().map_or(shown.bytes, |done| done.bytes);
     if freed > 0 {
-        let rate = settings
-            .options
-            .restore_rate
-            .map_or(RESTORE_RATE, |rate| rate.0);
-        report.notes.push(flow::saved_per_restore(freed, rate));
+        report
+            .notes
+            .push(flow::saved_per_restore(freed, flow::restore_rate(settings)));
     }
     if let Some(cache) = &found.inventory.buildcache {
         report.notes.push(flow::next_go_trim(cache, now));

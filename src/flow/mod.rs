@@ -11,8 +11,8 @@ mod usage;
 pub use output::write_report;
 pub(crate) use retention::root_of;
 pub use retention::{
-    Weighed, forget_removed, kept_versions, next_go_trim, saved_per_restore, used_within_grace,
-    weigh,
+    Weighed, forget_removed, kept_versions, next_go_trim, restore_rate, saved_per_restore,
+    used_within_grace, weigh,
 };
 pub use shards::whole;
 pub use usage::{Marked, record, set_mark, state_path, uses};
@@ -346,6 +346,13 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         now,
     );
     numbers.growth_bytes = found.observed.as_ref().map(|observed| observed.growth);
+    // A price nobody asked for says something only where use is known.
+    if settings.options.restore_rate.is_some() || numbers.idle_bytes.is_some() {
+        let caches = [numbers.modcache_bytes, numbers.gocache_bytes];
+        let bytes = caches.into_iter().flatten().fold(0, u64::saturating_add);
+        let rate = retention::restore_rate(settings);
+        notes.push(retention::cost_of_restore(bytes, numbers.idle_bytes, rate));
+    }
     let thresholds = judge::thresholds(&numbers, &Limits::from(&settings.options));
     notes.extend(judge::notes(&thresholds));
     let numbered = findings.into_iter().enumerate();

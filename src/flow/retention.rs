@@ -353,6 +353,32 @@ pub fn next_go_trim(cache: &BuildCache, now: DateTime<Utc>) -> String {
     )
 }
 
+/// Bytes per second at which a restore is priced unless the user says.
+const RESTORE_RATE: u64 = 100_000_000;
+
+/// Bytes per second at which a restore is priced.
+pub fn restore_rate(settings: &Settings) -> u64 {
+    let given = settings.options.restore_rate;
+    given.map_or(RESTORE_RATE, |rate| rate.0)
+}
+
+/// What one restore of so many bytes costs, and what it brings that nobody used.
+pub(super) fn cost_of_restore(bytes: u64, idle: Option<u64>, rate: u64) -> String {
+    let seconds = |bytes: u64| bytes as f64 / rate.max(1) as f64;
+    let idle = idle.map(|idle| {
+        format!(
+            ", {:.1} s of it for what this job did not use",
+            seconds(idle)
+        )
+    });
+    format!(
+        "one restore of the caches costs about {:.1} s{}, at {} per second",
+        seconds(bytes),
+        idle.unwrap_or_default(),
+        bytesize::ByteSize(rate).display().si()
+    )
+}
+
 /// What a smaller cache saves, at the restore rate.
 pub fn saved_per_restore(bytes: u64, rate: u64) -> String {
     let seconds = bytes as f64 / rate.max(1) as f64;

@@ -9,6 +9,7 @@ use crate::locate;
 use crate::report::merge::{self, MergeError};
 use crate::report::{CountLimit, Report, ShardPart};
 use crate::scan::Inventory;
+use crate::sorting;
 use sha2::{Digest, Sha256};
 
 impl From<MergeError> for CliError {
@@ -42,7 +43,7 @@ pub fn whole(reports: Vec<(String, Report)>) -> Result<Report, CliError> {
         }
     }
     report.findings.extend(judge::crossed(&report.thresholds));
-    report.findings.sort_by(merge::order);
+    sorting::by(&mut report.findings, merge::order);
     report.verdict = judge::verdict(&report.findings, &report.thresholds);
     Ok(report)
 }

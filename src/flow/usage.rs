@@ -4,8 +4,7 @@ use super::Found;
 use crate::cli::{CliError, Settings};
 use crate::config::Live;
 use crate::findings::{Finding, display_path};
-use crate::formats::gosum::{GoSum, MergedSums};
-use crate::formats::module::ModuleVersion;
+use crate::formats::gosum::GoSum;
 use crate::graph;
 use crate::locate::{self, Caches, GoSettings, Project};
 use crate::plan::{self, Uses};
@@ -15,7 +14,7 @@ use crate::usage::ledger::{self, Ledger, Record};
 use crate::usage::state::{self, StateError};
 use crate::usage::{Context, Observed, State, mark, observe};
 use chrono::{DateTime, Utc};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 /// Where the mark's state lies: as told, else in the temporary folder, under a
@@ -75,9 +74,9 @@ pub fn set_mark(settings: &Settings, now: DateTime<Utc>) -> Result<Marked, CliEr
     state
         .write(&path)
         .map_err(|error| CliError::Work(format!("{}: {error}", display_path(&path))))?;
-    let (set_back, error) = match gocache {
-        Some(gocache) => mark::set(gocache, &state, jobs),
-        None => (0, None),
+    let (set_back, error) = match (gocache, &inventory.buildcache) {
+        (Some(gocache), Some(found)) => mark::set(gocache, &state, &found.actions, jobs),
+        _ => (0, None),
     };
     Ok(Marked {
         path,
@@ -226,7 +225,8 @@ pub fn record(found: &Found, report: &mut Report, now: DateTime<Utc>) -> Result<
             observed: found.observed.as_ref(),
             bytes,
             oldest: oldest.into_iter().flatten().min(),
-            needs: &GoSums::of(found),
+            projects: &needs_by_name(found),
+            sums: &found.sums,
         },
         now,
     );
@@ -238,49 +238,42 @@ pub fn record(found: &Found, report: &mut Report, now: DateTime<Utc>) -> Result<
     Ok(())
 }
 
-/// What the projects' go.sum files say.
-#[derive(Debug)]
-struct GoSums<'a> {
-    projects: Vec<(String, HashSet<ModuleVersion>)>,
-    sums: &'a MergedSums,
-}
-
-impl GoSums<'_> {
-    fn of(found: &Found) -> GoSums<'_> {
-        let sums = |project: &Project| {
-            let files = project.go_sum.iter();
-            files
-                .flat_map(|file| {
-                    GoSum::parse(&file.bytes)
-                        .unwrap_or_default()
-                        .zips
-                        .into_keys()
-                })
-                .collect()
+/// What the projects' go.sum files say that they need, by the module path that
+/// they declare.
+fn needs_by_name(found: &Found) -> BTreeMap<String, ledger::Needs> {
+    let mut by_name: BTreeMap<String, ledger::Needs> = BTreeMap::new();
+    for project in &found.projects {
+        let Some(name) = &project.module else {
+            continue;
         };
-        GoSums {
-            projects: found
-                .projects
-                .iter()
-                .filter_map(|project| Some((project.module.clone()?, sums(project))))
-                .collect(),
-            sums: &found.sums,
+        let needs = by_name.entry(name.clone()).or_default();
+        for file in &project.go_sum {
+            let sums = GoSum::parse(&file.bytes).unwrap_or_default();
+            needs.source.extend(sums.zips.into_keys());
+            needs.go_mods.extend(sums.go_mods.into_keys());
         }
+        needs.toolchains.extend(project.toolchains.iter().cloned());
     }
+    by_name
 }
 
-impl ledger::Needs for GoSums<'_> {
-    fn projects(&self, version: &ModuleVersion) -> Vec<String> {
-        let needed = self
-            .projects
-            .iter()
-            .filter(|(_, sums)| sums.contains(version));
-        needed.map(|(name, _)| name.clone()).collect()
-    }
-
-    fn h1(&self, version: &ModuleVersion) -> Option<String> {
-        Some(self.sums.zip(version).first()?.h1.to_string())
-    }
+/// What the ledger's projects need, but for those of this run.
+fn needs_of_others(found: &Found) -> Vec<plan::Needs> {
+    let here: HashSet<&String> = found
+        .projects
+        .iter()
+        .filter_map(|it| it.module.as_ref())
+        .collect();
+    let known = found.ledger.as_ref().map(Ledger::needs).unwrap_or_default();
+    let others = known.into_iter().filter(|(name, _)| !here.contains(name));
+    let needs = others.map(|(project, needs)| plan::Needs {
+        project,
+        source: needs.source,
+        go_mods: needs.go_mods,
+        toolchains: needs.toolchains.into_iter().collect(),
+        last_seen: Some(needs.seen),
+    });
+    needs.collect()
 }
 
 /// What is known of use, for a plan: this job's, and that of the last
@@ -295,6 +288,7 @@ pub fn uses(found: &Found, idle_runs: u64) -> Uses {
     let mut uses = Uses {
         versions: versions.into_iter().collect(),
         actions: actions.into_iter().collect(),
+        projects: needs_of_others(found),
         ..Uses::default()
     };
     if let Some(observed) = &found.observed {

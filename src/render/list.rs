@@ -2,7 +2,7 @@
 
 use super::escape::{clip, terminal};
 use super::json::pretty;
-use super::{human, table};
+use super::{human, summary, table};
 use crate::report::list::{ListReport, Rows};
 use chrono::{DateTime, Utc};
 
@@ -91,6 +91,16 @@ pub fn list_text(list: &ListReport) -> String {
         human::count(list.number),
         human::size(list.bytes)
     ));
+    if let Some(usage) = &list.usage {
+        out.push_str(&format!(
+            "\nUsed since the mark {} ago\n",
+            human::age(list.generated_at - usage.since)
+        ));
+        for line in table::lines(&summary::usage_rows(usage), "lrrrrr") {
+            out.push_str(&line);
+            out.push('\n');
+        }
+    }
     out
 }
 
@@ -114,6 +124,7 @@ mod tests {
             generated_at: "2026-03-01T12:00:00Z".parse().unwrap(),
             number: 30,
             bytes: 1_000_000_000,
+            usage: None,
             rows,
         };
         let text = list_json(&list);

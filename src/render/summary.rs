@@ -2,7 +2,7 @@
 
 use super::human;
 use crate::findings::{Finding, Level, Rule};
-use crate::report::{ModCache, Report, Unit, Verification};
+use crate::report::{ModCache, Report, Unit, Usage, Verification};
 use crate::sorting;
 
 /// The verdict and what led to it, in a line: `2 denied, 1 warning; 3.38 GB in two caches`.
@@ -53,6 +53,52 @@ pub(crate) fn headline(report: &Report) -> String {
     let part = report.shard.as_ref();
     let part = part.map(|shard| format!("Part {} of {}: ", shard.index, shard.count));
     format!("{}{}; {caches}", part.unwrap_or_default(), parts.join(", "))
+}
+
+/// A table of what this job used, headings first; align `lrrrrr`.
+pub(crate) fn usage_rows(usage: &Usage) -> Vec<Vec<String>> {
+    let known = |number: Option<u64>| number.map_or("?".to_owned(), human::count);
+    let rate = |rate: Option<f64>| rate.map_or("?".to_owned(), human::percent);
+    let mut rows = vec![
+        ["", "hit rate", "hits", "misses", "rewritten", "idle"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    if let Some(modules) = &usage.modcache {
+        rows.push(vec![
+            "module versions".to_owned(),
+            rate(modules.hit_rate),
+            known(modules.hits),
+            known(modules.misses),
+            String::new(),
+            known(modules.idle),
+        ]);
+    }
+    if let Some(build) = &usage.buildcache {
+        rows.push(vec![
+            "action entries".to_owned(),
+            rate(build.hit_rate),
+            human::count(build.hits),
+            human::count(build.misses),
+            human::count(build.rewritten),
+            format!(
+                "{} ({})",
+                human::count(build.idle),
+                human::size(build.idle_bytes)
+            ),
+        ]);
+        let archives = &build.archives;
+        let all = archives.hits.saturating_add(archives.misses);
+        rows.push(vec![
+            "compiled packages".to_owned(),
+            rate((all > 0).then(|| human::share(archives.hits, all))),
+            human::count(archives.hits),
+            human::count(archives.misses),
+            String::new(),
+            String::new(),
+        ]);
+    }
+    rows
 }
 
 /// The module cache's regions, largest first, empty ones left out.

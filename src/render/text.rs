@@ -195,47 +195,7 @@ impl Page {
         let Some(usage) = &report.usage else { return };
         let since = human::age(report.generated_at - usage.since);
         self.title("Used by this job", &format!("since the mark {since} ago"));
-        let known = |number: Option<u64>| number.map_or("?".to_owned(), human::count);
-        let rate = |rate: Option<f64>| rate.map_or("?".to_owned(), human::percent);
-        let mut rows = vec![
-            ["", "hit rate", "hits", "misses", "rewritten", "idle"]
-                .map(str::to_owned)
-                .to_vec(),
-        ];
-        if let Some(modules) = &usage.modcache {
-            rows.push(vec![
-                "module versions".to_owned(),
-                rate(modules.hit_rate),
-                known(modules.hits),
-                known(modules.misses),
-                String::new(),
-                known(modules.idle),
-            ]);
-        }
-        if let Some(build) = &usage.buildcache {
-            rows.push(vec![
-                "action entries".to_owned(),
-                rate(build.hit_rate),
-                human::count(build.hits),
-                human::count(build.misses),
-                human::count(build.rewritten),
-                format!(
-                    "{} ({})",
-                    human::count(build.idle),
-                    human::size(build.idle_bytes)
-                ),
-            ]);
-            let archives = &build.archives;
-            let all = archives.hits.saturating_add(archives.misses);
-            rows.push(vec![
-                "compiled packages".to_owned(),
-                rate((all > 0).then(|| human::share(archives.hits, all))),
-                human::count(archives.hits),
-                human::count(archives.misses),
-                String::new(),
-                String::new(),
-            ]);
-        }
+        let rows = summary::usage_rows(usage);
         if rows.len() > 1 {
             self.table(&rows, "lrrrrr");
         } else {

@@ -1,5 +1,6 @@
 //! What takes the space, for `gocachevet list`.
 
+use super::Usage;
 use crate::scan;
 use crate::sorting;
 use chrono::{DateTime, Utc};
@@ -21,6 +22,9 @@ pub struct ListReport {
     pub number: u64,
     /// Bytes of all rows, shown or not.
     pub bytes: u64,
+    /// What this job used; absent without a mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// The rows shown.
     #[serde(flatten)]
     pub rows: Rows,
@@ -174,6 +178,7 @@ fn list<T>(
         generated_at: now,
         number,
         bytes: all,
+        usage: None,
         rows: kind(rows),
     }
 }

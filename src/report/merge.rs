@@ -5,6 +5,7 @@
 
 use super::{Policy, ProvenBy, Report, ShardPart, Verification};
 use crate::findings::{Finding, Rule};
+use crate::sorting;
 use std::cmp::{Ordering, Reverse};
 
 /// Why reports make no whole. Exit code 2.
@@ -73,7 +74,7 @@ pub fn merge(mut reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
         .zip(reports)
         .map(|(shard, (name, report))| (shard, name, report))
         .collect();
-    parts.sort_by_key(|(shard, ..)| shard.index);
+    sorting::by_key(&mut parts, |(shard, ..)| shard.index);
     let (first, others) = parts.split_first().ok_or(MergeError::Nothing)?;
     for other in others {
         if let Some(what) = difference(first, other) {
@@ -124,7 +125,7 @@ pub fn merge(mut reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
             add(whole, &part);
         }
     }
-    whole.findings.sort_by(order);
+    sorting::by(&mut whole.findings, order);
     Ok(whole)
 }
 

@@ -8,13 +8,14 @@ use super::Observed;
 use super::state::write_whole;
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::action::ActionId;
+use crate::formats::gosum::MergedSums;
 use crate::formats::module::ModuleVersion;
 use crate::report::JobPoint;
 use crate::scan::Inventory;
 use crate::sorting;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,8 @@ pub const NAME: &str = "gocachevet-ledger.json";
 /// What a ledger that cannot be used is renamed to.
 const SET_ASIDE: &str = "gocachevet-ledger.set-aside.json";
 
-/// Longest ledger that is read or written.
+/// Longest ledger that is read or written: what makes it longer is forgotten,
+/// what was used longest ago first.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Jobs that are remembered.
@@ -34,6 +36,9 @@ const MAX_JOBS: usize = 60;
 
 /// Units of each kind that are remembered, the last used first.
 const MAX_UNITS: usize = 200_000;
+
+/// Projects that are remembered, the last seen first.
+const MAX_PROJECTS: usize = 256;
 
 /// Hit counts go back so many days.
 const DAYS: usize = 7;
@@ -48,6 +53,23 @@ pub struct Ledger {
     pub versions: BTreeMap<String, Unit>,
     /// Action entries by ID.
     pub actions: BTreeMap<String, Unit>,
+    /// The projects that used the cache, by the module path they declare.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub projects: BTreeMap<String, Project>,
+}
+
+/// What a project's last recorded job needed, beside the source of the units
+/// that name it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Project {
+    /// When that was.
+    pub seen: DateTime<Utc>,
+    /// Versions of which it needs `.mod` and `.info` alone.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub go_mods: BTreeSet<String>,
+    /// Toolchains that it names.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub toolchains: BTreeSet<String>,
 }
 
 /// A job.
@@ -101,16 +123,23 @@ pub struct Record<'a> {
     pub bytes: u64,
     /// When the oldest unit was last used.
     pub oldest: Option<DateTime<Utc>>,
-    /// Names of the projects that need a version, and its hash by go.sum.
-    pub needs: &'a dyn Needs,
+    /// What the projects of this job need, by name.
+    pub projects: &'a BTreeMap<String, Needs>,
+    /// Their go.sum files.
+    pub sums: &'a MergedSums,
 }
 
-/// Who needs a version.
-pub trait Needs: std::fmt::Debug {
-    /// The projects, by the name they declare.
-    fn projects(&self, version: &ModuleVersion) -> Vec<String>;
-    /// Its `h1:` hash.
-    fn h1(&self, version: &ModuleVersion) -> Option<String>;
+/// What a project needs.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// Versions whose source it needs.
+    pub source: HashSet<ModuleVersion>,
+    /// Versions whose `.mod` and `.info` it needs.
+    pub go_mods: HashSet<ModuleVersion>,
+    /// Toolchains that it names.
+    pub toolchains: BTreeSet<String>,
+    /// When it was recorded last.
+    pub seen: DateTime<Utc>,
 }
 
 /// Where the ledger of these caches lies.
@@ -129,6 +158,7 @@ impl Default for Ledger {
             jobs: Vec::new(),
             versions: BTreeMap::new(),
             actions: BTreeMap::new(),
+            projects: BTreeMap::new(),
         }
     }
 }
@@ -178,9 +208,24 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Writes the ledger whole or not at all.
+    /// Writes the ledger whole or not at all, and no longer than it is read.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        write_whole(path, &serde_json::to_vec(self).map_err(io::Error::other)?)
+        write_whole(path, &self.to_bytes(MAX_BYTES)?)
+    }
+
+    /// The file's content: with fewer units where all of them are too long.
+    fn to_bytes(&self, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(self)?;
+        let mut smaller = self.clone();
+        let mut units = self.versions.len().max(self.actions.len());
+        while bytes.len() as u64 > limit && units > 0 {
+            units /= 2;
+            bound(&mut smaller.versions, units, |unit| unit.at);
+            bound(&mut smaller.actions, units, |unit| unit.at);
+            bound(&mut smaller.projects, units, |project| project.seen);
+            bytes = serde_json::to_vec(&smaller)?;
+        }
+        Ok(bytes)
     }
 
     /// Enters a job. Units that are gone are forgotten.
@@ -209,8 +254,25 @@ impl Ledger {
         });
         let excess = self.jobs.len().saturating_sub(MAX_JOBS);
         self.jobs.drain(..excess);
+        self.record_projects(record, now);
         self.record_versions(record, job, now);
         self.record_actions(record, job, now);
+    }
+
+    fn record_projects(&mut self, record: &Record<'_>, now: DateTime<Utc>) {
+        for project in self.projects.values_mut() {
+            project.seen = project.seen.min(now);
+        }
+        for (name, needs) in record.projects {
+            let only_mods = needs.go_mods.difference(&needs.source);
+            let project = Project {
+                seen: now,
+                go_mods: only_mods.map(ModuleVersion::to_string).collect(),
+                toolchains: needs.toolchains.clone(),
+            };
+            self.projects.insert(name.clone(), project);
+        }
+        bound(&mut self.projects, MAX_PROJECTS, |project| project.seen);
     }
 
     fn record_versions(&mut self, record: &Record<'_>, job: u64, now: DateTime<Utc>) {
@@ -231,15 +293,20 @@ impl Ledger {
                 unit.used(job, now);
             }
             unit.bytes = version.download_bytes() + version.tree_bytes();
-            unit.h1 = record.needs.h1(&version.id).or(unit.h1);
-            for project in record.needs.projects(&version.id) {
-                if !unit.projects.contains(&project) && unit.projects.len() < 64 {
-                    unit.projects.push(project);
+            let trusted = record.sums.zip(&version.id).first();
+            unit.h1 = trusted.map(|claim| claim.h1.to_string()).or(unit.h1);
+            for (project, needs) in record.projects {
+                let is_needed = needs.source.contains(&version.id);
+                unit.projects.retain(|known| is_needed || known != project);
+                if is_needed && !unit.projects.contains(project) {
+                    unit.projects.push(project.clone());
                 }
             }
+            unit.projects
+                .retain(|project| self.projects.contains_key(project));
             self.versions.insert(name, unit);
         }
-        bound(&mut self.versions);
+        bound(&mut self.versions, MAX_UNITS, |unit| unit.at);
     }
 
     fn record_actions(&mut self, record: &Record<'_>, job: u64, now: DateTime<Utc>) {
@@ -262,7 +329,36 @@ impl Ledger {
             unit.bytes = action.entry.map_or(0, |entry| entry.size);
             self.actions.insert(name, unit);
         }
-        bound(&mut self.actions);
+        bound(&mut self.actions, MAX_UNITS, |unit| unit.at);
+    }
+
+    /// What the projects needed when they were recorded last.
+    pub fn needs(&self) -> BTreeMap<String, Needs> {
+        let parsed = |names: &BTreeSet<String>| {
+            let names = names.iter();
+            names.filter_map(|name| name.parse().ok()).collect()
+        };
+        let mut needs: BTreeMap<String, Needs> = BTreeMap::new();
+        for (name, project) in &self.projects {
+            let known = Needs {
+                source: HashSet::new(),
+                go_mods: parsed(&project.go_mods),
+                toolchains: project.toolchains.clone(),
+                seen: project.seen,
+            };
+            needs.insert(name.clone(), known);
+        }
+        for (name, unit) in &self.versions {
+            let Ok(version) = name.parse::<ModuleVersion>() else {
+                continue;
+            };
+            for project in &unit.projects {
+                if let Some(needs) = needs.get_mut(project) {
+                    needs.source.insert(version.clone());
+                }
+            }
+        }
+        needs
     }
 
     /// The last jobs, for the report.
@@ -348,14 +444,19 @@ fn days_between(from: DateTime<Utc>, to: DateTime<Utc>) -> usize {
     usize::try_from((to.date_naive() - from.date_naive()).num_days()).unwrap_or(0)
 }
 
-fn bound(units: &mut BTreeMap<String, Unit>) {
-    if units.len() <= MAX_UNITS {
+/// Forgets all but the newest `limit`.
+fn bound<T>(things: &mut BTreeMap<String, T>, limit: usize, at: impl Fn(&T) -> DateTime<Utc>) {
+    if things.len() <= limit {
         return;
     }
-    let mut times: Vec<DateTime<Utc>> = units.values().map(|unit| unit.at).collect();
+    let mut times: Vec<(DateTime<Utc>, String)> = things
+        .iter()
+        .map(|(name, thing)| (at(thing), name.clone()))
+        .collect();
     sorting::by(&mut times, |a, b| b.cmp(a));
-    let oldest = times.get(MAX_UNITS).copied().unwrap_or_default();
-    units.retain(|_, unit| unit.at > oldest);
+    for (_, name) in times.drain(limit..) {
+        things.remove(&name);
+    }
 }
 
 /// A finding about a ledger that cannot be used.
@@ -403,18 +504,6 @@ mod tests {
     use crate::scan::{Action, BuildCache};
     use proptest::prelude::*;
 
-    #[derive(Debug)]
-    struct Nobody;
-
-    impl Needs for Nobody {
-        fn projects(&self, _: &ModuleVersion) -> Vec<String> {
-            Vec::new()
-        }
-        fn h1(&self, _: &ModuleVersion) -> Option<String> {
-            None
-        }
-    }
-
     fn at(day: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_000_000_000 + day * 86_400, 0).unwrap()
     }
@@ -454,7 +543,8 @@ mod tests {
             observed: Some(&observed),
             bytes: 1,
             oldest: None,
-            needs: &Nobody,
+            projects: &BTreeMap::new(),
+            sums: &MergedSums::new(),
         };
         ledger.record(&record, at(day));
     }
@@ -485,6 +575,86 @@ mod tests {
         }
         assert_eq!(ledger.jobs.len(), MAX_JOBS);
         assert_eq!(ledger.jobs.last().unwrap().job, 100);
+    }
+
+    #[test]
+    fn remembers_what_projects_need_until_they_say_otherwise() {
+        let version = |name: &str| name.parse::<ModuleVersion>().unwrap();
+        let (one, two) = (version("a.b/one@v1.0.0"), version("a.b/two@v1.0.0"));
+        let cached = |id: &ModuleVersion| crate::scan::Version {
+            id: id.clone(),
+            kind: crate::scan::VersionKind::Module,
+            info: None,
+            go_mod: None,
+            zip: Some(crate::scan::Piece {
+                bytes: 1,
+                modified: at(0),
+            }),
+            ziphash: None,
+            lock: None,
+            partial: None,
+            tree: None,
+        };
+        let inventory = Inventory {
+            modcache: Some(crate::scan::ModCache {
+                versions: vec![cached(&one), cached(&two)],
+                ..Default::default()
+            }),
+            ..Inventory::default()
+        };
+        let mut ledger = Ledger::default();
+        let mut record = |project: &str, source: &[&ModuleVersion], day| {
+            let needs = Needs {
+                source: source.iter().map(|id| (*id).clone()).collect(),
+                go_mods: [one.clone(), version("a.b/mod@v1.0.0")].into(),
+                toolchains: ["go1.24.1".to_owned()].into(),
+                ..Needs::default()
+            };
+            let record = Record {
+                inventory: &inventory,
+                observed: None,
+                bytes: 1,
+                oldest: None,
+                projects: &[(project.to_owned(), needs)].into(),
+                sums: &MergedSums::new(),
+            };
+            ledger.record(&record, at(day));
+            let bytes = serde_json::to_vec(&ledger).unwrap();
+            ledger = Ledger::parse(&bytes).unwrap();
+            ledger.needs()
+        };
+        record("p", &[&one], 0);
+        let known = record("q", &[&one, &two], 1);
+        assert_eq!(known["p"].source, [one.clone()].into());
+        assert_eq!(known["p"].seen, at(0));
+        assert_eq!(known["q"].source, [one.clone(), two.clone()].into());
+        assert_eq!(known["q"].go_mods, [version("a.b/mod@v1.0.0")].into());
+        assert!(known["q"].toolchains.contains("go1.24.1"));
+        let known = record("q", &[&two], 2);
+        assert_eq!(known["q"].source, [two.clone()].into());
+        assert_eq!(known["p"].source, [one.clone()].into());
+    }
+
+    #[test]
+    fn is_never_longer_than_what_is_read() {
+        let mut ledger = Ledger::default();
+        let ids: Vec<u8> = (0..200).collect();
+        job(&mut ledger, &ids, &ids[..100], 0, 0);
+        job(&mut ledger, &ids, &ids[100..], 1, 0);
+        let all = ledger.to_bytes(MAX_BYTES).unwrap().len() as u64;
+        for limit in [all, all - 1, all / 3, 1_000] {
+            let bytes = ledger.to_bytes(limit).unwrap();
+            assert!(bytes.len() as u64 <= limit, "{limit}");
+            let kept = Ledger::parse(&bytes).unwrap();
+            assert_eq!(kept.jobs, ledger.jobs);
+            assert_eq!(kept == ledger, limit == all);
+            // The last used are kept, down to the half of them.
+            let newest = kept.actions.values().filter(|unit| unit.job == 2);
+            assert!(kept.actions.len() > 100 || newest.count() == kept.actions.len());
+        }
+        // Used in the same moment: so many are kept all the same.
+        bound(&mut ledger.actions, 150, |unit| unit.at);
+        assert_eq!(ledger.actions.len(), 150);
     }
 
     #[test]

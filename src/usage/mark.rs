@@ -10,7 +10,7 @@ use crate::findings::display_path;
 use crate::folder::Folder;
 use crate::formats::action::ActionId;
 use crate::parallel;
-use crate::scan::Inventory;
+use crate::scan::{Action, Inventory};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::path::Path;
 
@@ -81,13 +81,22 @@ fn set_to(used: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (whole <= now - REFRESHED_AFTER).then_some(whole)
 }
 
-/// Sets the times as the state says, after it was written. Returns how many
-/// entries were set back and the first of those that could not be.
-pub fn set(gocache: &Path, state: &State, jobs: usize) -> (usize, Option<std::io::Error>) {
+/// Sets the times as the state says, after it was written; `found` are the
+/// entries that it was made of, and those that have their time already (an
+/// earlier mark gave it to them) are left alone. Returns how many entries were
+/// set back and the first of those that could not be.
+pub fn set(
+    gocache: &Path,
+    state: &State,
+    found: &[Action],
+    jobs: usize,
+) -> (usize, Option<std::io::Error>) {
     let young: Vec<&MarkedAction> = state
         .actions
         .iter()
-        .filter(|action| action.set != action.used)
+        .zip(found)
+        .filter(|(marked, found)| marked.set != nanos(found.modified))
+        .map(|(marked, _)| marked)
         .collect();
     let shards: Vec<&[&MarkedAction]> = young.chunk_by(|a, b| first(a.id) == first(b.id)).collect();
     let results = parallel::map(
@@ -137,7 +146,7 @@ fn set_shard(gocache: &Path, entries: &[&MarkedAction]) -> (usize, Option<std::i
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::{Action, BuildCache};
+    use crate::scan::BuildCache;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
@@ -220,11 +229,32 @@ mod tests {
             .collect();
         marked.actions[1].id.0[31] = 2;
         std::fs::create_dir(dir.path().join("02")).unwrap();
-        let (count, error) = set(dir.path(), &marked, 2);
+        let found: Vec<Action> = marked
+            .actions
+            .iter()
+            .map(|marked| Action {
+                id: marked.id,
+                entry: None,
+                bytes: 175,
+                modified: DateTime::from_timestamp_nanos(marked.used),
+            })
+            .collect();
+        let (count, error) = set(dir.path(), &marked, &found, 2);
         assert_eq!(count, 1);
         // The third folder is not there at all.
         assert!(error.is_some());
         let modified: DateTime<Utc> = std::fs::metadata(&path).unwrap().modified().unwrap().into();
         assert_eq!(modified, at(NOW));
+        // They have their times already.
+        let set_so: Vec<Action> = found
+            .iter()
+            .zip(&marked.actions)
+            .map(|(action, marked)| Action {
+                modified: DateTime::from_timestamp_nanos(marked.set),
+                ..*action
+            })
+            .collect();
+        let (count, error) = set(dir.path(), &marked, &set_so, 2);
+        assert!(count == 0 && error.is_none());
     }
 }
