@@ -230,27 +230,32 @@ fn a_private_module_comes_along() {
 fn records_of_the_checksum_database_come_along() {
     let mut env = GoEnv::new();
     env.with_sumdb();
-    let project = env.project(Project::Hello);
-    let sums = fs::read_to_string(project.join("go.sum")).unwrap();
-    fs::remove_file(project.join("go.sum")).unwrap();
+    let project = env.dir().join("src/plain");
+    fs::create_dir_all(&project).unwrap();
+    let go_mod = "module example.com/plain\n\ngo 1.21\n\nrequire (\n\tgithub.com/google/uuid v1.6.0\n\tgithub.com/pkg/errors v0.9.1\n)\n";
+    fs::write(project.join("go.mod"), go_mod).unwrap();
+    let main = "package main\n\nimport (\n\t_ \"github.com/google/uuid\"\n\t_ \"github.com/pkg/errors\"\n)\n\nfunc main() {}\n";
+    fs::write(project.join("main.go"), main).unwrap();
     env.go(&project, ["mod", "tidy"]);
-    assert_eq!(fs::read_to_string(project.join("go.sum")).unwrap(), sums);
+    let sums = fs::read_to_string(project.join("go.sum")).unwrap();
+    assert_eq!(sums.lines().count(), 4);
     let packed = Packed { env, project };
     let bundle = packed.bundle("b.tar.zst", &["--shape", "proxy"]);
 
+    // Without go.sum Go asks the database for every line of it.
     let mut there = GoEnv::new();
     let unpacked = there.dir().join("unpacked");
     packed.unpack(&unpacked, &bundle).expect_code(0);
     there.set("GOPROXY", format!("file://{}/proxy", unpacked.display()));
     there.set("GOSUMDB", "sum.golang.org");
-    let project = there.project(Project::Hello);
-    fs::remove_file(project.join("go.sum")).unwrap();
-    let fetch = there.command(&project, ["mod", "download"]);
+    let project = there.dir().join("sources");
+    fs::create_dir(&project).unwrap();
+    fs::write(project.join("go.mod"), go_mod).unwrap();
+    fs::write(project.join("main.go"), main).unwrap();
+    let fetch = there.command(&project, ["mod", "tidy"]);
     succeed(&mut without_network(&fetch));
-    // Every line was asked of the database, by way of the bundle.
     let asked = fs::read_to_string(project.join("go.sum")).unwrap();
-    assert!(asked.lines().count() >= 6, "{asked}");
-    assert!(asked.lines().all(|line| sums.contains(line)), "{asked}");
+    assert_eq!(asked, sums);
 }
 
 #[test]
@@ -634,6 +639,37 @@ fn a_zip_that_is_not_the_modules_is_found_when_it_is_unpacked() {
         "{run}"
     );
     assert!(!dir.exists());
+}
+
+#[test]
+fn the_bill_of_materials_is_valid_and_names_what_is_packed() {
+    use cyclonedx_bom::models::bom::{Bom, SpecVersion};
+    use cyclonedx_bom::validation::Validate;
+    for (kind, modules) in [(Project::Hello, 3), (Project::Work, 3)] {
+        let packed = Packed::of(kind);
+        let folder = packed.bundle("folder", &[]);
+        let bytes = fs::read(folder.join("sbom.cdx.json")).unwrap();
+        let bom = Bom::parse_from_json_v1_5(&bytes[..]).unwrap();
+        let result = bom.validate_version(SpecVersion::V1_5);
+        assert!(result.passed(), "{result:?}");
+        let json: Value = serde_json::from_slice(&bytes).unwrap();
+        let manifest = fs::read(folder.join("gocachevet-pack.json")).unwrap();
+        let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+        let listed = manifest["modules"].as_array().unwrap();
+        assert_eq!(listed.len(), modules, "{}", kind.name());
+        let components = json["components"].as_array().unwrap();
+        for module in listed {
+            let component = components
+                .iter()
+                .find(|component| component["name"] == module["path"])
+                .unwrap();
+            assert_eq!(component["version"], module["version"]);
+            assert_eq!(component["properties"][0]["value"], module["h1"]);
+        }
+        let needed = json["dependencies"].as_array().unwrap();
+        let any = |dependency: &Value| !dependency["dependsOn"].as_array().unwrap().is_empty();
+        assert!(needed.iter().any(any), "nothing depends on anything");
+    }
 }
 
 #[test]
