@@ -227,6 +227,59 @@ fn a_private_module_comes_along() {
 }
 
 #[test]
+fn a_bundle_for_one_system_holds_what_builds_for_it_reach() {
+    let env = GoEnv::new();
+    let project = env.dir().join("src/systems");
+    fs::create_dir_all(project.join("deep")).unwrap();
+    let write = |name: &str, content: &str| fs::write(project.join(name), content).unwrap();
+    write(
+        "go.mod",
+        "module example.com/systems\n\ngo 1.21\n\nrequire (\n\tgithub.com/cespare/xxhash/v2 v2.3.0\n\tgithub.com/google/uuid v1.6.0\n\tgithub.com/pkg/errors v0.9.1\n\tgolang.org/x/sync v0.7.0\n)\n",
+    );
+    let import = |path: &str| format!("package systems\n\nimport _ {path:?}\n");
+    write("all.go", &import("github.com/google/uuid"));
+    write("some_windows.go", &import("github.com/pkg/errors"));
+    let tagged = import("golang.org/x/sync/errgroup");
+    write(
+        "tagged.go",
+        &format!("//go:build darwin || plan9\n\n{tagged}"),
+    );
+    write("all_test.go", &import("github.com/cespare/xxhash/v2"));
+    env.go(&project, ["mod", "tidy"]);
+    let packed = Packed { env, project };
+    let packs = |name: &str, args: &[&str]| -> Vec<String> {
+        let folder = packed.bundle(name, args);
+        let manifest = fs::read(folder.join("gocachevet-pack.json")).unwrap();
+        let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+        let modules = manifest["modules"].as_array().unwrap().iter();
+        modules
+            .map(|module| {
+                let path = module["path"].as_str().unwrap();
+                path.rsplit('/')
+                    .find(|part| *part != "v2")
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect()
+    };
+    assert_eq!(packs("all", &[]), ["xxhash", "uuid", "errors", "sync"]);
+    assert_eq!(
+        packs("windows", &["--platform", "windows/amd64"]),
+        ["xxhash", "uuid", "errors"]
+    );
+    assert_eq!(
+        packs(
+            "two",
+            &["--platform", "darwin/arm64", "--platform", "linux/amd64"]
+        ),
+        ["xxhash", "uuid", "sync"]
+    );
+    let bundle = packed.bundle("linux.tar", &["--platform", "linux/amd64"]);
+    assert_eq!(packed.check(&bundle).json()["modules"], 2);
+    build_elsewhere(&packed.project, &bundle, &["./..."]);
+}
+
+#[test]
 fn records_of_the_checksum_database_come_along() {
     let mut env = GoEnv::new();
     env.with_sumdb();
