@@ -84,7 +84,7 @@ impl Changed {
         let GoSumdb::Use(database) = setting() else {
             panic!("off")
         };
-        examine(self, Path::new("db"), None, &database.verifier)
+        examine(self, Path::new("db"), &[], &database.verifier)
     }
 }
 

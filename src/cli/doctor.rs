@@ -1,8 +1,10 @@
 //! `gocachevet doctor`.
 
 use super::{CliError, Settings};
-use crate::config::VerifyLevel;
-use crate::doctor;
+use crate::config::{Age, VerifyLevel};
+#[cfg(feature = "remote")]
+use crate::doctor::online::Online;
+use crate::doctor::{self, Gathered};
 use crate::flow::{self, Found};
 use crate::formats::gosum::MergedSums;
 use crate::report::Verdict;
@@ -13,20 +15,41 @@ use std::io::Write;
 
 /// Options of `doctor`.
 #[derive(Args, Clone, Debug, Default)]
-pub struct DoctorArgs {}
+pub struct DoctorArgs {
+    /// Ask the checksum database and the proxies what the caches cannot tell
+    #[arg(long)]
+    pub online: bool,
+    /// How many versions to ask every proxy for [default: 5]
+    #[arg(long, value_name = "N", requires = "online")]
+    pub sample: Option<usize>,
+    /// How long one answer may take [default: 10s]
+    #[arg(long, value_name = "AGE", requires = "online")]
+    pub timeout: Option<Age>,
+    /// How long to ask in all [default: 2m]
+    #[arg(long, value_name = "AGE", requires = "online")]
+    pub patience: Option<Age>,
+}
 
 /// Diagnoses Go's settings and writes the report. It hashes nothing: what is in
 /// the caches is the matter of `check`.
 pub fn run(
     settings: &Settings,
-    _args: &DoctorArgs,
+    args: &DoctorArgs,
     out: &mut dyn Write,
 ) -> Result<Verdict, CliError> {
     let now = Utc::now();
     let jobs = flow::jobs(settings);
     let gathered = doctor::gather(&settings.environment, &settings.options, jobs)?;
-    let mut findings = gathered.findings;
-    findings.extend(doctor::diagnose(&gathered.situation, now));
+    let sums = flow::merged_sums(&gathered.projects)?;
+    let mut findings = doctor::diagnose(&gathered.situation, now);
+    let (mut drift, mut notes) = (None, Vec::new());
+    if args.online {
+        let online = ask(&gathered, &sums, args)?;
+        findings.extend(online.findings);
+        notes.extend(online.notes);
+        drift = online.table;
+    }
+    findings.extend(gathered.findings);
     let mut inventory = gathered.inventory;
     inventory.findings.clear();
     let mut evidence = Evidence::default();
@@ -34,15 +57,48 @@ pub fn run(
     let found = Found {
         caches: gathered.caches,
         projects: gathered.projects,
-        sums: MergedSums::new(),
+        sums,
         inventory,
         evidence,
         observed: None,
         ledger: None,
         findings,
-        notes: Vec::new(),
+        drift,
+        notes,
     };
     let report = flow::report(&found, settings, now)?;
     flow::write_report(&report, settings, out)?;
     Ok(report.verdict)
+}
+
+#[cfg(feature = "remote")]
+fn ask(gathered: &Gathered, sums: &MergedSums, args: &DoctorArgs) -> Result<Online, CliError> {
+    use crate::doctor::online;
+    use std::time::Duration;
+    let wait =
+        |age: Option<Age>, default: u64| age.map_or(Duration::from_secs(default), |age| age.0);
+    let effort = online::Effort {
+        timeout: wait(args.timeout, 10),
+        patience: wait(args.patience, 120),
+        sample: args.sample.unwrap_or(5),
+    };
+    let cache = gathered.inventory.modcache.as_ref();
+    let go = &gathered.situation.go;
+    let cached = cache.map(|cache| flow::cached_sumdb(cache, go));
+    online::ask(gathered, sums, &cached.unwrap_or_default(), effort).map_err(CliError::Work)
+}
+
+/// What asking would bring, in a build that cannot ask.
+#[cfg(not(feature = "remote"))]
+struct Online {
+    findings: Vec<crate::findings::Finding>,
+    notes: Vec<String>,
+    table: Option<crate::report::DriftTable>,
+}
+
+#[cfg(not(feature = "remote"))]
+fn ask(_: &Gathered, _: &MergedSums, _: &DoctorArgs) -> Result<Online, CliError> {
+    Err(CliError::Usage(
+        "--online: this build has no network; use one with the feature `remote`".to_owned(),
+    ))
 }

@@ -38,7 +38,11 @@ pub struct PackArgs {
     #[arg(long, value_enum, default_value_t, conflicts_with = "bundle_in")]
     pub shape: Shape,
     /// Only what builds for this system need, as linux/amd64; repeatable [default: every system]
-    #[arg(long = "platform", value_name = "GOOS/GOARCH", conflicts_with = "bundle_in")]
+    #[arg(
+        long = "platform",
+        value_name = "GOOS/GOARCH",
+        conflicts_with = "bundle_in"
+    )]
     pub platforms: Vec<Platform>,
     /// Pack toolchains, too: those that the projects name, or this one
     #[arg(

@@ -9,6 +9,8 @@
 
 mod gather;
 mod mounts;
+#[cfg(feature = "remote")]
+pub mod online;
 mod place;
 mod privacy;
 mod project;

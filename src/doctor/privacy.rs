@@ -91,6 +91,18 @@ pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
     findings
 }
 
+/// Paths of modules that look private, whatever the settings say.
+#[cfg(feature = "remote")]
+pub(super) fn seeming(situation: &Situation) -> BTreeSet<String> {
+    let owners = own_hosts(situation);
+    let looks = |path: &str| private_by(path, &owners, &situation.clones).is_some();
+    let modules = situation.modules().into_iter();
+    modules
+        .map(|module| module.path.clone())
+        .filter(|path| looks(path))
+        .collect()
+}
+
 /// The first public proxy that Go would ask.
 fn public_proxy(situation: &Situation) -> Option<String> {
     let chain = chain(&situation.value("GOPROXY"));

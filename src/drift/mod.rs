@@ -13,6 +13,7 @@ pub use verdict::{Testimony, Verdict, judge};
 use crate::findings::{Finding, Rule};
 use crate::formats::gosum::MergedSums;
 use crate::formats::module::ModuleVersion;
+use crate::report::{DriftRow, DriftTable};
 use crate::sumdb::{Proof, Sumdb};
 use std::collections::BTreeMap;
 
@@ -24,8 +25,33 @@ pub type Accounts = BTreeMap<ModuleVersion, Account>;
 pub struct Comparison {
     /// A finding for each version that drifted.
     pub findings: Vec<Finding>,
-    /// Versions that both sides know something of.
-    pub compared: u64,
+    /// Who says what.
+    pub table: DriftTable,
+}
+
+impl Comparison {
+    /// Takes up what was said of one more version.
+    pub fn add(&mut self, module: &ModuleVersion, said: &Testimony<'_>) {
+        self.table.compared += 1;
+        let Some(drift) = judge(said) else {
+            self.table.consistent += 1;
+            return;
+        };
+        let rule = match drift.verdict {
+            Verdict::ProxyChanged | Verdict::Retagged if said.by_proxies => Rule::ProxyDisagrees,
+            _ => Rule::Drift,
+        };
+        let finding = Finding::new(rule, module.to_string(), drift.message)
+            .differs(drift.ours, drift.theirs)
+            .advise(drift.verdict.advice());
+        self.findings.push(finding);
+        self.table.rows.push(DriftRow {
+            module: module.to_string(),
+            what: drift.what.to_owned(),
+            says: drift.says,
+            verdict: drift.verdict,
+        });
+    }
 }
 
 /// Compares two sides; `name` is what the other one is called.
@@ -42,26 +68,20 @@ pub fn compare(
         let Some(theirs) = theirs.get(module) else {
             continue;
         };
-        comparison.compared += 1;
         let record = match sumdb.check(module, None, None) {
             Proof::Proven(sums) => Some(sums),
             _ => None,
         };
-        let testimony = Testimony {
+        let said = Testimony {
             ours,
-            theirs,
-            name,
+            others: vec![(name, theirs)],
+            by_proxies: false,
             go_sum: sums.zip(module).iter().map(|claim| claim.h1).collect(),
             go_sum_mod: sums.go_mod(module).iter().map(|claim| claim.h1).collect(),
             sumdb: record.and_then(|sums| sums.zip),
             sumdb_mod: record.and_then(|sums| sums.go_mod),
         };
-        if let Some(drift) = judge(&testimony) {
-            let finding = Finding::new(Rule::Drift, module.to_string(), drift.message)
-                .differs(drift.ours, drift.theirs)
-                .advise(drift.verdict.advice());
-            comparison.findings.push(finding);
-        }
+        comparison.add(module, &said);
     }
     comparison
 }

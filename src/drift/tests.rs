@@ -77,8 +77,8 @@ fn verdicts() {
     ] {
         let testimony = Testimony {
             ours,
-            theirs,
-            name: "OTHER",
+            others: vec![("OTHER", theirs)],
+            by_proxies: false,
             go_sum: go_sum.iter().map(|&n| h1(n)).collect(),
             go_sum_mod: Vec::new(),
             sumdb: sumdb.map(h1),
@@ -102,8 +102,8 @@ fn the_size_counts_where_no_hash_tells() {
     let theirs = account(0, "", 0);
     let testimony = |ours, theirs| Testimony {
         ours,
-        theirs,
-        name: "OTHER",
+        others: vec![("OTHER", theirs)],
+        by_proxies: false,
         go_sum: Vec::new(),
         go_sum_mod: Vec::new(),
         sumdb: None,
@@ -125,10 +125,11 @@ fn the_size_counts_where_no_hash_tells() {
 
 #[test]
 fn the_message_tells_who_agrees() {
+    let other = account(2, "", 0);
     let testimony = Testimony {
         ours: &account(1, "", 0),
-        theirs: &account(2, "", 0),
-        name: "/other",
+        others: vec![("/other", &other)],
+        by_proxies: false,
         go_sum: vec![h1(2)],
         go_sum_mod: Vec::new(),
         sumdb: Some(h1(2)),

@@ -2,17 +2,21 @@
 
 use super::Account;
 use crate::formats::h1::H1;
+use crate::report::Saying;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Everything said of one module version.
 #[derive(Clone, Debug)]
 pub struct Testimony<'a> {
     /// What this cache says.
     pub ours: &'a Account,
-    /// What the other witness says.
-    pub theirs: &'a Account,
-    /// What the other witness is called.
-    pub name: &'a str,
+    /// What the other witnesses are called, and what they say.
+    pub others: Vec<(&'a str, &'a Account)>,
+    /// Whether the others are proxies, asked just now: what they serve is what
+    /// they have, and no cache that something could have damaged.
+    pub by_proxies: bool,
     /// What the projects' go.sum files say of the module.
     pub go_sum: Vec<H1>,
     /// What they say of its go.mod.
@@ -24,7 +28,9 @@ pub struct Testimony<'a> {
 }
 
 /// What most likely happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// This cache is the odd one out.
     LocalDamage,
@@ -43,6 +49,10 @@ pub enum Verdict {
 pub struct Drift {
     /// What most likely happened.
     pub verdict: Verdict,
+    /// What it is that they say different things of.
+    pub what: &'static str,
+    /// Each thing that is said, and who says it.
+    pub says: Vec<Saying>,
     /// Who says what, and the verdict, in a sentence.
     pub message: String,
     /// The value this cache has.
@@ -88,134 +98,167 @@ impl Verdict {
 /// Judges one version; `None` if all who say anything agree.
 #[must_use]
 pub fn judge(said: &Testimony<'_>) -> Option<Drift> {
-    let (ours, theirs) = (said.ours, said.theirs);
-    by_hash(
-        said,
-        "module",
-        ours.zip,
-        theirs.zip,
-        &said.go_sum,
-        said.sumdb,
-    )
-    .or_else(|| {
-        by_hash(
-            said,
-            "go.mod",
-            ours.go_mod,
-            theirs.go_mod,
-            &said.go_sum_mod,
-            said.sumdb_mod,
-        )
-    })
-    .or_else(|| by_origin(said))
+    let zip = |account: &Account| account.zip;
+    let go_mod = |account: &Account| account.go_mod;
+    by_hash(said, "module", zip, &said.go_sum, said.sumdb)
+        .or_else(|| by_hash(said, "go.mod", go_mod, &said.go_sum_mod, said.sumdb_mod))
+        .or_else(|| by_origin(said))
 }
 
 fn by_hash(
     said: &Testimony<'_>,
-    what: &str,
-    ours: Option<H1>,
-    theirs: Option<H1>,
+    what: &'static str,
+    hash: impl Fn(&Account) -> Option<H1>,
     go_sum: &[H1],
     sumdb: Option<H1>,
 ) -> Option<Drift> {
-    let (ours, theirs) = (ours?, theirs?);
+    let ours = hash(said.ours);
+    let others: Vec<(&str, H1)> = said
+        .others
+        .iter()
+        .filter_map(|&(name, account)| Some((name, hash(account)?)))
+        .collect();
+    let &(_, first) = others.first()?;
+    if ours.is_none() && !said.by_proxies {
+        return None;
+    }
+    let own = ours.unwrap_or(first);
+    // The one to hold against this cache's: another one, if there is any.
+    let theirs = others.iter().map(|&(_, h1)| h1).find(|&h1| h1 != own);
+    let others_agree = others.iter().all(|&(_, h1)| h1 == first);
     // The signed database outranks go.sum.
     let trusted = |h1| match (sumdb, go_sum) {
         (Some(record), _) => Some(record == h1),
         (None, []) => None,
         (None, sums) => Some(sums.contains(&h1)),
     };
-    let retagged = match (&said.ours.commit, &said.theirs.commit) {
-        (Some(ours), Some(theirs)) => ours != theirs,
-        _ => false,
+    let commits = || said.others.iter().map(|(_, account)| *account);
+    let commits: BTreeSet<&String> = commits()
+        .chain([said.ours])
+        .filter_map(|account| account.commit.as_ref())
+        .collect();
+    let retagged = commits.len() > 1;
+    let verdict = match theirs {
+        None if said.by_proxies && sumdb.is_some_and(|record| record != own) => {
+            Verdict::ProxyChanged
+        }
+        None if go_sum.is_empty() || go_sum.contains(&own) => return None,
+        None => Verdict::GoSumEdited,
+        Some(_) if retagged => Verdict::Retagged,
+        Some(_) if !others_agree => Verdict::ProxyChanged,
+        Some(theirs) => match (trusted(own), trusted(theirs)) {
+            (Some(false), Some(true)) => Verdict::LocalDamage,
+            (Some(true), Some(false)) if !said.by_proxies => Verdict::OtherDamage,
+            _ => Verdict::ProxyChanged,
+        },
     };
-    let listed = go_sum.is_empty() || go_sum.contains(&ours);
-    let verdict = match (ours == theirs, trusted(ours), trusted(theirs)) {
-        (true, _, _) if listed => return None,
-        (true, _, _) => Verdict::GoSumEdited,
-        (false, Some(false), Some(true)) if !retagged => Verdict::LocalDamage,
-        (false, Some(true), Some(false)) if !retagged => Verdict::OtherDamage,
-        (false, _, _) if retagged => Verdict::Retagged,
-        (false, _, _) => Verdict::ProxyChanged,
-    };
-    // Each hash, and all who say it.
-    let mut says: Vec<(H1, Vec<&str>)> = Vec::new();
-    let mut add = |h1: H1, who| match says.iter_mut().find(|(known, _)| *known == h1) {
-        Some((_, all)) => all.push(who),
-        None => says.push((h1, vec![who])),
-    };
-    add(ours, "this cache");
-    add(theirs, said.name);
-    go_sum.iter().for_each(|&h1| add(h1, "go.sum"));
-    sumdb
-        .into_iter()
-        .for_each(|h1| add(h1, "the checksum database"));
+    let mut says = Vec::new();
+    if let Some(h1) = ours {
+        add(&mut says, h1.to_string(), "this cache");
+    }
+    for (name, h1) in &others {
+        add(&mut says, h1.to_string(), name);
+    }
+    for h1 in go_sum {
+        add(&mut says, h1.to_string(), "go.sum");
+    }
+    if let Some(h1) = sumdb {
+        add(&mut says, h1.to_string(), "the checksum database");
+    }
     let table: Vec<String> = says
         .iter()
-        .map(|(h1, who)| {
-            format!(
-                "{} {} {h1}",
-                list(who),
-                if who.len() == 1 { "says" } else { "say" }
-            )
+        .map(|saying| {
+            let verb = if saying.by.len() == 1 { "says" } else { "say" };
+            format!("{} {verb} {}", list(&saying.by), saying.value)
         })
         .collect();
     Some(Drift {
         verdict,
+        what,
         message: format!("{}: of the {what}, {}", verdict.text(), table.join("; ")),
-        ours: ours.to_string(),
-        theirs: theirs.to_string(),
+        says,
+        ours: own.to_string(),
+        theirs: theirs.unwrap_or(own).to_string(),
     })
+}
+
+/// Each value, and all who say it.
+fn add(says: &mut Vec<Saying>, value: String, who: &str) {
+    match says.iter_mut().find(|saying| saying.value == value) {
+        Some(saying) => saying.by.push(who.to_owned()),
+        None => says.push(Saying {
+            value,
+            by: vec![who.to_owned()],
+        }),
+    }
 }
 
 /// The same content or none to compare, but another origin, size or time.
 fn by_origin(said: &Testimony<'_>) -> Option<Drift> {
-    let (ours, theirs) = (said.ours, said.theirs);
-    let same_content = ours.zip.is_some() && ours.zip == theirs.zip;
-    let drift = |verdict: Verdict, what: &str, ours: String, theirs: String| {
-        let content = if same_content {
-            " (the content is the same)"
-        } else {
-            ""
-        };
-        Some(Drift {
-            verdict,
-            message: format!(
-                "{}: {what} {ours} in this cache, {theirs} in {}{content}",
-                verdict.text(),
-                said.name
-            ),
-            ours,
-            theirs,
-        })
-    };
-    if let (Some(a), Some(b)) = (&ours.commit, &theirs.commit)
-        && a != b
-    {
-        return drift(Verdict::Retagged, "made from commit", a.clone(), b.clone());
-    }
-    if let (Some(a), Some(b)) = (ours.time, theirs.time)
-        && a != b
-    {
-        let text = |time: DateTime<Utc>| time.to_rfc3339();
-        return drift(Verdict::ProxyChanged, "dated", text(a), text(b));
-    }
+    let text = |time: DateTime<Utc>| time.to_rfc3339();
+    let commit = |account: &Account| account.commit.clone();
+    let time = |account: &Account| account.time.map(text);
     // Zips of one content may be packed differently; without a hash to tell, size must do.
-    if let (Some(a), Some(b)) = (ours.zip_bytes, theirs.zip_bytes)
-        && a != b
-        && !same_content
-    {
-        return drift(
-            Verdict::ProxyChanged,
-            "the zip has",
-            format!("{a} bytes"),
-            format!("{b} bytes"),
-        );
-    }
-    None
+    let same_content = |a: &Account, b: &Account| a.zip.is_some() && a.zip == b.zip;
+    let bytes = |account: &Account| account.zip_bytes.map(|bytes| format!("{bytes} bytes"));
+    differing(
+        said,
+        Verdict::Retagged,
+        "made from commit",
+        commit,
+        |_, _| true,
+    )
+    .or_else(|| differing(said, Verdict::ProxyChanged, "dated", time, |_, _| true))
+    .or_else(|| {
+        let verdict = Verdict::ProxyChanged;
+        differing(said, verdict, "the zip has", bytes, |a, b| {
+            !same_content(a, b)
+        })
+    })
 }
 
-fn list(names: &[&str]) -> String {
+/// The first pair that says different things, if it `counts`.
+fn differing(
+    said: &Testimony<'_>,
+    verdict: Verdict,
+    what: &'static str,
+    value: impl Fn(&Account) -> Option<String>,
+    counts: impl Fn(&Account, &Account) -> bool,
+) -> Option<Drift> {
+    let all = [("this cache", said.ours)]
+        .into_iter()
+        .chain(said.others.iter().copied());
+    let all: Vec<(&str, &Account, String)> = all
+        .filter_map(|(name, account)| Some((name, account, value(account)?)))
+        .collect();
+    let (who, ours, first) = all.first()?;
+    let (other, theirs, second) = all
+        .iter()
+        .find(|(_, account, value)| value != first && counts(ours, account))?;
+    let content = if ours.zip.is_some() && ours.zip == theirs.zip {
+        " (the content is the same)"
+    } else {
+        ""
+    };
+    let message = format!(
+        "{}: {what} {first} in {who}, {second} in {other}{content}",
+        verdict.text()
+    );
+    let mut says = Vec::new();
+    for (name, _, value) in &all {
+        add(&mut says, value.clone(), name);
+    }
+    Some(Drift {
+        verdict,
+        what,
+        says,
+        message,
+        ours: first.clone(),
+        theirs: second.clone(),
+    })
+}
+
+fn list(names: &[String]) -> String {
     match names {
         [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         names => names.concat(),

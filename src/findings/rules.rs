@@ -95,6 +95,10 @@ rules! {
         "Separate the entries of GOPROXY with commas."
     ProxyMixed "proxy-mixed" Note
         "Let one proxy front the others."
+    ProxyFailed "proxy-failed" Warn
+        "Ask again; if it fails still, so does every build that needs a download."
+    ProxyDisagrees "proxy-disagrees" Deny
+        "Find out which one changed the version, and take it out of GOPROXY."
     SumdbOff "sumdb-off" Warn
         "Turn the checksum database on and exempt private modules by GOPRIVATE."
     SumdbSkipped "sumdb-skipped" Warn

@@ -56,7 +56,7 @@ pub(super) fn of(
             tiles: &listing,
             lookups: renewed.collect(),
         };
-        let examined = examine(&answers, root, None, key);
+        let examined = examine(&answers, root, &[], key);
         let proven: BTreeSet<String> = examined
             .records
             .iter()

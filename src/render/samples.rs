@@ -70,6 +70,7 @@ pub(crate) fn clean() -> Report {
         outcome: None,
         policy: Policy::default(),
         remote: None,
+        drift: None,
         largest: vec![
             ModuleSize {
                 module: "github.com/aws/aws-sdk-go".to_owned(),
@@ -83,6 +84,7 @@ pub(crate) fn clean() -> Report {
             },
         ],
         trend: Vec::new(),
+        shard: None,
         notes: Vec::new(),
     }
 }

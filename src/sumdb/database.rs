@@ -98,12 +98,13 @@ struct Lookup {
 type Heads = BTreeMap<std::cmp::Reverse<(u64, [u8; 32])>, (String, Vec<Lookup>)>;
 
 /// Examines the files of the database that `verifier` is the key of. `root` is
-/// where they lie, for findings; `latest` is the newest tree note that Go
-/// remembers (`$GOPATH/pkg/sumdb/<name>/latest`), with its path.
+/// where they lie, for findings; `notes` are tree notes that are known besides,
+/// with where they come from: above all the newest one that Go remembers
+/// (`$GOPATH/pkg/sumdb/<name>/latest`).
 pub fn examine(
     files: &dyn Files,
     root: &Path,
-    latest: Option<(&Path, &[u8])>,
+    notes: &[(&Path, &[u8])],
     verifier: &Verifier,
 ) -> Database {
     let listing = files.list();
@@ -126,7 +127,7 @@ pub fn examine(
         .collect();
     examination.odd_files(&listing);
     let mut heads = examination.lookups(&listing, verifier);
-    if let Some((path, note)) = latest {
+    for (path, note) in notes {
         examination.latest(path, note, verifier, &mut heads);
     }
     let tiles = Tiles::new(files, cached.iter().copied());
@@ -538,7 +539,8 @@ fn sums(text: &str, module: &ModuleVersion) -> Sums {
     }
 }
 
-fn open_head(note: &[u8], verifier: &Verifier) -> Result<TreeHead, NoteError> {
+/// The tree head in a signed note.
+pub(crate) fn open_head(note: &[u8], verifier: &Verifier) -> Result<TreeHead, NoteError> {
     TreeHead::parse(verifier.open(note)?).ok_or(NoteError::Malformed)
 }
 

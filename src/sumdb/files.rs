@@ -102,27 +102,23 @@ fn is_absent(error: &walkdir::Error) -> bool {
         .is_some_and(|e| e.kind() == io::ErrorKind::NotFound)
 }
 
-#[cfg(test)]
-pub(crate) mod testing {
-    use super::*;
-
-    /// Files in memory.
-    impl Files for BTreeMap<String, Vec<u8>> {
-        fn list(&self) -> Listing {
-            let files = self
-                .iter()
-                .map(|(name, bytes)| (name.clone(), bytes.len() as u64));
-            Listing {
-                files: files.collect(),
-                ..Listing::default()
-            }
+/// Files in memory, as answers over the network are.
+impl Files for BTreeMap<String, Vec<u8>> {
+    fn list(&self) -> Listing {
+        let files = self
+            .iter()
+            .map(|(name, bytes)| (name.clone(), bytes.len() as u64));
+        Listing {
+            files: files.collect(),
+            ..Listing::default()
         }
+    }
 
-        fn read(&self, file: &str, limit: usize) -> io::Result<Option<Vec<u8>>> {
-            Ok(self
-                .get(file)
-                .map(|bytes| bytes[..bytes.len().min(limit + 1)].to_vec()))
-        }
+    fn read(&self, file: &str, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        let most = limit.saturating_add(1);
+        Ok(self
+            .get(file)
+            .map(|bytes| bytes.iter().take(most).copied().collect()))
     }
 }
 
@@ -143,7 +139,7 @@ mod tests {
         let folder = Folder(root);
 
         let mut listing = folder.list();
-        listing.odd.sort();
+        crate::sorting::sort(&mut listing.odd);
         assert_eq!(
             listing.files,
             BTreeMap::from([("tile/8/plain".to_owned(), 5)])

@@ -32,7 +32,7 @@ use crate::findings::{Finding, Rule};
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
 use database::{Database, Standpoint, Sums};
-use files::Folder;
+use files::{Files, Folder};
 use setting::GoSumdb;
 
 /// Longest `latest` that is read; a real one has some 200 bytes.
@@ -42,6 +42,8 @@ const MAX_NOTE: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub struct Sumdb {
     folder: PathBuf,
+    /// Where Go remembers the newest tree heads.
+    latest: Option<PathBuf>,
     databases: Vec<Database>,
     findings: Vec<Finding>,
 }
@@ -104,6 +106,7 @@ impl Sumdb {
         let folder = download.join("sumdb");
         let mut sumdb = Self {
             folder: folder.clone(),
+            latest: latest.map(Path::to_owned),
             ..Self::default()
         };
         for verifier in setting.keys() {
@@ -120,11 +123,11 @@ impl Sumdb {
                         None
                     }
                 });
-            let note = note.as_ref().map(|(path, note)| (*path, &note[..]));
+            let notes: Vec<_> = note.iter().map(|(path, note)| (*path, &note[..])).collect();
             let files = Folder(root.clone());
             sumdb
                 .databases
-                .push(database::examine(&files, &root, note, &verifier));
+                .push(database::examine(&files, &root, &notes, &verifier));
         }
         sumdb
     }
@@ -177,6 +180,27 @@ impl Sumdb {
     #[must_use]
     pub fn databases(&self) -> &[Database] {
         &self.databases
+    }
+
+    /// The note of the newest tree head that is cached of a database, as it was
+    /// signed. Heads that are known to be wrong do not count.
+    #[must_use]
+    pub fn newest_note(&self, name: &str) -> Option<Vec<u8>> {
+        let database = self.databases.iter().find(|known| known.name == name)?;
+        let holds = |head: &&database::Head| {
+            !matches!(
+                head.standing,
+                database::Standing::Forked { .. } | database::Standing::Broken
+            )
+        };
+        let head = database.heads.iter().find(holds)?;
+        if head.file == "latest" {
+            return read_note(&self.latest.as_ref()?.join(name).join("latest")).ok()?;
+        }
+        let record = Folder(self.folder.join(name))
+            .read(&head.file, MAX_NOTE)
+            .ok()??;
+        Some(tlog::Record::parse(&record)?.note.to_vec())
     }
 
     /// Files that do not hold, forked logs, and what does not belong there.

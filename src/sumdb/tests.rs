@@ -6,7 +6,7 @@ use super::*;
 use crate::findings::Level;
 
 fn open(log: &Log, files: &MemoryFiles) -> Database {
-    examine(files, Path::new("db"), None, &log.signer().verifier())
+    examine(files, Path::new("db"), &[], &log.signer().verifier())
 }
 
 fn proven(database: &Database, id: u64) -> bool {
@@ -230,8 +230,8 @@ fn a_roll_back_is_no_fork_while_the_log_is_the_same() {
     log.cache_proof(&mut files, 49, 50);
     log.roll_back(40);
     log.look_up(&mut files, 35, 40);
-    let latest = Some((Path::new("latest"), newest.as_bytes()));
-    let database = examine(&files, Path::new("db"), latest, &log.signer().verifier());
+    let latest = [(Path::new("latest"), newest.as_bytes())];
+    let database = examine(&files, Path::new("db"), &latest, &log.signer().verifier());
     insta::assert_snapshot!(summary(&database), @r"
     head 50: newest
     head 40: consistent
@@ -252,7 +252,7 @@ fn the_remembered_head_counts() {
         summary(&examine(
             &files,
             Path::new("db"),
-            Some((Path::new("latest"), note)),
+            &[(Path::new("latest"), note)],
             &verifier,
         ))
     };

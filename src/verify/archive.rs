@@ -153,6 +153,17 @@ impl Archive {
         } else {
             Bytes::File(rawzip::FileReader::from(file))
         };
+        Archive::read(reader, bytes)
+    }
+
+    /// Reads the central directory of a zip that is in memory.
+    #[cfg(feature = "remote")]
+    pub(crate) fn in_memory(content: Vec<u8>) -> Result<Archive, ZipError> {
+        let bytes = content.len() as u64;
+        Archive::read(Bytes::Memory(content), bytes)
+    }
+
+    fn read(reader: Bytes, bytes: u64) -> Result<Archive, ZipError> {
         let mut buffer = vec![0; CHUNK];
         let zip = ZipLocator::new()
             .locate_in_reader(reader, &mut buffer, bytes)
