@@ -22,23 +22,27 @@ pub struct PackArgs {
         long = "bundle",
         id = "bundle",
         value_name = "BUNDLE",
-        conflicts_with_all = ["bundle_in", "check", "into"]
+        conflicts_with = "bundle_in"
     )]
     pub bundle_out: Option<PathBuf>,
     /// Verify BUNDLE where it is
-    #[arg(long, requires = "bundle_in", conflicts_with = "into")]
+    #[arg(long, conflicts_with_all = ["into", "bundle"])]
     pub check: bool,
     /// Verify BUNDLE and unpack it into this folder, which has to be empty or new
-    #[arg(long, value_name = "DIR", requires = "bundle_in")]
+    #[arg(long, value_name = "DIR", conflicts_with = "bundle")]
     pub into: Option<PathBuf>,
     /// With --check or --into: what packing printed as the bundle's digest
-    #[arg(long, value_name = "SHA256", requires = "bundle_in")]
+    #[arg(long, value_name = "SHA256", conflicts_with = "bundle")]
     pub digest: Option<String>,
     /// What builds will find: a ready module cache (GOMODCACHE), or a file tree for GOPROXY
-    #[arg(long, value_enum, default_value_t, requires = "bundle")]
+    #[arg(long, value_enum, default_value_t, conflicts_with = "bundle_in")]
     pub shape: Shape,
     /// Only what builds for this system need, as linux/amd64; repeatable [default: every system]
-    #[arg(long = "platform", value_name = "GOOS/GOARCH", requires = "bundle")]
+    #[arg(
+        long = "platform",
+        value_name = "GOOS/GOARCH",
+        conflicts_with = "bundle_in"
+    )]
     pub platforms: Vec<Platform>,
     /// Pack toolchains, too: those that the projects name, or this one
     #[arg(
@@ -47,11 +51,11 @@ pub struct PackArgs {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "auto",
-        requires = "bundle"
+        conflicts_with = "bundle_in"
     )]
     pub toolchain: Option<String>,
     /// Pack the build outputs that this job used, too; needs `gocachevet mark` at its start
-    #[arg(long, requires = "bundle")]
+    #[arg(long, conflicts_with = "bundle_in")]
     pub with_gocache: bool,
 }
 

@@ -203,12 +203,17 @@ pub fn look_briefly(settings: &Settings) -> Result<Found, CliError> {
     })
 }
 
+/// Which checksum database Go asks, with its key.
+pub(crate) fn sumdb_setting(go: &GoSettings) -> GoSumdb {
+    let value = go.get("GOSUMDB").0;
+    // What a wrong setting means for Go is a matter for the doctor.
+    GoSumdb::parse(&value.to_string_lossy()).unwrap_or(GoSumdb::Off)
+}
+
 /// The checksum database's cached files, examined with the keys that Go's
 /// settings give.
 pub(crate) fn cached_sumdb(cache: &ModCache, go: &GoSettings) -> Sumdb {
-    let value = go.get("GOSUMDB").0;
-    // What a wrong setting means for Go is a matter for the doctor.
-    let database = GoSumdb::parse(&value.to_string_lossy()).unwrap_or(GoSumdb::Off);
+    let database = sumdb_setting(go);
     let remembered = Path::new(&go.gopath()).join("pkg/sumdb");
     let latest = remembered.is_absolute().then_some(remembered.as_path());
     Sumdb::open(&cache.root.join("cache/download"), latest, &database)

@@ -11,7 +11,7 @@ use crate::cli::{CliError, Settings, progress};
 use crate::config::{Format, VerifyLevel};
 use crate::findings::display_path;
 use crate::flow::{self, Found};
-use crate::graph;
+use crate::locate;
 use crate::report::{Tool, Verdict};
 use std::io::Write;
 use std::path::Path;
@@ -107,15 +107,6 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
                 .to_owned(),
         ));
     }
-    let mut needs = needs::of(&found.projects, &graph::ModCache::new(&cache.root))?;
-    if let Some(name) = &args.toolchain {
-        let here = [Platform::of_this_machine()];
-        let platforms = match args.platforms.as_slice() {
-            [] => &here,
-            platforms => platforms,
-        };
-        needs.add_toolchains(name, &found.projects, platforms);
-    }
     let roots = Roots {
         modules: cache.root.clone(),
         builds: found
@@ -124,11 +115,22 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
             .as_ref()
             .map(|builds| builds.root.clone()),
     };
-    let sumdb = flow::cached_sumdb(cache, &crate::locate::go_settings(&settings.environment));
+    let mut needs = needs::of(&found.projects, &roots, &args.platforms)?;
+    if let Some(name) = &args.toolchain {
+        let here = [Platform::of_this_machine()];
+        let platforms = match args.platforms.as_slice() {
+            [] => &here,
+            platforms => platforms,
+        };
+        needs.add_toolchains(name, &found.projects, platforms);
+    }
+    let go = locate::go_settings(&settings.environment);
+    let sumdb = flow::cached_sumdb(cache, &go);
     let from = gather::From {
         roots: &roots,
         versions: &cache.versions,
         sumdb: &sumdb,
+        keys: flow::sumdb_setting(&go).keys(),
         builds: used_builds(&found, args)?,
         jobs: flow::jobs(settings),
     };

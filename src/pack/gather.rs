@@ -2,7 +2,7 @@
 
 use super::manifest::Module;
 use super::needs::{Needs, TOOLCHAIN};
-use super::{Shape, manifest};
+use super::{Shape, manifest, records};
 use crate::flow::Watch;
 use crate::folder::Folder;
 use crate::formats::action::{ActionId, OutputId};
@@ -12,9 +12,9 @@ use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::{self, ModuleError, ModuleVersion};
 use crate::parallel;
 use crate::scan::{BuildCache, Version};
-use crate::sumdb::files::{Files, Folder as SumdbFolder};
+use crate::sumdb::note::Verifier;
 use crate::sumdb::{Contradiction, Proof, Sumdb};
-use crate::verify::zip_h1;
+use crate::verify::{Buffers, zip_h1_with};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,11 +150,20 @@ pub(super) fn piece_name(id: &ModuleVersion, suffix: &str) -> Result<String, Mod
     Ok(format!("{path}/@v/{version}.{suffix}"))
 }
 
+/// Where a version's record lies in a checksum database's folder.
+pub(super) fn lookup_name(id: &ModuleVersion) -> Option<String> {
+    let path = module::escape_path(&id.path).ok()?;
+    let version = module::escape_version(&id.version).ok()?;
+    Some(format!("lookup/{path}@{version}"))
+}
+
 /// What there is to gather from.
 pub(super) struct From<'a> {
     pub(super) roots: &'a Roots,
     pub(super) versions: &'a [Version],
     pub(super) sumdb: &'a Sumdb,
+    /// The keys of the checksum databases that Go asks.
+    pub(super) keys: Vec<Verifier>,
     /// Action entries to take along, and where they lie.
     pub(super) builds: Option<(&'a BuildCache, BTreeSet<ActionId>)>,
     pub(super) jobs: usize,
@@ -171,7 +180,7 @@ pub(super) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn W
     }
     let mut wanted = Vec::new();
     modules(needs, shape, from, &mut wanted, &mut gathered);
-    records(needs, shape, from, &mut wanted, &mut gathered);
+    sumdb_files(needs, shape, from, &mut wanted, &mut gathered);
     if let Some((cache, actions)) = &from.builds {
         builds(cache, actions, &mut wanted, &mut gathered);
     }
@@ -179,10 +188,10 @@ pub(super) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn W
     let weighed = parallel::map(
         from.jobs,
         wanted.len(),
-        || vec![0; CHUNK],
-        |buffer, index| {
+        || (vec![0; CHUNK], Buffers::new(from.jobs)),
+        |buffers, index| {
             watch.tick();
-            weigh(&wanted[index], from.roots, buffer)
+            weigh(&wanted[index], from.roots, buffers)
         },
     );
     let mut h1s: BTreeMap<ModuleVersion, (Option<H1>, Option<H1>)> = BTreeMap::new();
@@ -322,9 +331,9 @@ fn modules(
     }
 }
 
-/// The checksum database's cached files: the records of what is packed, and
-/// all tiles, as which of them a client will ask for depends on what it knows.
-fn records(
+/// The checksum database's records of what is packed, and all its tiles, as which
+/// of them a client will ask for depends on what it knows.
+fn sumdb_files(
     needs: &Needs,
     shape: Shape,
     from: &From<'_>,
@@ -332,32 +341,29 @@ fn records(
     gathered: &mut Gathered,
 ) {
     let ids: BTreeSet<&ModuleVersion> = needs.zips.keys().chain(needs.go_mods.keys()).collect();
-    let lookups: BTreeSet<String> = ids
-        .into_iter()
-        .filter_map(|id| {
-            let path = module::escape_path(&id.path).ok()?;
-            let version = module::escape_version(&id.version).ok()?;
-            Some(format!("lookup/{path}@{version}"))
-        })
-        .collect();
+    let lookups: BTreeSet<String> = ids.into_iter().filter_map(lookup_name).collect();
     for database in from.sumdb.databases() {
+        let Some(key) = from.keys.iter().find(|key| key.name() == database.name) else {
+            continue;
+        };
         let folder = Path::new("cache/download/sumdb").join(&database.name);
-        let files = SumdbFolder(from.roots.modules.join(&folder)).list().files;
         let top = format!("{}sumdb/{}", shape.prefix(), database.name);
-        let mut any = false;
-        for (file, bytes) in files {
-            let kept = file.starts_with("tile/") && bytes > 0 || lookups.contains(&file);
-            if !kept || database.damaged.contains(&file) {
-                continue;
-            }
-            any = true;
+        let (tiles, lookups) =
+            records::of(&from.roots.modules.join(&folder), database, key, &lookups);
+        if tiles.is_empty() && lookups.is_empty() {
+            continue;
+        }
+        for file in tiles {
             wanted.push(Wanted {
                 path: format!("{top}/{file}"),
                 source: Source::Cache(Root::Modules, folder.join(&file)),
                 expect: Expect::Nothing,
             });
         }
-        if any && shape == Shape::Proxy {
+        for (file, content) in lookups {
+            gathered.add(format!("{top}/{file}"), content);
+        }
+        if shape == Shape::Proxy {
             // How a proxy says that it answers for the database.
             gathered.add(format!("{top}/supported"), Vec::new());
         }
@@ -411,7 +417,11 @@ fn builds(
 }
 
 /// Reads a piece and holds it against what it has to be.
-fn weigh(wanted: &Wanted, roots: &Roots, buffer: &mut [u8]) -> Result<Weighed, String> {
+fn weigh(
+    wanted: &Wanted,
+    roots: &Roots,
+    (buffer, buffers): &mut (Vec<u8>, Buffers),
+) -> Result<Weighed, String> {
     let words = |error: io::Error| error.to_string();
     let open = || match &wanted.source {
         Source::Cache(root, path) => roots.open(*root, path),
@@ -447,7 +457,7 @@ fn weigh(wanted: &Wanted, roots: &Roots, buffer: &mut [u8]) -> Result<Weighed, S
         }
         Expect::Zip(id, hashes) => {
             let file = open().map_err(words)?;
-            let h1 = zip_h1(id, file.try_clone().map_err(words)?)?;
+            let h1 = zip_h1_with(id, file.try_clone().map_err(words)?, buffers)?;
             equal(hashes, h1, "go.sum")?;
             let mut weighed = hash(rewound(file).map_err(words)?, buffer).map_err(words)?;
             weighed.h1 = Some(h1);

@@ -3,7 +3,9 @@
 //!
 //! - `needs`: which module versions the projects' builds read, by module graph
 //!   and go.sum.
+//! - `reach`, `imports`: which of these the builds for some systems get to.
 //! - `gather`: where each piece of them lies, and whether it is there and right.
+//! - `records`: what of the checksum database goes along.
 //! - [`manifest`]: the list of everything in a bundle, and what names may stand in it.
 //! - `sbom`: the same for others' tools, as CycloneDX.
 //! - `write`: the folder or the archive. `read`: a bundle held against its manifest.
@@ -24,9 +26,12 @@
 
 pub(crate) mod command;
 mod gather;
+mod imports;
 pub mod manifest;
 mod needs;
+mod reach;
 mod read;
+mod records;
 mod report;
 mod sbom;
 mod write;

@@ -1,14 +1,16 @@
 //! What the projects' builds read of the module cache.
 
 use super::Platform;
+use super::gather::Roots;
+use super::reach::{self, Ground};
 use crate::cli::CliError;
 use crate::findings::display_path;
-use crate::formats::gomod;
+use crate::formats::gomod::{self, GoMod, Replacement};
 use crate::formats::gosum::{GoSum, MergedSums};
 use crate::formats::gover;
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
-use crate::graph::{Graph, ModCache, Selected};
+use crate::graph::{Graph, ModCache};
 use crate::locate::Project;
 use crate::plan::graph_of;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -36,8 +38,14 @@ pub(super) struct Needs {
     pub(super) notes: Vec<String>,
 }
 
-/// Weighs every project's module graph; a workspace's once.
-pub(super) fn of(projects: &[Project], cache: &ModCache) -> Result<Needs, CliError> {
+/// Weighs every project's module graph; a workspace's once. Without platforms
+/// for builds on every system.
+pub(super) fn of(
+    projects: &[Project],
+    roots: &Roots,
+    platforms: &[Platform],
+) -> Result<Needs, CliError> {
+    let cache = &ModCache::new(&roots.modules);
     let mut needs = Needs::default();
     let mut groups: BTreeMap<PathBuf, Vec<&Project>> = BTreeMap::new();
     for project in projects {
@@ -68,26 +76,55 @@ pub(super) fn of(projects: &[Project], cache: &ModCache) -> Result<Needs, CliErr
             })?;
             sums.add(display_path(&file.path), &parsed);
         }
-        needs.add(&graph, &sums, &Named::of(members)?);
+        let named = Named::of(members)?;
+        let mut zips = zips_of(&graph, &sums, &named);
+        if !platforms.is_empty() {
+            needs.narrow(&mut zips, members, &graph, roots, platforms)?;
+        }
+        needs.add(&graph, &sums, zips);
     }
     Ok(needs)
 }
 
 impl Needs {
-    fn add(&mut self, graph: &Graph, sums: &MergedSums, named: &Named) {
-        // A line for a zip is what `go mod tidy` leaves where any build or test,
-        // on any system, reads the module's sources; but also where only `tidy`
-        // itself does. Lines of versions that are no longer selected may be left
-        // over, too.
-        let selected = graph.build_list().iter();
-        let selected = selected.filter(|selected| named.has(&selected.module.path));
-        for id in selected.filter_map(Selected::cached) {
-            let claims = sums.zip(id);
-            if !claims.is_empty() {
-                let hashes = self.zips.entry(id.clone()).or_default();
-                hashes.extend(claims.iter().map(|claim| claim.h1));
-                self.need_go_mod(id, sums);
-            }
+    /// Drops what no build for these systems gets to.
+    fn narrow(
+        &mut self,
+        zips: &mut BTreeMap<String, ModuleVersion>,
+        members: &[&Project],
+        graph: &Graph,
+        roots: &Roots,
+        platforms: &[Platform],
+    ) -> Result<(), CliError> {
+        let replaced = graph.build_list().iter().find(|selected| {
+            !selected.is_main() && matches!(selected.replacement, Some(Replacement::Dir(_)))
+        });
+        if let Some(selected) = replaced {
+            self.notes.push(format!(
+                "{} is replaced by a folder: what it imports is not looked at, and every system's modules are packed",
+                selected.module.path
+            ));
+            return Ok(());
+        }
+        let mut tools = Vec::new();
+        for project in members {
+            tools.extend(parsed(project)?.tool);
+        }
+        let ground = Ground {
+            mains: members.iter().map(|project| project.dir.clone()).collect(),
+            tools,
+            modules: zips.clone(),
+        };
+        let reached = reach::reached(&ground, roots, platforms)?;
+        zips.retain(|_, id| reached.contains(id));
+        Ok(())
+    }
+
+    fn add(&mut self, graph: &Graph, sums: &MergedSums, zips: BTreeMap<String, ModuleVersion>) {
+        for id in zips.into_values() {
+            self.need_go_mod(&id, sums);
+            let hashes = sums.zip(&id).iter().map(|claim| claim.h1);
+            self.zips.entry(id).or_default().extend(hashes);
         }
         for id in graph.needed_go_mods() {
             self.need_go_mod(id, sums);
@@ -148,6 +185,26 @@ impl Needs {
     }
 }
 
+/// The versions whose zips builds and tests on any system read, by module path.
+fn zips_of(graph: &Graph, sums: &MergedSums, named: &Named) -> BTreeMap<String, ModuleVersion> {
+    // A line for a zip is what `go mod tidy` leaves where any build or test, on
+    // any system, reads the module's sources; but also where only `tidy` itself
+    // does. Lines of versions that are no longer selected may be left over, too.
+    let selected = graph.build_list().iter();
+    selected
+        .filter(|selected| named.has(&selected.module.path))
+        .filter_map(|selected| Some((selected.module.path.clone(), selected.cached()?.clone())))
+        .filter(|(_, id)| !sums.zip(id).is_empty())
+        .collect()
+}
+
+fn parsed(project: &Project) -> Result<GoMod, CliError> {
+    gomod::parse(&project.go_mod).map_err(|error| {
+        let path = display_path(&project.dir.join("go.mod"));
+        CliError::Usage(format!("{path}: {error}"))
+    })
+}
+
 /// The modules whose packages the projects' builds and tests import.
 ///
 /// From Go 1.17 on a go.mod names all of them; an older one only some, so that
@@ -162,10 +219,7 @@ impl Named {
     fn of(members: &[&Project]) -> Result<Named, CliError> {
         let mut paths = HashSet::new();
         for project in members {
-            let file = gomod::parse(&project.go_mod).map_err(|error| {
-                let path = display_path(&project.dir.join("go.mod"));
-                CliError::Usage(format!("{path}: {error}"))
-            })?;
+            let file = parsed(project)?;
             let go = file.go.as_deref().unwrap_or("1.16");
             if gover::compare(go, "1.17").is_lt() {
                 return Ok(Named::All);

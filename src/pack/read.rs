@@ -11,7 +11,7 @@ use crate::findings::display_path;
 use crate::folder::{Folder, Kind};
 use crate::formats::module::ModuleVersion;
 use crate::parallel;
-use crate::verify::zip_h1;
+use crate::verify::{Buffers, zip_h1_with};
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -141,15 +141,15 @@ fn zips(top: &Path, manifest: &Manifest, jobs: usize) -> Vec<Problem> {
     let results = parallel::map(
         jobs,
         modules.len(),
-        || (),
-        |(), index| {
+        || Buffers::new(jobs),
+        |buffers, index| {
             let module = modules.get(index)?;
             let id = ModuleVersion::new(&*module.path, &*module.version);
             let name = piece_name(&id, "zip").ok()?;
             let path = format!("{prefix}{name}");
             let file = File::open(top.join(&path));
             let found = file.map_err(|error| error.to_string());
-            let message = match found.and_then(|file| zip_h1(&id, file)) {
+            let message = match found.and_then(|file| zip_h1_with(&id, file, buffers)) {
                 Ok(h1) if h1.to_string() != module.h1 => {
                     format!("is {h1}, but the manifest says {}", module.h1)
                 }

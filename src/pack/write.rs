@@ -93,7 +93,8 @@ fn part_name(to: &Path) -> PathBuf {
 }
 
 fn finish(file: BufWriter<File>) -> io::Result<()> {
-    file.into_inner()?.sync_all()
+    file.into_inner()?;
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]

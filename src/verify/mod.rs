@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 pub use sumdb::weigh;
-use tree::Buffers;
+pub(crate) use tree::Buffers;
 pub(crate) use version::read_up_to;
 use version::{Checked, Checker};
 
@@ -37,8 +37,17 @@ use version::{Checked, Checker};
 /// # Errors
 /// When the zip breaks a rule of Go's or cannot be read, in words.
 pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, String> {
+    zip_h1_with(id, file, &mut Buffers::new(1))
+}
+
+/// [`zip_h1`] with buffers that are kept from zip to zip.
+pub(crate) fn zip_h1_with(
+    id: &ModuleVersion,
+    file: File,
+    buffers: &mut Buffers,
+) -> Result<H1, String> {
     let archive = Archive::open(file, 0).map_err(|error| error.to_string())?;
-    archive_h1(id, &archive)
+    archive_h1(id, &archive, buffers)
 }
 
 /// The h1 of a module zip that is in memory.
@@ -48,10 +57,10 @@ pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, String> {
 #[cfg(feature = "remote")]
 pub(crate) fn zip_h1_of(id: &ModuleVersion, content: Vec<u8>) -> Result<H1, String> {
     let archive = Archive::in_memory(content).map_err(|error| error.to_string())?;
-    archive_h1(id, &archive)
+    archive_h1(id, &archive, &mut Buffers::new(1))
 }
 
-fn archive_h1(id: &ModuleVersion, archive: &Archive) -> Result<H1, String> {
+fn archive_h1(id: &ModuleVersion, archive: &Archive, buffers: &mut Buffers) -> Result<H1, String> {
     let mut rules = ZipRules::new(id, archive.bytes);
     for member in &archive.members {
         rules.add(&member.name, member.size, member.irregular);
@@ -63,7 +72,7 @@ fn archive_h1(id: &ModuleVersion, archive: &Archive) -> Result<H1, String> {
             broken.problem
         ));
     }
-    let copies = tree::read_zip(archive, &mut Buffers::new(1));
+    let copies = tree::read_zip(archive, buffers);
     match copies.zip_error {
         Some(error) => Err(error.to_string()),
         None => copies.zip.h1([]).map_err(|error| error.to_string()),
@@ -78,6 +87,43 @@ pub(crate) fn tree_h1(id: &ModuleVersion, path: &Path) -> Option<H1> {
     let copies = tree::read_tree(path, &prefix, None, id.is_toolchain(), &mut buffers);
     let whole = copies.unreadable.is_empty() && copies.foreign.is_empty();
     copies.tree.h1([]).ok().filter(|_| whole)
+}
+
+/// Hands out the files of a module zip that are `wanted`, by their paths in the
+/// module, and of each no more than its first `head` bytes.
+///
+/// # Errors
+/// When the zip cannot be read, in words.
+pub(crate) fn each_source(
+    id: &ModuleVersion,
+    file: File,
+    head: usize,
+    wanted: impl Fn(&str) -> bool,
+    mut each: impl FnMut(&str, &[u8]),
+) -> Result<(), String> {
+    let archive = Archive::open(file, 0).map_err(|error| error.to_string())?;
+    let mut inflater = archive::Inflater::new();
+    let prefix = id.zip_prefix();
+    let mut content = Vec::new();
+    for member in &archive.members {
+        let name = std::str::from_utf8(&member.name).ok();
+        let Some(path) = name.and_then(|name| name.strip_prefix(&prefix)) else {
+            continue;
+        };
+        if !wanted(path) {
+            continue;
+        }
+        content.clear();
+        let take = |chunk: &[u8]| {
+            let room = head.saturating_sub(content.len()).min(chunk.len());
+            content.extend_from_slice(chunk.get(..room).unwrap_or_default());
+        };
+        archive
+            .inflate(member, &mut inflater, take)
+            .map_err(|error| error.to_string())?;
+        each(path, &content);
+    }
+    Ok(())
 }
 
 /// What proved a piece of a module version.
