@@ -125,9 +125,10 @@ fn the_size_counts_where_no_hash_tells() {
 
 #[test]
 fn the_message_tells_who_agrees() {
+    let theirs = account(2, "", 0);
     let testimony = Testimony {
         ours: &account(1, "", 0),
-        others: vec![("/other", &account(2, "", 0))],
+        others: vec![("/other", &theirs)],
         by_proxies: false,
         go_sum: vec![h1(2)],
         go_sum_mod: Vec::new(),
