@@ -8,7 +8,7 @@ use super::{Mirror, StoredVersion};
 use crate::findings::Finding;
 use crate::heat::Heat;
 use crate::render::escape::{clip, terminal};
-use crate::render::{human, table};
+use crate::render::{eviction, human, table};
 use crate::report::{Failure, Tool, Verdict};
 
 /// The value of [`MirrorReport::schema`].
@@ -240,41 +240,25 @@ pub fn text(report: &MirrorReport, top: usize) -> String {
             human::count(verified.unproven)
         ));
     }
-    if let Some(plan) = &report.plan {
-        let verb = if report.outcome.is_some() {
-            "planned"
-        } else {
-            "would remove"
-        };
-        line(format!(
-            "  {verb}: {}, {}; {} stay",
-            human::counted(plan.removals, "version", "versions"),
-            human::size(plan.bytes),
-            human::size(plan.kept_bytes)
-        ));
-        if plan.over_bytes > 0 {
-            line(format!(
-                "  still over the limit by {}: what is left must stay",
-                human::size(plan.over_bytes)
-            ));
-        }
-        for why in &plan.unjudged {
-            line(format!("  not judged: {}", terminal(why)));
-        }
-    }
-    if let Some(outcome) = &report.outcome {
-        line(format!(
-            "  removed: {}, {}",
-            human::counted(outcome.removed, "version", "versions"),
-            human::size(outcome.bytes)
-        ));
-        for failure in &outcome.failed {
-            line(format!(
-                "  not removed: {}: {}",
-                terminal(&failure.subject),
-                terminal(&failure.error)
-            ));
-        }
+    let planned = report.plan.as_ref().map(|plan| eviction::Planned {
+        removals: plan.removals,
+        bytes: plan.bytes,
+        kept_bytes: plan.kept_bytes,
+        over_bytes: plan.over_bytes,
+        unjudged: &plan.unjudged,
+    });
+    let done = report.outcome.as_ref().map(|outcome| eviction::Done {
+        removed: outcome.removed,
+        bytes: outcome.bytes,
+        vanished: 0,
+        failed: outcome
+            .failed
+            .iter()
+            .map(|failure| (failure.subject.clone(), failure.error.clone()))
+            .collect(),
+    });
+    for text in eviction::lines(["version", "versions"], planned.as_ref(), done.as_ref()) {
+        line(format!("  {text}"));
     }
     for note in &report.notes {
         line(format!("  note: {}", terminal(note)));

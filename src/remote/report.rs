@@ -8,7 +8,7 @@ use super::history::History;
 use super::plan::Plan;
 use super::summary::{NextSave, RepositorySummary};
 use crate::render::escape::{clip, terminal};
-use crate::render::{human, table};
+use crate::render::{eviction, human, table};
 use crate::report::{Tool, Verdict};
 
 /// The value of [`RemoteReport::schema`].
@@ -295,46 +295,28 @@ fn repository_text(repository: &RepositoryReport, report: &RemoteReport, out: &m
             ));
         }
     }
-    if let Some(plan) = &repository.plan {
-        let verb = if repository.outcome.is_some() {
-            "planned"
-        } else {
-            "would remove"
-        };
-        line(format!(
-            "  {verb}: {}, {}; {} stay",
-            human::counted(plan.removals, "entry", "entries"),
-            human::size(plan.bytes),
-            human::size(plan.kept_bytes)
-        ));
-        if plan.over_bytes > 0 {
-            line(format!(
-                "  still over the limit by {}: what is left must stay",
-                human::size(plan.over_bytes)
-            ));
-        }
-        for why in &plan.unjudged {
-            line(format!("  not judged: {}", terminal(why)));
-        }
-    }
-    if let Some(outcome) = &repository.outcome {
-        let gone = match outcome.vanished {
-            0 => String::new(),
-            many => format!("; {} gone already", human::count(many)),
-        };
-        line(format!(
-            "  removed: {}, {}{gone}",
-            human::counted(outcome.removed, "entry", "entries"),
-            human::size(outcome.bytes)
-        ));
-        for failed in &outcome.failed {
-            let key = terminal(&clip(&failed.key, 60));
-            line(format!(
-                "  not removed: {} {key}: {}",
-                failed.id,
-                terminal(&failed.error)
-            ));
-        }
+    let planned = repository.plan.as_ref().map(|plan| eviction::Planned {
+        removals: plan.removals,
+        bytes: plan.bytes,
+        kept_bytes: plan.kept_bytes,
+        over_bytes: plan.over_bytes,
+        unjudged: &plan.unjudged,
+    });
+    let done = repository.outcome.as_ref().map(|outcome| eviction::Done {
+        removed: outcome.removed,
+        bytes: outcome.bytes,
+        vanished: outcome.vanished,
+        failed: outcome
+            .failed
+            .iter()
+            .map(|failed| {
+                let key = clip(&failed.key, 60);
+                (format!("{} {key}", failed.id), failed.error.clone())
+            })
+            .collect(),
+    });
+    for text in eviction::lines(["entry", "entries"], planned.as_ref(), done.as_ref()) {
+        line(format!("  {text}"));
     }
     for unknown in &summary.unknown {
         line(format!("  unknown: {}", terminal(unknown)));

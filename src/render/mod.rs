@@ -3,6 +3,7 @@
 
 mod codequality;
 pub mod escape;
+pub(crate) mod eviction;
 mod fingerprint;
 mod github;
 pub mod human;

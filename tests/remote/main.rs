@@ -8,4 +8,7 @@ mod client;
 mod command;
 mod fake;
 mod faults;
+mod online;
 mod spec;
+#[path = "../support/mod.rs"]
+mod support;
