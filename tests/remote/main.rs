@@ -3,6 +3,8 @@
 
 // A test fails by panicking, also in what tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// None of what modules share is a public interface.
+#![allow(unreachable_pub)]
 
 mod client;
 mod command;

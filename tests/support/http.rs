@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -38,7 +38,7 @@ pub fn serve(root: &Path) -> Served {
     Served { address, asked }
 }
 
-fn answer(mut stream: &TcpStream, root: &PathBuf, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
+fn answer(mut stream: &TcpStream, root: &Path, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let request = lines.next().unwrap_or(Ok(String::new()))?;
     let asked = request.split(' ').nth(1).unwrap_or_default().to_owned();
