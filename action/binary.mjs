@@ -1,6 +1,7 @@
 // Finds the program: the `binary` input, PATH, the runner's tool cache, the
 // release archive for this platform (pinned by SHA-256 in release.json), or the
-// WASI module, which Node runs.
+// WASI module, which Node runs: the one that wasm/build made beside the action,
+// or the released one.
 
 import { spawnSync } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
@@ -10,9 +11,11 @@ import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const WASI_HOST = join(here, '..', 'wasm', 'run.mjs');
+const MODULE = join(here, '..', 'wasm', 'gocachevet.wasm');
 const NAME = process.platform === 'win32' ? 'gocachevet.exe' : 'gocachevet';
 // Far above what a release has; a wrong answer must not fill the memory.
 const MOST_BYTES = 200_000_000;
+const MAY_HOLD_PASSWORDS = /TOKEN|SECRET|^GO(AUTH|CACHEPROG|PROXY)$/;
 
 /** Why there is no program, and what can be done. */
 export class BinaryError extends Error {}
@@ -32,14 +35,16 @@ export async function findBinary(given, { release = pinnedRelease(), source = re
   }
   const onPath = inPath();
   if (onPath) return command(onPath);
+  const platform = `${process.platform}-${process.arch}`;
+  const native = release.version === null ? undefined : release.files[platform];
+  if (!native && existsSync(MODULE)) return command(MODULE);
   if (release.version === null) {
     throw new BinaryError(
       'there is no gocachevet: it is not in PATH, the input `binary` is not set, and this version of the action ' +
         'pins no release. Build it (cargo build --release) and give its path as `binary`.',
     );
   }
-  const platform = `${process.platform}-${process.arch}`;
-  const pinned = release.files[platform] ?? release.files.wasi;
+  const pinned = native ?? release.files.wasi;
   if (!pinned) throw new BinaryError(`gocachevet ${release.version} has neither a binary for ${platform} nor a WASI module`);
   return command(await fromRelease(pinned, release.version, source));
 }
@@ -48,9 +53,9 @@ function command(file) {
   if (!file.endsWith('.wasm')) return { file, before: [] };
   if (process.platform === 'win32') throw new BinaryError('the WASI module does not run on Windows: give a native `binary`');
   // Paths keep their names. Node's WASI is no sandbox, and none is claimed.
-  const env = Object.entries(process.env)
-    .filter(([name]) => /^(GO[A-Z]*|HOME|XDG_[A-Z_]+|RUNNER_[A-Z_]+|GITHUB_[A-Z_]+|CI|NO_COLOR)$/.test(name) && !/TOKEN|SECRET/.test(name))
-    .flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+  const env = Object.keys(process.env)
+    .filter((name) => /^(GO[A-Z]*|HOME|XDG_[A-Z_]+|RUNNER_[A-Z_]+|GITHUB_[A-Z_]+|CI|NO_COLOR)$/.test(name) && !MAY_HOLD_PASSWORDS.test(name))
+    .flatMap((name) => ['--env', name]);
   return { file: process.execPath, before: [WASI_HOST, '--dir', '/::/', ...env, file], wasi: true };
 }
 

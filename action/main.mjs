@@ -4,11 +4,18 @@
 import { BinaryError, findBinary } from './binary.mjs';
 import { InputError, readInputs } from './inputs.mjs';
 import { after, before } from './phases.mjs';
-import { fail, saveState } from './runner.mjs';
+import { annotate, fail, saveState } from './runner.mjs';
 
 try {
   const inputs = readInputs();
   const program = await findBinary(inputs.binary);
+  if (program.wasi) {
+    annotate(
+      'notice',
+      'gocachevet runs as a WASI module in Node, on one thread and slower. Only root, or a job with GOFLAGS=-modcacherw, can ' +
+        "trim or repair the module cache that way: Go's extracted trees are read-only, which WASI cannot change.",
+    );
+  }
   if (inputs.phase === 'after') {
     await after(program, inputs);
   } else {

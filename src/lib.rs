@@ -8,8 +8,10 @@
 pub mod act;
 pub mod cli;
 pub mod config;
+#[cfg(not(target_family = "wasm"))]
 pub mod doctor;
 pub mod drift;
+pub mod eviction;
 pub mod findings;
 pub mod flow;
 pub mod folder;
@@ -18,8 +20,10 @@ pub mod graph;
 pub mod heat;
 pub mod judge;
 pub mod locate;
+#[cfg(not(target_family = "wasm"))]
 pub mod mirror;
 mod nearest;
+pub mod pack;
 pub mod parallel;
 pub mod plan;
 pub mod provenance;
@@ -29,6 +33,8 @@ pub mod report;
 #[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
 pub mod sandbox;
 pub mod scan;
+pub mod shard;
+mod sorting;
 pub mod sumdb;
 pub mod usage;
 pub mod verify;

@@ -178,13 +178,15 @@ fn builds_beside_trims_of_what_they_do_not_use_never_fail() {
                 1 => &["--unused", "--max-age=1h", "--grace=1h"],
                 _ => &["--unused", "--grace=0", "--slim=archive"],
             };
-            codes.push(trim(&caches, args).status().unwrap().code());
+            let mut trim = trim(&caches, args);
+            let output = trim.stdout(Stdio::piped()).output().unwrap();
+            if output.status.code() != Some(0) {
+                eprintln!("trim: {}", String::from_utf8_lossy(&output.stdout));
+            }
+            codes.push(output.status.code());
         }
         stop.store(true, Ordering::Relaxed);
-        // An open fault: an extraction that is going on can be judged as one that
-        // broke off, which fails the verdict (1). What was planned was done.
-        let done = |code: &Option<i32>| matches!(code, Some(0 | 1));
-        assert!(codes.iter().all(done), "{codes:?}");
+        assert!(codes.iter().all(|code| *code == Some(0)), "{codes:?}");
     });
     let (runs, failures) = (runs.into_inner(), failures.into_inner());
     println!(
@@ -224,9 +226,8 @@ fn adversary(caches: &Caches, wanted: u32, mut remove: impl FnMut(usize)) -> (u3
 }
 
 #[test]
-#[ignore = "open: more of these builds fail than the best order would let"]
 fn builds_that_ask_for_what_is_removed_fail_less_than_beside_rm() {
-    let wanted = if full() { 2000 } else { 40 };
+    let wanted = if full() { 2000 } else { 60 };
     let caches = build_cache(Project::Hello);
     let trimmed = adversary(&caches, wanted, |victim| {
         let args = ["--trim-modcache-to=0", "--force", "--grace=0"];
@@ -243,8 +244,8 @@ fn builds_that_ask_for_what_is_removed_fail_less_than_beside_rm() {
         trimmed.0, trimmed.1, trimmed.2
     );
     if !full() {
-        // Too few runs for a rate: that it does no worse than one in ten will do.
-        assert!(trimmed.1 * 10 <= trimmed.0, "{trimmed:?}");
+        // Too few runs for a rate: with the plain order every tenth fails.
+        assert!(trimmed.1 <= 1, "{trimmed:?}");
         return;
     }
     let plain = adversary(&caches, wanted, |victim| plain_rm(&caches.modcache, victim));
@@ -253,7 +254,8 @@ fn builds_that_ask_for_what_is_removed_fail_less_than_beside_rm() {
         plain.0, plain.1, plain.2
     );
     let rate = |(runs, failures, _): (u32, u32, u32)| f64::from(failures) / f64::from(runs);
-    assert!(rate(trimmed) <= rate(plain));
+    // The best order that is known, without waiting: one in 800.
+    assert!(rate(trimmed) <= rate(plain) / 10.0);
 }
 
 /// What the build asks for: modules, and the names of their pieces.
@@ -307,4 +309,54 @@ fn two_trims_at_once_do_not_mind_each_other() {
     let mut build = caches.env.command(&caches.project, ["build", "./..."]);
     let build = build.env("GOCACHE", cold).env("GOPROXY", "off");
     assert!(build.status().unwrap().success());
+}
+
+#[test]
+fn an_extraction_that_is_going_on_is_no_finding() {
+    let caches = build_cache(Project::Hello);
+    let piece = |kind: &str| {
+        let (path, version) = VICTIMS[0].1.split_once(' ').unwrap();
+        let name = format!("cache/download/{path}/@v/{version}.{kind}");
+        caches.modcache.join(name)
+    };
+    let tree = caches.modcache.join("gopkg.in/yaml.v3@v3.0.1");
+    // What Go leaves while it extracts and another download runs.
+    support::make_writable(&tree);
+    fs::remove_file(tree.join("decode.go")).unwrap();
+    fs::write(piece("partial"), "").unwrap();
+    fs::write(piece("zip12345.tmp"), "half").unwrap();
+    let check = || {
+        let check = caches.env.gocachevet();
+        check
+            .args(["check", "--format=json", "--no-project-config", "--project"])
+            .arg(&caches.project)
+            .run()
+    };
+    let rules = |report: &serde_json::Value| -> Vec<String> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        let rule = findings.map(|finding| finding["rule"].as_str().unwrap().to_owned());
+        rule.collect()
+    };
+    let lock = fs::File::open(piece("lock")).unwrap();
+    lock.lock().unwrap();
+    let report = check().expect_code(0).json();
+    assert_eq!(rules(&report), [""; 0]);
+    let said = report["notes"].to_string();
+    assert!(
+        said.contains("1 module version was not judged: a go command is"),
+        "{said}"
+    );
+    let args = ["--grace=0", "--repair"];
+    assert_eq!(trim(&caches, &args).status().unwrap().code(), Some(0));
+    assert!(tree.exists() && piece("zip12345.tmp").exists());
+    // Killed, it has left damage and residue.
+    drop(lock);
+    let report = check().expect_code(1).json();
+    let mut found = rules(&report);
+    found.sort();
+    assert_eq!(found, ["extracted-incomplete", "partial-download"]);
+    // The build extracts what is missing.
+    caches.build_offline();
+    let check = check().expect_code(0);
+    assert_eq!(rules(&check.json()), ["partial-download"], "{check}");
 }

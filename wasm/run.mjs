@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Runs a WASI module under Node: run.mjs [--dir HOST[::GUEST]]... [--env NAME=VALUE]... MODULE [ARGUMENT]...
+// Runs a WASI module under Node: run.mjs [--dir HOST[::GUEST]]... [--env NAME[=VALUE]]... MODULE [ARGUMENT]...
 //
+// `--env NAME` hands on the value that the variable has here.
 // The exit code is the module's own; 3 where it could not be run or crashed.
 // Node's WASI keeps nothing out: a folder given by --dir can be written to, and
 // links in it are followed. Give it only what the module may change.
@@ -66,7 +67,8 @@ function parse(argv) {
       dirs[guest] = resolve(host);
     } else if (argv[at] === '--env') {
       const [name, ...rest] = value.split('=');
-      env[name] = rest.join('=');
+      const handed = rest.length > 0 ? rest.join('=') : process.env[name];
+      if (handed !== undefined) env[name] = handed;
     } else {
       return undefined;
     }
@@ -78,7 +80,7 @@ function parse(argv) {
 if (process.argv[1] && import.meta.url === pathToFileURL(await realpath(process.argv[1])).href) {
   const given = parse(process.argv.slice(2));
   if (given === undefined) {
-    console.error('usage: run.mjs [--dir HOST[::GUEST]]... [--env NAME=VALUE]... MODULE [ARGUMENT]...');
+    console.error('usage: run.mjs [--dir HOST[::GUEST]]... [--env NAME[=VALUE]]... MODULE [ARGUMENT]...');
     process.exitCode = 2;
   } else {
     process.exitCode = await run(given.file, given).catch((error) => {

@@ -12,8 +12,10 @@
 //! an extraction and deletes. Locks are never unlinked: a waiter would hold a
 //! file that nobody else can lock any more.
 //!
-//! Before anything goes it is looked at once more: what changed since it was
-//! scanned stays.
+//! Before anything goes it is looked at once more, under the lock: what changed
+//! since it was scanned stays. After the `.ziphash` went, builds that were
+//! running then are waited for (see `readers`), since they may read the tree
+//! without a lock.
 //!
 //! # Safety in a hostile tree
 //!
@@ -24,6 +26,7 @@ mod all;
 mod builds;
 mod door;
 mod prove;
+mod readers;
 mod tree;
 mod vcs;
 mod version;
@@ -35,9 +38,10 @@ pub use writable::refuse_read_only_trees;
 
 use crate::folder::Folder;
 use crate::parallel;
-use crate::plan::{Plan, Step, Target};
-use crate::scan::Inventory;
-use std::collections::BTreeMap;
+use crate::plan::{Part, Plan, Step, Target};
+use crate::scan::{Inventory, Version};
+use readers::Readers;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path};
@@ -74,20 +78,23 @@ pub fn act(plan: &Plan, inventory: &Inventory, jobs: usize) -> Vec<Result> {
         match Folder::open(&cache.root) {
             Ok(root) => {
                 let groups = by_version(plan, inventory);
-                let done = parallel::map(
-                    jobs,
-                    groups.len(),
-                    || (),
-                    |(), index| {
-                        let steps = groups.get(index).map_or(&[][..], Vec::as_slice);
-                        steps
-                            .iter()
-                            .map(|&at| (at, module_step(&root, plan, inventory, at)))
-                            .collect::<Vec<_>>()
-                    },
-                );
-                for (at, result) in done.into_iter().flatten() {
-                    set(&mut results, at, result);
+                let mut readers = Readers::of(&cache.root);
+                let mut rest = groups.as_slice();
+                while !rest.is_empty() {
+                    // Beside builds one by one: who waits for the lock of one
+                    // version may be about to read another.
+                    let size = if readers.any() { 1 } else { BATCH };
+                    let (batch, behind) = rest.split_at(size.min(rest.len()));
+                    rest = behind;
+                    let work = Work {
+                        root: &root,
+                        plan,
+                        inventory,
+                        jobs,
+                    };
+                    for (at, result) in work.batch(batch, &mut readers) {
+                        set(&mut results, at, result);
+                    }
                 }
             }
             Err(error) => fail_all(&mut results, plan, &error, is_module_step),
@@ -107,6 +114,96 @@ pub fn act(plan: &Plan, inventory: &Inventory, jobs: usize) -> Vec<Result> {
         .into_iter()
         .map(|result| result.unwrap_or_else(|| Err(Fault::Io(missing()))))
         .collect()
+}
+
+/// Versions whose locks are held at the same time. Each takes three open files.
+const BATCH: usize = 64;
+
+struct Work<'a> {
+    root: &'a Folder,
+    plan: &'a Plan,
+    inventory: &'a Inventory,
+    jobs: usize,
+}
+
+impl Work<'_> {
+    /// Does the steps of some versions: all are begun, then who may still be
+    /// reading them is waited for, then they go.
+    fn batch(&self, groups: &[Vec<usize>], readers: &mut Readers) -> Vec<(usize, Result)> {
+        let versions: Vec<(usize, &Version, Part)> = groups
+            .iter()
+            .flatten()
+            .filter_map(|&at| {
+                let target = self.plan.steps.get(at)?.target;
+                let Target::Version(index, part) = target else {
+                    return None;
+                };
+                let cache = self.inventory.modcache.as_ref()?;
+                Some((at, cache.versions.get(index)?, part))
+            })
+            .collect();
+        let begun = parallel::map(
+            self.jobs,
+            versions.len(),
+            || (),
+            |(), index| {
+                let (_, version, part) = versions.get(index).ok_or_else(missing)?;
+                version::begin(self.root, version, *part)
+            },
+        );
+        let takes_tree = |begun: &&std::result::Result<version::Begun, Fault>, part: Part| {
+            begun.is_ok() && (part == Part::Tree || part >= Part::Source)
+        };
+        let parts = versions.iter().map(|(.., part)| *part);
+        if begun
+            .iter()
+            .zip(parts)
+            .any(|(begun, part)| takes_tree(&begun, part))
+        {
+            let open = begun.iter().filter_map(|begun| begun.as_ref().ok());
+            readers.wait(open.filter_map(version::Begun::lock));
+        }
+        let finished = parallel::map(
+            self.jobs,
+            versions.len(),
+            || (),
+            |(), index| {
+                let (at, version, part) = *versions.get(index)?;
+                let begun = begun.get(index)?.as_ref().ok()?;
+                let cause = self.plan.steps.get(at)?.cause;
+                Some(version::finish(begun, version, part, cause))
+            },
+        );
+        let mut done: Vec<(usize, Result)> = versions
+            .iter()
+            .zip(begun.into_iter().zip(finished))
+            .map(|((at, ..), (begun, finished))| {
+                let result = match (begun, finished) {
+                    (Ok(_), Some(result)) => result,
+                    (Ok(_), None) => Err(Fault::Io(missing())),
+                    (Err(fault), _) => Err(fault),
+                };
+                (*at, result)
+            })
+            .collect();
+        // Residue is removed under the lock of its version, which is free now.
+        let done_at: BTreeSet<usize> = done.iter().map(|(at, _)| *at).collect();
+        let others: Vec<usize> = groups.iter().flatten().copied().collect();
+        let others: Vec<usize> = others
+            .into_iter()
+            .filter(|at| !done_at.contains(at))
+            .collect();
+        done.extend(parallel::map(
+            self.jobs,
+            others.len(),
+            || (),
+            |(), index| {
+                let at = others.get(index).copied().unwrap_or_default();
+                (at, module_step(self.root, self.plan, self.inventory, at))
+            },
+        ));
+        done
+    }
 }
 
 pub use all::sweep;
@@ -170,10 +267,6 @@ fn module_step(root: &Folder, plan: &Plan, inventory: &Inventory, at: usize) -> 
         return Err(Fault::Io(missing()));
     };
     match step.target {
-        Target::Version(index, part) => {
-            let version = cache.versions.get(index).ok_or_else(missing)?;
-            version::remove(root, version, part, step.cause)
-        }
         Target::Residue(index) => {
             let left = cache.residue.get(index).ok_or_else(missing)?;
             version::remove_residue(root, &cache.root, left)
@@ -189,7 +282,7 @@ fn module_step(root: &Folder, plan: &Plan, inventory: &Inventory, at: usize) -> 
             folder.unlink(&name)?;
             Ok(bytes)
         }
-        Target::Action(_) | Target::Output(_) => Err(Fault::Io(missing())),
+        Target::Version(..) | Target::Action(_) | Target::Output(_) => Err(Fault::Io(missing())),
     }
 }
 

@@ -48,7 +48,8 @@ impl Removal {
                     }
                 }
             }
-            Err(error) => self.note(Err(error)),
+            // Go deletes such trees as well, and may be at it just now.
+            Err(error) => self.note(gone_is_fine(Err(error))),
         }
         self.note(gone_is_fine(writable(parent, || {
             parent.remove_folder(name)

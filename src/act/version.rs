@@ -152,13 +152,43 @@ pub(super) fn locked(file: File) -> std::result::Result<File, Fault> {
     }
 }
 
-pub(super) fn remove(root: &Folder, version: &Version, part: Part, cause: Cause) -> Result {
+/// A removal that has been begun: Go's lock is held, and where there is a zip
+/// to make it again from, the `.ziphash` is gone.
+pub(super) struct Begun {
+    place: Place,
+    lock: Option<File>,
+}
+
+impl Begun {
+    pub(super) fn lock(&self) -> Option<&File> {
+        self.lock.as_ref()
+    }
+}
+
+/// Takes the lock, looks whether the version is what was scanned, and sends
+/// newcomers to the lock.
+pub(super) fn begin(
+    root: &Folder,
+    version: &Version,
+    part: Part,
+) -> std::result::Result<Begun, Fault> {
     let place = Place::of(root, &version.id)?;
     // Go fetches `.mod` and `.info` without the lock; where there is nothing
     // else, none is made.
     let create = version.has_source() || version.ziphash.is_some() || version.partial.is_some();
     let lock = place.lock(create)?;
     place.unchanged(version)?;
+    // A tree that has neither would be trusted without ever being verified: it
+    // does not stay so for longer than it has to.
+    if part >= Part::Source && place.stat(PieceKind::Zip)?.is_some() {
+        place.unlink(PieceKind::ZipHash)?;
+    }
+    Ok(Begun { place, lock })
+}
+
+/// Removes what was begun and lets go of the lock.
+pub(super) fn finish(begun: &Begun, version: &Version, part: Part, cause: Cause) -> Result {
+    let place = &begun.place;
     let bytes = |piece: Option<Piece>| piece.map_or(0, |piece| piece.bytes);
     let mut freed = 0;
     let mut aside = None;
@@ -177,6 +207,10 @@ pub(super) fn remove(root: &Folder, version: &Version, part: Part, cause: Cause)
             aside = place.set_tree_aside()?;
         }
         Part::HalfTree => {
+            // An extraction that ended meanwhile has left a whole tree.
+            if place.stat(PieceKind::Partial)?.is_none() {
+                return Err(Fault::Changed);
+            }
             aside = place.set_tree_aside()?;
             place.unlink(PieceKind::Partial)?;
         }
@@ -200,7 +234,10 @@ pub(super) fn remove(root: &Folder, version: &Version, part: Part, cause: Cause)
             }
         }
     }
-    drop(lock);
+    if let Some(lock) = &begun.lock {
+        // Should this fail, it is let go of with the file.
+        let _ = lock.unlock();
+    }
     if let (Some(aside), Some(trees)) = (aside, &place.trees) {
         freed += remove_tree(trees, &aside)?;
     }

@@ -1,10 +1,14 @@
 //! What can be typed.
 
-use super::{doctor, explain, list, mirror, remote, trim};
+#[cfg(not(target_family = "wasm"))]
+use super::{doctor, mirror, remote};
+use super::{explain, list, pack, report, trim};
 use crate::config::Options;
+use crate::shard::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+#[cfg(target_family = "wasm")]
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// Checks Go's module cache and build cache: size, age, hit rate, checksum
 /// health; fails or trims by policy.
@@ -36,16 +40,27 @@ pub enum Command {
     Mark,
     /// What takes the space
     List(Box<list::ListArgs>),
+    /// A bundle for builds without a network, from the cache alone
+    Pack(Box<pack::PackArgs>),
     /// GitHub Actions caches: what is kept, what it is worth, what to delete
+    #[cfg(not(target_family = "wasm"))]
     #[command(subcommand)]
     Remote(Box<remote::RemoteCommand>),
     /// A module proxy's storage: what is asked for, what to evict
+    #[cfg(not(target_family = "wasm"))]
     #[command(subcommand)]
     Mirror(Box<mirror::MirrorCommand>),
     /// Go's settings as they bear on the caches
+    #[cfg(not(target_family = "wasm"))]
     Doctor(doctor::DoctorArgs),
+    /// Render saved JSON reports again; merge those of all shards into one
+    Report(report::ReportArgs),
     /// What a rule means, how it comes about, and what to do
     Explain(explain::ExplainArgs),
+    /// What the WASI module leaves to the native program, and what is no command.
+    #[cfg(target_family = "wasm")]
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 /// Options that make no sense in a configuration file.
@@ -112,31 +127,6 @@ pub enum Color {
     Never,
 }
 
-/// One of several parts of the work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// Which part, from 1 to `count`.
-    pub index: u32,
-    /// How many parts, at least 1.
-    pub count: u32,
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Shard, String> {
-        text.split_once('/')
-            .and_then(|(index, count)| {
-                Some(Shard {
-                    index: index.parse().ok()?,
-                    count: count.parse().ok()?,
-                })
-            })
-            .filter(|shard| (1..=shard.count).contains(&shard.index))
-            .ok_or_else(|| format!("`{text}` is no part; write `1/4` to `4/4`"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,13 +157,5 @@ mod tests {
             (list.retention.unused, list.retention.force),
             (Some(true), Some(false))
         );
-    }
-
-    #[test]
-    fn shards_count_from_one() {
-        for wrong in ["0/4", "5/4", "1", "1/", "1/0", "a/b", "-1/4"] {
-            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
-        }
-        assert!("4/4".parse::<Shard>().is_ok());
     }
 }

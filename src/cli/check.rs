@@ -9,6 +9,9 @@ use std::io::Write;
 
 /// Checks both caches and writes the report.
 pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CliError> {
+    if settings.shard.is_some() {
+        refuse_what_needs_all(settings)?;
+    }
     let mut report = if settings.options.sandbox == Some(true) {
         if settings.compare.is_some() {
             let message = "--compare reads a second cache, which the sandbox does not let in";
@@ -40,8 +43,27 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CliError
     if let Some(repository) = &settings.remote {
         remote::add(&mut report, repository, settings)?;
     }
-    let ruled = sandboxed::rule(&mut report, settings)?;
+    // A policy module rules on the whole, when it is put together.
+    let ruled = match settings.shard {
+        Some(_) => Ok(()),
+        None => sandboxed::rule(&mut report, settings)?,
+    };
     flow::write_report(&report, settings, out)?;
     ruled?;
     Ok(report.verdict)
+}
+
+/// A part of the work cannot do what takes the findings of all.
+fn refuse_what_needs_all(settings: &Settings) -> Result<(), CliError> {
+    let asked = [
+        (settings.record, "--record"),
+        (settings.write_baseline.is_some(), "--write-baseline"),
+        (settings.remote.is_some(), "--remote"),
+    ];
+    match asked.into_iter().find(|(asked, _)| *asked) {
+        Some((_, option)) => Err(CliError::Usage(format!(
+            "{option} takes all of the work, and --shard does a part of it"
+        ))),
+        None => Ok(()),
+    }
 }

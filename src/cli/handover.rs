@@ -5,11 +5,12 @@
 //! and no configuration is read, so that both see the same policy and report
 //! the same.
 
-use super::{CliError, Settings, Shard};
+use super::{CliError, Settings};
 use crate::config::{Options, Silence};
 use crate::findings::{Level, Rule};
 use crate::locate::{self, Environment};
 use crate::plan::Retention;
+use crate::shard::Shard;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -120,8 +121,10 @@ pub fn read(from: impl Read) -> Result<Settings, CliError> {
     let mut text = Vec::new();
     from.take(MAX_BYTES).read_to_end(&mut text)?;
     let wrong = |error: String| CliError::Usage(format!("--handover: {error}"));
-    let handover: Handover =
-        serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    // By way of a value, as the configuration is read: one reader of the options is enough.
+    let handover: Handover = serde_json::from_slice(&text)
+        .and_then(serde_json::from_value)
+        .map_err(|error| wrong(error.to_string()))?;
     let shard = handover
         .shard
         .map(|(index, count)| format!("{index}/{count}").parse::<Shard>())
@@ -129,11 +132,12 @@ pub fn read(from: impl Read) -> Result<Settings, CliError> {
         .map_err(wrong)?;
     Ok(Settings {
         environment: Environment {
-            vars: handover
-                .vars
-                .into_iter()
-                .map(|(name, value)| (OsString::from(name), OsString::from(value)))
-                .collect(),
+            vars: crate::sorting::collect(
+                handover
+                    .vars
+                    .into_iter()
+                    .map(|(name, value)| (OsString::from(name), OsString::from(value))),
+            ),
             cwd: handover.cwd,
             os: handover.os,
         },

@@ -4,14 +4,18 @@
 
 mod args;
 pub mod check;
+#[cfg(not(target_family = "wasm"))]
 pub mod doctor;
 pub mod explain;
 pub mod handover;
 pub mod list;
 pub mod mark;
+#[cfg(not(target_family = "wasm"))]
 pub mod mirror;
+pub mod pack;
 pub mod progress;
 pub mod remote;
+pub mod report;
 #[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
 mod sandboxed;
 #[cfg(not(all(feature = "sandbox", not(target_family = "wasm"))))]
@@ -21,7 +25,7 @@ mod settings;
 pub mod trim;
 mod why;
 
-pub use args::{Cli, Color, Command, PolicyArgs, Shard};
+pub use args::{Cli, Color, Command, PolicyArgs};
 pub use settings::Settings;
 
 use crate::config::ConfigError;
@@ -69,7 +73,7 @@ impl From<io::Error> for CliError {
 
 /// Runs a command line; the first of `args` is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(pack::name_the_bundle(args)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors and go to standard output.
@@ -96,7 +100,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Runs one command; `out` is standard output.
 fn dispatch(cli: Cli, environment: Environment, out: &mut dyn Write) -> Result<Verdict, CliError> {
-    match cli.command.unwrap_or(Command::Check) {
+    let command = cli.command.unwrap_or(Command::Check);
+    if cli.policy.shard.is_some() && !matches!(command, Command::Check) {
+        let message = "--shard splits a `check` only";
+        return Err(CliError::Usage(message.to_owned()));
+    }
+    match command {
         Command::Explain(args) => explain::run(&args, out),
         Command::Check if cli.policy.handover => {
             check::run(&handover::read(io::stdin().lock())?, out)
@@ -104,6 +113,10 @@ fn dispatch(cli: Cli, environment: Environment, out: &mut dyn Write) -> Result<V
         Command::Check => {
             let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
             check::run(&settings, out)
+        }
+        Command::Report(args) => {
+            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
+            report::run(&settings, &args, out)
         }
         Command::Mark => {
             let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
@@ -114,9 +127,11 @@ fn dispatch(cli: Cli, environment: Environment, out: &mut dyn Write) -> Result<V
                 Settings::new(cli.options, args.retention.clone(), cli.policy, environment)?;
             trim::run(&settings, &args, out)
         }
+        #[cfg(not(target_family = "wasm"))]
         Command::Mirror(command) => {
             crate::mirror::command::run(&command, &cli.options, &environment, out)
         }
+        #[cfg(not(target_family = "wasm"))]
         Command::Remote(command) => {
             remote::run(&command, &cli.options, &cli.policy, &environment, out)
         }
@@ -125,10 +140,32 @@ fn dispatch(cli: Cli, environment: Environment, out: &mut dyn Write) -> Result<V
                 Settings::new(cli.options, args.retention.clone(), cli.policy, environment)?;
             list::run(&settings, &args, out)
         }
+        Command::Pack(args) => {
+            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
+            crate::pack::command::run(&settings, &args, out)
+        }
+        #[cfg(target_family = "wasm")]
+        Command::Other(words) => Err(not_here(&words)),
+        #[cfg(not(target_family = "wasm"))]
         Command::Doctor(args) => {
             let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
             doctor::run(&settings, &args, out)
         }
+    }
+}
+
+/// Why a command is not in the WASI module.
+#[cfg(target_family = "wasm")]
+fn not_here(words: &[OsString]) -> CliError {
+    let name = words.first().map(|name| name.to_string_lossy());
+    match name.as_deref() {
+        Some(name @ ("doctor" | "mirror" | "remote")) => CliError::Usage(format!(
+            "{name}: the WASI module does not have this command; run the native program"
+        )),
+        name => CliError::Usage(format!(
+            "there is no command {:?}; --help lists them",
+            name.unwrap_or_default()
+        )),
     }
 }
 

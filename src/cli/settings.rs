@@ -1,11 +1,12 @@
 //! What is meant: flags over the configuration, validated.
 
-use super::{CliError, PolicyArgs, Shard};
+use super::{CliError, PolicyArgs};
 use crate::cli::Color;
 use crate::config::{self, ConfigFile, Options, Silence, over};
 use crate::findings::{Level, Rule};
 use crate::locate::Environment;
 use crate::plan::Retention;
+use crate::shard::Shard;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -52,10 +53,6 @@ impl Settings {
         policy: PolicyArgs,
         environment: Environment,
     ) -> Result<Settings, CliError> {
-        if policy.shard.is_some() {
-            let message = "--shard is not built yet: run without it, and the whole is checked";
-            return Err(CliError::Usage(message.to_owned()));
-        }
         let config = match &policy.config {
             Some(file) => Some(environment.resolve(file)),
             None if policy.no_project_config => None,

@@ -10,6 +10,7 @@ use crate::graph::{self, Graph, Standing};
 use crate::plan::{Fate, Keep, Uses};
 use crate::render::escape::terminal;
 use crate::report::Verdict;
+use crate::sorting;
 use chrono::Utc;
 use serde::Serialize;
 use std::io::Write;
@@ -54,7 +55,7 @@ pub(super) fn why(
         .filter(|id| !id.version.is_empty())
         .cloned()
         .collect();
-    ids.sort();
+    sorting::sort(&mut ids);
     ids.dedup();
     let answers: Vec<Answer> = ids
         .iter()

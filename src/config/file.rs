@@ -7,9 +7,11 @@ use super::{ConfigError, Options};
 use crate::findings::{Level, Rule, display_path};
 use crate::nearest::nearest;
 use crate::plan::Retention;
+use crate::sorting;
 use chrono::NaiveDate;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -95,7 +97,7 @@ pub fn load(path: &Path) -> Result<ConfigFile, ConfigError> {
 }
 
 /// Reads a configuration. An error begins with the line it is in.
-fn parse(text: &str) -> Result<ConfigFile, String> {
+pub(crate) fn parse(text: &str) -> Result<ConfigFile, String> {
     let at = |span: Range<usize>, message: &str| {
         let line = 1 + text.get(..span.start).unwrap_or(text).matches('\n').count();
         format!("line {line}: {}", message.trim_end())
@@ -117,9 +119,7 @@ fn parse(text: &str) -> Result<ConfigFile, String> {
                 for (rule, level) in levels {
                     let read = || -> Result<(Rule, Level), String> {
                         let known = settable(rule.get_ref())?;
-                        let level = plain(level.into_inner())
-                            .try_into()
-                            .map_err(|error| format!("`{known}`: {}", error.message()))?;
+                        let level = read_value(plain(level.into_inner()), known.name())?;
                         Ok((known, level))
                     };
                     let (known, level) = read().map_err(|message| at(rule.span(), &message))?;
@@ -167,18 +167,16 @@ fn parse(text: &str) -> Result<ConfigFile, String> {
 fn read_silence(value: DeValue<'_>) -> Result<Silence, String> {
     let keys = ["rule", "subject", "reason", "expires"];
     let value = plain(value);
-    if let Some(table) = value.as_table() {
+    if let Some(table) = value.as_object() {
         if let Some(name) = table.keys().find(|name| !keys.contains(&name.as_str())) {
             return Err(unknown("key", name, keys));
         }
         // For its "did you mean".
-        if let Some(rule) = table.get("rule").and_then(toml::Value::as_str) {
+        if let Some(rule) = table.get("rule").and_then(Value::as_str) {
             settable(rule)?;
         }
     }
-    let silence: Silence = value
-        .try_into()
-        .map_err(|error: toml::de::Error| format!("`silence`: {}", error.message()))?;
+    let silence: Silence = read_value(value, "silence")?;
     if silence.reason.trim().is_empty() {
         return Err("`silence`: the reason is empty".to_owned());
     }
@@ -217,42 +215,44 @@ fn keys<T: clap::Args>() -> Vec<String> {
 fn set<T: Serialize + DeserializeOwned>(
     options: &mut T,
     key: &str,
-    value: toml::Value,
+    value: Value,
 ) -> Result<(), String> {
-    let given = toml::Table::from_iter([(key.to_owned(), value)]);
-    let given: T = given
-        .try_into()
-        .map_err(|error: toml::de::Error| format!("`{key}`: {}", error.message()))?;
+    let mut given = Map::new();
+    given.insert(key.to_owned(), value);
+    let given: T = read_value(Value::Object(given), key)?;
     *options = super::over(&given, options)?;
     Ok(())
 }
 
-/// The value without spans, and dates as text.
-fn plain(value: DeValue<'_>) -> toml::Value {
+fn read_value<T: DeserializeOwned>(value: Value, name: &str) -> Result<T, String> {
+    serde_json::from_value(value).map_err(|error| format!("`{name}`: {error}"))
+}
+
+/// The value without spans, and dates as text. In JSON's terms, so that the
+/// options are read in one way, wherever they come from.
+fn plain(value: DeValue<'_>) -> Value {
     match value {
-        DeValue::String(text) => toml::Value::String(text.into_owned()),
+        DeValue::String(text) => Value::String(text.into_owned()),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => toml::Value::Integer(number),
-            Err(_) => toml::Value::String(number.as_str().to_owned()),
+            Ok(number) => Value::from(number),
+            Err(_) => Value::from(number.as_str()),
         },
-        DeValue::Float(number) => match number.as_str().parse() {
-            Ok(number) => toml::Value::Float(number),
-            Err(_) => toml::Value::String(number.as_str().to_owned()),
-        },
-        DeValue::Boolean(value) => toml::Value::Boolean(value),
-        DeValue::Datetime(date) => toml::Value::String(date.to_string()),
-        DeValue::Array(items) => toml::Value::Array(
-            items
-                .into_iter()
-                .map(|item| plain(item.into_inner()))
-                .collect(),
-        ),
-        DeValue::Table(table) => toml::Value::Table(
-            table
-                .into_iter()
-                .map(|(key, value)| (key.into_inner().into_owned(), plain(value.into_inner())))
-                .collect(),
-        ),
+        DeValue::Float(number) => {
+            let float = number.as_str().parse().ok().and_then(Number::from_f64);
+            // Neither a number nor finite: refused where it is read, by its text.
+            float.map_or_else(|| Value::from(number.as_str()), Value::Number)
+        }
+        DeValue::Boolean(value) => Value::Bool(value),
+        DeValue::Datetime(date) => Value::String(date.to_string()),
+        DeValue::Array(items) => items
+            .into_iter()
+            .map(|item| plain(item.into_inner()))
+            .collect(),
+        DeValue::Table(table) => {
+            Value::Object(sorting::collect(table.into_iter().map(|(key, value)| {
+                (key.into_inner().into_owned(), plain(value.into_inner()))
+            })))
+        }
     }
 }
 
@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn every_flag_is_a_key_and_every_key_a_flag() {
         // A wrong type names the key only if the struct knows it.
-        let wrong = toml::Value::Table(toml::Table::new());
+        let wrong = Value::Object(Map::new());
         for key in keys::<Options>() {
             let error = set(&mut Options::default(), &key, wrong.clone()).unwrap_err();
             assert!(!error.contains("unknown field"), "{error}");

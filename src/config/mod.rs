@@ -8,6 +8,8 @@ mod file;
 mod options;
 mod values;
 
+#[cfg(test)]
+pub(crate) use file::parse;
 pub use file::{ConfigFile, Silence, find, load};
 pub(crate) use options::over;
 pub use options::{Format, Live, Options, Output, VerifyLevel};

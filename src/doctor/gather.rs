@@ -10,6 +10,7 @@ use crate::formats::modindex::parse_go_version_file;
 use crate::graph;
 use crate::locate::{self, Caches, Environment, Located, Project};
 use crate::scan::{self, Inventory, ModCache, Scan, Version, VersionKind};
+use crate::shard::Shard;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
@@ -73,7 +74,7 @@ pub fn gather(
     situation.modcache = caches.modcache.as_ref().map(site);
     situation.gocache = caches.gocache.as_ref().map(site);
     if let Some(cache) = &mut inventory.modcache {
-        let _ = scan::measure_trees(cache, jobs); // what is unreadable, `check` tells
+        let _ = scan::measure_trees(cache, Shard::WHOLE, jobs); // what is unreadable, `check` tells
         situation.cached = cache
             .versions
             .iter()

@@ -8,6 +8,7 @@ use crate::formats::module::{ModuleVersion, PieceKind};
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
 use crate::report::{Report, VersionAccount};
 use crate::scan::{ModCache, Version};
+use crate::sorting;
 use crate::verify::read_up_to;
 use chrono::{DateTime, Utc};
 
@@ -34,9 +35,7 @@ pub struct Account {
 #[must_use]
 pub fn of_cache(cache: &ModCache) -> Accounts {
     let versions = cache.versions.iter();
-    versions
-        .map(|version| (version.id.clone(), account(cache, version)))
-        .collect()
+    sorting::collect(versions.map(|version| (version.id.clone(), account(cache, version))))
 }
 
 fn account(cache: &ModCache, version: &Version) -> Account {

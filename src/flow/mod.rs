@@ -5,6 +5,7 @@
 
 mod output;
 mod retention;
+mod shards;
 mod usage;
 
 pub use output::write_report;
@@ -13,6 +14,7 @@ pub use retention::{
     Weighed, forget_removed, kept_versions, next_go_trim, saved_per_restore, used_within_grace,
     weigh,
 };
+pub use shards::whole;
 pub use usage::{Marked, record, set_mark, state_path, uses};
 
 use crate::cli::{CliError, Settings};
@@ -25,8 +27,10 @@ use crate::judge::baseline::Baseline;
 use crate::judge::{self, Limits, Numbers, levels};
 use crate::locate::{self, Caches, GoSettings, Project};
 use crate::parallel;
-use crate::report::{self, Report, Tool};
+use crate::report::{self, Report, Tool, merge};
 use crate::scan::{self, Inventory, ModCache, Scan};
+use crate::shard::Shard;
+use crate::sorting;
 use crate::sumdb::Sumdb;
 use crate::sumdb::setting::GoSumdb;
 use crate::usage::Observed;
@@ -115,20 +119,30 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
             .buildcache
             .as_ref()
             .map_or(0, |cache| cache.outputs.len());
-    watch.step("Verifying", parts);
-    let mut evidence = verify::verify(&mut inventory, &sums, level, jobs, &|| watch.tick());
+    let shard = settings.shard.unwrap_or(Shard::WHOLE);
+    watch.step("Verifying", parts / shard.count as usize);
+    let mut evidence = verify::verify(&mut inventory, &sums, level, shard, jobs, &|| watch.tick());
+    match evidence.in_progress.len() {
+        0 => {}
+        1 => notes.push("1 module version was not judged: a go command is downloading or extracting it".to_owned()),
+        count => notes.push(format!(
+            "{count} module versions were not judged: go commands are downloading or extracting them"
+        )),
+    }
     if let Some(cache) = &inventory.modcache
         && level > VerifyLevel::Off
     {
         weigh_sumdb(cache, settings, &sums, &mut evidence);
     }
     if let Some(cache) = &mut inventory.modcache {
-        findings.extend(scan::measure_trees(cache, jobs));
+        let unreadable = scan::measure_trees(cache, shard, jobs);
+        evidence.findings.extend(unreadable);
     }
     for list in [
         &mut findings,
         &mut inventory.findings,
         &mut evidence.findings,
+        &mut evidence.overall,
     ] {
         list.retain(|finding| !vanished(finding));
     }
@@ -207,7 +221,8 @@ fn weigh_sumdb(cache: &ModCache, settings: &Settings, sums: &MergedSums, evidenc
     let sumdb = cached_sumdb(cache, &go);
     let exempt = go.get("GONOSUMDB").0.to_string_lossy().into_owned();
     let exempt = |path: &str| match_prefix_patterns(&exempt, path);
-    verify::weigh(cache, sums, &sumdb, exempt, evidence);
+    let shard = settings.shard.unwrap_or(Shard::WHOLE);
+    verify::weigh(cache, sums, &sumdb, exempt, shard, evidence);
 }
 
 /// What the module cache says of each version.
@@ -316,9 +331,10 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
     let all = [
         &found.findings,
         &found.inventory.findings,
-        &found.evidence.findings,
+        &found.evidence.overall,
     ];
     let mut findings: Vec<Finding> = all.into_iter().flatten().cloned().collect();
+    let own = found.evidence.findings.clone();
     let empty = Ledger::default();
     let known = found.ledger.as_ref().unwrap_or(&empty);
     // `doctor` has looked at trim.txt itself.
@@ -334,7 +350,15 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         .observed
         .as_ref()
         .map(|observed| observed.usage.clone());
-    let (mut findings, policy) = apply_policy(findings, settings, now, &mut notes)?;
+    let mut shard = shards::part(found, settings)?;
+    let (findings, policy, first_own) = match &mut shard {
+        Some(part) => shards::apply_to_both(findings, own, part, settings, now, &mut notes)?,
+        None => {
+            findings.extend(own);
+            let (findings, policy) = apply_policy(findings, settings, now, &mut notes)?;
+            (findings, policy, 0)
+        }
+    };
     let mut numbers = Numbers::of(
         modcache.as_ref(),
         buildcache.as_ref(),
@@ -344,14 +368,22 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
     );
     numbers.growth_bytes = found.observed.as_ref().map(|observed| observed.growth);
     let thresholds = judge::thresholds(&numbers, &Limits::from(&settings.options));
-    findings.extend(judge::crossed(&thresholds));
     notes.extend(judge::notes(&thresholds));
-    findings.sort_by(|a, b| {
-        let key = |finding: &Finding| (std::cmp::Reverse(finding.level), finding.rule);
-        key(a)
-            .cmp(&key(b))
-            .then_with(|| (&a.subject, &a.path).cmp(&(&b.subject, &b.path)))
-    });
+    let numbered = findings.into_iter().enumerate();
+    let mut findings: Vec<(Finding, bool)> = numbered
+        .map(|(number, finding)| (finding, number >= first_own))
+        .chain(
+            judge::crossed(&thresholds)
+                .into_iter()
+                .map(|finding| (finding, false)),
+        )
+        .collect();
+    sorting::by(&mut findings, |(a, _), (b, _)| merge::order(a, b));
+    if let Some(part) = &mut shard {
+        let places = (0..).zip(&findings).filter(|(_, (_, own))| *own);
+        part.own = places.map(|(place, _)| place).collect();
+    }
+    let findings: Vec<Finding> = findings.into_iter().map(|(finding, _)| finding).collect();
     Ok(Report {
         schema: report::SCHEMA.to_owned(),
         tool: Tool::this(),
@@ -363,6 +395,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         verification: Some(found.evidence.verification.clone()),
         usage,
         trend: known.trend(),
+        shard,
         findings,
         thresholds,
         plan: None,

@@ -12,6 +12,7 @@ use crate::graph;
 use crate::locate::{self, Project};
 use crate::plan::{self, Inputs, Needs, Part, Plan, Policy, Target, Uses};
 use crate::scan::{BuildCache, Inventory};
+use crate::sorting;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
@@ -122,7 +123,7 @@ pub(super) fn go_versions(
     versions.extend(cached);
     let named = projects.iter().flat_map(|project| &project.toolchains);
     versions.extend(named.cloned());
-    versions.sort();
+    sorting::sort(&mut versions);
     versions.dedup();
     versions
 }
@@ -145,15 +146,15 @@ pub fn kept_versions<'a>(
     results: &[act::Result],
 ) -> BTreeSet<&'a ModuleVersion> {
     let cache = inventory.modcache.as_ref();
-    plan.steps
-        .iter()
-        .zip(results)
-        .filter(|(_, result)| result.is_err())
-        .filter_map(|(step, _)| match step.target {
-            Target::Version(index, _) => Some(&cache?.versions.get(index)?.id),
-            _ => None,
-        })
-        .collect()
+    let failed = plan.steps.iter().zip(results);
+    sorting::collect(
+        failed
+            .filter(|(_, result)| result.is_err())
+            .filter_map(|(step, _)| match step.target {
+                Target::Version(index, _) => Some(&cache?.versions.get(index)?.id),
+                _ => None,
+            }),
+    )
 }
 
 /// Takes what was removed out of what was found, so that the report is about
@@ -249,6 +250,7 @@ pub fn forget_removed(found: &mut Found, plan: &Plan, results: &[act::Result]) {
         &mut found.findings,
         &mut found.inventory.findings,
         &mut found.evidence.findings,
+        &mut found.evidence.overall,
     ];
     for list in lists {
         list.retain(|finding| !gone.explains(finding));

@@ -83,6 +83,16 @@ impl Folder {
             .open(self.path.join(name))
     }
 
+    /// Makes a file that is not there yet, for writing.
+    pub fn create(&self, name: &OsStr) -> io::Result<File> {
+        File::create_new(self.path.join(name))
+    }
+
+    /// Makes a folder that is not there yet.
+    pub fn create_folder(&self, name: &OsStr) -> io::Result<()> {
+        fs::create_dir(self.path.join(name))
+    }
+
     /// Removes a name that is no folder; a link goes, never what it leads to.
     pub fn unlink(&self, name: &OsStr) -> io::Result<()> {
         fs::remove_file(self.path.join(name))

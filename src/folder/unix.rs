@@ -1,8 +1,8 @@
 use super::{Entry, Kind, Stat, time};
 use chrono::{DateTime, Utc};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, fchmod, openat, renameat, statat,
-    unlinkat, utimensat,
+    AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, fchmod, mkdirat, openat, renameat,
+    statat, unlinkat, utimensat,
 };
 use std::ffi::OsStr;
 use std::fs::File;
@@ -109,6 +109,18 @@ impl Folder {
         // As Go makes its own files: the umask takes its part.
         let fd = openat(&self.fd, name, flags, Mode::from_raw_mode(0o666))?;
         Ok(File::from(fd))
+    }
+
+    /// Makes a file that is not there yet, for writing.
+    pub fn create(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL;
+        let fd = openat(&self.fd, name, flags, Mode::from_raw_mode(0o666))?;
+        Ok(File::from(fd))
+    }
+
+    /// Makes a folder that is not there yet.
+    pub fn create_folder(&self, name: &OsStr) -> io::Result<()> {
+        Ok(mkdirat(&self.fd, name, Mode::from_raw_mode(0o777))?)
     }
 
     /// Removes a name that is no folder; a link goes, never what it leads to.

@@ -6,6 +6,7 @@
 //! Source: `golang.org/x/mod/sumdb/dirhash/hash.go` (`Hash1`). The files'
 //! content is hashed by the caller, wherever it comes from.
 
+use crate::sorting;
 use std::fmt;
 use std::str::FromStr;
 
@@ -93,7 +94,7 @@ impl H1Builder {
 
 /// The h1 of these files, in any order, named as for [`H1Builder::add`].
 pub fn h1_of(mut files: Vec<(&[u8], [u8; 32])>) -> Result<H1, H1Error> {
-    files.sort_by_key(|(name, _)| *name);
+    sorting::by_key(&mut files, |(name, _)| *name);
     let mut hash = Sha256::new();
     let mut line = Vec::new();
     for (name, sha256) in files {

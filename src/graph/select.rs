@@ -1,5 +1,6 @@
 //! Minimal version selection over requirements as they become known.
 
+use crate::sorting;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -49,7 +50,7 @@ impl Names {
 
     /// Sorts by path, then by version.
     pub(super) fn sort(&self, ids: &mut [usize]) {
-        ids.sort_by(|&a, &b| match (self.module(a), self.module(b)) {
+        sorting::by(ids, |&a, &b| match (self.module(a), self.module(b)) {
             (Some(a), Some(b)) => a
                 .path
                 .cmp(&b.path)

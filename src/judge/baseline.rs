@@ -5,6 +5,7 @@
 //! It names no paths, so that it holds on every machine.
 
 use crate::findings::{Finding, Rule};
+use crate::sorting;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -65,7 +66,7 @@ impl Baseline {
         }
         let file: File = serde_json::from_slice(content)?;
         Ok(Baseline {
-            known: file.findings.into_iter().collect(),
+            known: sorting::collect(file.findings),
         })
     }
 
@@ -73,11 +74,12 @@ impl Baseline {
     /// they are adopted by setting them.
     pub fn of(findings: &[Finding]) -> Baseline {
         Baseline {
-            known: findings
-                .iter()
-                .filter(|finding| finding.rule != Rule::OverThreshold)
-                .map(known)
-                .collect(),
+            known: sorting::collect(
+                findings
+                    .iter()
+                    .filter(|finding| finding.rule != Rule::OverThreshold)
+                    .map(known),
+            ),
         }
     }
 

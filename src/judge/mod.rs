@@ -157,10 +157,9 @@ pub fn verdict(findings: &[Finding], thresholds: &[Threshold]) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Options;
 
     fn limits(toml: &str) -> Limits {
-        Limits::from(&toml::from_str::<Options>(toml).unwrap())
+        Limits::from(&crate::config::parse(toml).unwrap().options)
     }
 
     fn told(numbers: &Numbers, toml: &str) -> Vec<String> {

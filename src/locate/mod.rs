@@ -33,7 +33,7 @@ impl Environment {
     /// (it was removed, or the platform has none) is the root.
     pub fn of_process() -> Environment {
         Environment {
-            vars: std::env::vars_os().collect(),
+            vars: crate::sorting::collect(std::env::vars_os()),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
             os: std::env::consts::OS.to_owned(),
         }

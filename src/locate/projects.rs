@@ -10,6 +10,7 @@ use crate::config::{ConfigError, Options};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES};
 use crate::formats::{gomod, gowork};
+use crate::sorting;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -254,7 +255,7 @@ impl Search {
                 .parent()
                 .is_some_and(|top| is_file(&top.join("vendor/modules.txt")));
         }
-        toolchains.sort();
+        sorting::sort(&mut toolchains);
         toolchains.dedup();
         self.projects.push(Project {
             dir: dir.to_owned(),

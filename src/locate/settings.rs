@@ -7,6 +7,7 @@
 use super::disk::{Disk, ThisMachine};
 use super::{Environment, clean};
 use crate::formats::goenv::{EnvFile, MAX_ENV_BYTES};
+use crate::sorting;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -106,7 +107,7 @@ impl GoSettings {
                 .filter(|key| key.starts_with("GO"))
                 .map(str::to_owned),
         );
-        keys.sort();
+        sorting::sort(&mut keys);
         keys.dedup();
         keys
     }

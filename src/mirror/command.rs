@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::access::Accesses;
 use super::plan::{self, Needs, Plan, Policy, Removal};
-use super::report::{self, MirrorReport, OutcomeReport, PlanReport, SCHEMA, Verified};
+use super::report::{self, MirrorReport, OutcomeReport, SCHEMA, Verified};
 use super::{Layout, Mirror, StoredVersion, remove, scan, verify};
 use crate::cli::CliError;
 use crate::cli::mirror::{MirrorArgs, MirrorCommand};
@@ -139,7 +139,7 @@ pub(crate) fn run(
         versions: report::versions(&mirror, heat_of, &needs, plan.as_ref(), now),
         findings,
         verified,
-        plan: plan.as_ref().map(|plan| PlanReport::of(&mirror, plan)),
+        plan: plan.as_ref().map(|plan| report::plan(&mirror, plan)),
         outcome,
         notes,
     };

@@ -5,10 +5,11 @@ use serde::Serialize;
 
 use super::plan::{Needs, Plan, Removal};
 use super::{Mirror, StoredVersion};
+use crate::eviction::{self, PlanReport};
 use crate::findings::Finding;
 use crate::heat::Heat;
 use crate::render::escape::{clip, terminal};
-use crate::render::{eviction, human, table};
+use crate::render::{human, table};
 use crate::report::{Failure, Tool, Verdict};
 
 /// The value of [`MirrorReport::schema`].
@@ -83,21 +84,6 @@ pub struct Verified {
     pub unproven: u64,
 }
 
-/// A plan in figures; the versions say which and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlanReport {
-    /// Versions of which something goes.
-    pub removals: u64,
-    /// Bytes that go.
-    pub bytes: u64,
-    /// Bytes that stay.
-    pub kept_bytes: u64,
-    /// Bytes still over the limit, since what is left must stay.
-    pub over_bytes: u64,
-    /// What could not be judged, and why.
-    pub unjudged: Vec<String>,
-}
-
 /// What a trim did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct OutcomeReport {
@@ -149,24 +135,12 @@ pub fn versions(
     reports
 }
 
-impl PlanReport {
-    /// Sums up a plan.
-    pub fn of(mirror: &Mirror, plan: &Plan) -> Self {
-        let gone = plan
-            .decisions
-            .iter()
-            .filter(|decision| decision.removal != Removal::Nothing);
-        let (removals, bytes) = gone.fold((0, 0u64), |(count, sum), decision| {
-            (count + 1, sum.saturating_add(decision.bytes))
-        });
-        Self {
-            removals,
-            bytes,
-            kept_bytes: mirror.bytes().saturating_sub(bytes),
-            over_bytes: plan.over,
-            unjudged: plan.unjudged.clone(),
-        }
-    }
+/// Sums up a plan; the versions say what goes and why.
+pub fn plan(mirror: &Mirror, plan: &Plan) -> PlanReport {
+    let decisions = plan.decisions.iter();
+    let gone = decisions.filter(|decision| decision.removal != Removal::Nothing);
+    let gone = gone.map(|decision| decision.bytes);
+    PlanReport::new(gone, mirror.bytes(), plan.over, &plan.unjudged)
 }
 
 /// For a person at a terminal. Module paths come from the storage: they are
@@ -240,30 +214,26 @@ pub fn text(report: &MirrorReport, top: usize) -> String {
             human::count(verified.unproven)
         ));
     }
-    let planned = report.plan.as_ref().map(|plan| eviction::Planned {
-        removals: plan.removals,
-        bytes: plan.bytes,
-        kept_bytes: plan.kept_bytes,
-        over_bytes: plan.over_bytes,
-        unjudged: &plan.unjudged,
-    });
-    let done = report.outcome.as_ref().map(|outcome| eviction::Done {
-        removed: outcome.removed,
-        bytes: outcome.bytes,
-        vanished: 0,
-        failed: outcome
-            .failed
-            .iter()
-            .map(|failure| (failure.subject.clone(), failure.error.clone()))
-            .collect(),
-    });
-    for text in eviction::lines(["version", "versions"], planned.as_ref(), done.as_ref()) {
+    let outcome = report.outcome.as_ref().map(told);
+    let unit = ("version", "versions");
+    for text in eviction::lines(report.plan.as_ref(), outcome.as_ref(), unit) {
         line(format!("  {text}"));
     }
     for note in &report.notes {
         line(format!("  note: {}", terminal(note)));
     }
     out
+}
+
+fn told(outcome: &OutcomeReport) -> eviction::Outcome {
+    let failed = outcome.failed.iter();
+    let failed = failed.map(|failure| (terminal(&failure.subject), terminal(&failure.error)));
+    eviction::Outcome {
+        removed: outcome.removed,
+        bytes: outcome.bytes,
+        vanished: 0,
+        failed: failed.collect(),
+    }
 }
 
 fn name(version: &VersionReport) -> String {

@@ -3,6 +3,7 @@
 use super::modules::{Draft as Modules, part_bytes};
 use super::{Cause, Fate, Inputs, Keep, Part, Plan, builds};
 use crate::report;
+use crate::sorting;
 use crate::verify::Proof;
 use chrono::{DateTime, Utc};
 
@@ -58,7 +59,9 @@ pub(super) fn fit(
         (total.or(mods), total.or(build))
     };
     let mut candidates = candidates(inputs, modules, builds, &groups);
-    candidates.sort_by_key(|one| (one.wanted, one.download, one.last_use));
+    sorting::by_key(&mut candidates, |one| {
+        (one.wanted, one.download, one.last_use)
+    });
     for candidate in candidates {
         let (for_modules, for_builds) = over(&left);
         match candidate.what {

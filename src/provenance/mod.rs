@@ -5,6 +5,7 @@ use crate::folder::Folder;
 use crate::formats::action::{ActionId, EntryName, OutputId, parse_entry_name};
 use crate::formats::output_kind::{HEAD_BYTES, OutputKind, TAIL_BYTES, output_kind};
 use crate::scan::{Action, BuildCache, Output};
+use crate::sorting;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -128,7 +129,9 @@ pub fn trace(cache: &BuildCache, output: &Output) -> io::Result<Provenance> {
             compiled_it: compiled_by.is_some_and(|prefix| action.id.0.starts_with(&prefix)),
         })
         .collect();
-    actions.sort_by(|a, b| b.last_used.cmp(&a.last_used).then_with(|| a.id.cmp(&b.id)));
+    sorting::by(&mut actions, |a, b| {
+        b.last_used.cmp(&a.last_used).then_with(|| a.id.cmp(&b.id))
+    });
     Ok(Provenance {
         id: output.id.to_string(),
         path: crate::findings::display_path(&cache.output_path(output.id)),

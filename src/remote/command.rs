@@ -10,9 +10,7 @@ use super::entry::Repository;
 use super::history::{self, History};
 use super::plan::{self, Plan, Policy};
 use super::prefix::KeyPrefix;
-use super::report::{
-    self, FailedDeletion, OutcomeReport, PlanReport, RemoteReport, RepositoryReport, SCHEMA,
-};
+use super::report::{self, FailedDeletion, OutcomeReport, RemoteReport, RepositoryReport, SCHEMA};
 use super::{summary, workflow};
 use crate::cli::remote::{RemoteArgs, RemoteCommand, RemoteTrimArgs};
 use crate::cli::{CliError, PolicyArgs};
@@ -97,7 +95,7 @@ pub(crate) fn run(
         reports.push(RepositoryReport {
             summary: summary::summary(&repository, &prefixes),
             entries: entries.then(|| report::entries(&repository, &history, plan.as_ref(), now)),
-            plan: plan.as_ref().map(|plan| PlanReport::of(&repository, plan)),
+            plan: plan.as_ref().map(|plan| report::plan(&repository, plan)),
             outcome,
         });
     }

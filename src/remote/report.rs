@@ -7,8 +7,9 @@ use super::entry::{RefState, Repository};
 use super::history::History;
 use super::plan::Plan;
 use super::summary::{NextSave, RepositorySummary};
+use crate::eviction::{self, PlanReport};
 use crate::render::escape::{clip, terminal};
-use crate::render::{eviction, human, table};
+use crate::render::{human, table};
 use crate::report::{Tool, Verdict};
 
 /// The value of [`RemoteReport::schema`].
@@ -81,21 +82,6 @@ pub struct EntryReport {
     pub reason: Option<String>,
 }
 
-/// A plan in figures; the entries say which and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlanReport {
-    /// Entries to delete.
-    pub removals: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Bytes that stay.
-    pub kept_bytes: u64,
-    /// Bytes still over the limit, since what is left must stay.
-    pub over_bytes: u64,
-    /// What could not be judged, and why.
-    pub unjudged: Vec<String>,
-}
-
 /// What was deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct OutcomeReport {
@@ -156,25 +142,12 @@ pub fn entries(
     repository.entries.iter().enumerate().map(entry).collect()
 }
 
-impl PlanReport {
-    /// Sums up a plan.
-    pub fn of(repository: &Repository, plan: &Plan) -> Self {
-        let gone = repository
-            .entries
-            .iter()
-            .zip(&plan.decisions)
-            .filter(|(_, decision)| decision.remove);
-        let (removals, bytes) = gone.fold((0, 0u64), |(count, sum), (entry, _)| {
-            (count + 1, sum.saturating_add(entry.bytes))
-        });
-        Self {
-            removals,
-            bytes,
-            kept_bytes: repository.bytes().saturating_sub(bytes),
-            over_bytes: plan.over,
-            unjudged: plan.unjudged.clone(),
-        }
-    }
+/// Sums up a plan; the entries say which go and why.
+pub fn plan(repository: &Repository, plan: &Plan) -> PlanReport {
+    let decided = repository.entries.iter().zip(&plan.decisions);
+    let gone = decided.filter(|(_, decision)| decision.remove);
+    let gone = gone.map(|(entry, _)| entry.bytes);
+    PlanReport::new(gone, repository.bytes(), plan.over, &plan.unjudged)
 }
 
 /// For a person at a terminal. Keys and refs are whatever somebody chose:
@@ -295,31 +268,26 @@ fn repository_text(repository: &RepositoryReport, report: &RemoteReport, out: &m
             ));
         }
     }
-    let planned = repository.plan.as_ref().map(|plan| eviction::Planned {
-        removals: plan.removals,
-        bytes: plan.bytes,
-        kept_bytes: plan.kept_bytes,
-        over_bytes: plan.over_bytes,
-        unjudged: &plan.unjudged,
-    });
-    let done = repository.outcome.as_ref().map(|outcome| eviction::Done {
-        removed: outcome.removed,
-        bytes: outcome.bytes,
-        vanished: outcome.vanished,
-        failed: outcome
-            .failed
-            .iter()
-            .map(|failed| {
-                let key = clip(&failed.key, 60);
-                (format!("{} {key}", failed.id), failed.error.clone())
-            })
-            .collect(),
-    });
-    for text in eviction::lines(["entry", "entries"], planned.as_ref(), done.as_ref()) {
+    let outcome = repository.outcome.as_ref().map(told);
+    let unit = ("entry", "entries");
+    for text in eviction::lines(repository.plan.as_ref(), outcome.as_ref(), unit) {
         line(format!("  {text}"));
     }
     for unknown in &summary.unknown {
         line(format!("  unknown: {}", terminal(unknown)));
+    }
+}
+
+fn told(outcome: &OutcomeReport) -> eviction::Outcome {
+    let subject =
+        |failed: &FailedDeletion| format!("{} {}", failed.id, terminal(&clip(&failed.key, 60)));
+    let failed = outcome.failed.iter();
+    let failed = failed.map(|failed| (subject(failed), terminal(&failed.error)));
+    eviction::Outcome {
+        removed: outcome.removed,
+        bytes: outcome.bytes,
+        vanished: outcome.vanished,
+        failed: failed.collect(),
     }
 }
 

@@ -10,6 +10,7 @@ use super::{human, trend};
 use crate::findings::{Finding, Rule};
 use crate::judge::Measure;
 use crate::report::{Report, ThresholdStatus, Unit, Verdict};
+use crate::sorting;
 use chrono::{DateTime, Utc};
 
 /// Findings of one rule that are shown; the rest is counted.
@@ -391,7 +392,7 @@ impl Page {
         if sum(&small) > 0 {
             slices.push(("the rest", sum(&small)));
         }
-        slices.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        sorting::by_key(&mut slices, |(_, bytes)| std::cmp::Reverse(*bytes));
         self.block("### Where the space goes");
         self.block("```mermaid");
         self.line(PIE_COLOURS);

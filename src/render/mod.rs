@@ -3,7 +3,6 @@
 
 mod codequality;
 pub mod escape;
-pub(crate) mod eviction;
 mod fingerprint;
 mod github;
 pub mod human;

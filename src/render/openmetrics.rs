@@ -272,8 +272,11 @@ fn usage(page: &mut Page, report: &Report) {
     page.gauge(
         "cache_idle",
         Some("bytes"),
-        "Bytes that only idle entries of the build cache name.",
-        per_cache(None, builds.map(|u| u.idle_bytes as f64)),
+        "Bytes of idle module versions, and of outputs that only idle entries name.",
+        per_cache(
+            number(mods.and_then(|u| u.idle_bytes)),
+            builds.map(|u| u.idle_bytes as f64),
+        ),
     );
 }
 

@@ -85,6 +85,7 @@ pub(crate) fn clean() -> Report {
             },
         ],
         trend: Vec::new(),
+        shard: None,
         notes: Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 use super::human;
 use crate::findings::{Finding, Level, Rule};
 use crate::report::{ModCache, Report, Unit, Verification};
+use crate::sorting;
 
 /// The verdict and what led to it, in a line: `2 denied, 1 warning; 3.38 GB in two caches`.
 pub(crate) fn headline(report: &Report) -> String {
@@ -49,7 +50,9 @@ pub(crate) fn headline(report: &Report) -> String {
         1 => format!("{total} in one cache"),
         _ => format!("{total} in two caches"),
     };
-    format!("{}; {caches}", parts.join(", "))
+    let part = report.shard.as_ref();
+    let part = part.map(|shard| format!("Part {} of {}: ", shard.index, shard.count));
+    format!("{}{}; {caches}", part.unwrap_or_default(), parts.join(", "))
 }
 
 /// The module cache's regions, largest first, empty ones left out.
@@ -67,7 +70,7 @@ pub(crate) fn regions(cache: &ModCache) -> Vec<(&'static str, u64)> {
         .fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes));
     regions.push(("other", cache.bytes.saturating_sub(known)));
     regions.retain(|(_, bytes)| *bytes > 0);
-    regions.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    sorting::by_key(&mut regions, |(_, bytes)| std::cmp::Reverse(*bytes));
     regions
 }
 
@@ -213,6 +216,6 @@ pub(crate) fn removals(report: &Report) -> Vec<(Unit, &str, u64, u64)> {
         .into_iter()
         .map(|((unit, reason), (number, bytes))| (unit, reason, number, bytes))
         .collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.3));
+    sorting::by_key(&mut rows, |row| std::cmp::Reverse(row.3));
     rows
 }

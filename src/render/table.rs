@@ -1,26 +1,45 @@
 //! Columns for the text form: no lines, two spaces between.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use unicode_width::UnicodeWidthStr;
 
 /// One line a row. `align` has a letter per column: `l` or `r`.
 /// Cells must be escaped already and hold no line breaks.
 pub(crate) fn lines(rows: &[Vec<String>], align: &str) -> Vec<String> {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.add_rows(rows);
-    let last = align.len().saturating_sub(1);
-    for (index, letter) in align.chars().enumerate() {
-        if let Some(column) = table.column_mut(index) {
-            column.set_padding((0, if index == last { 0 } else { 2 }));
-            if letter == 'r' {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
+    let widths: Vec<usize> = (0..align.len())
+        .map(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.width()).max().unwrap_or(0)
+        })
+        .collect();
+    let line = |row: &Vec<String>| {
+        let mut line = String::new();
+        for ((cell, letter), width) in row.iter().zip(align.chars()).zip(&widths) {
+            let space = " ".repeat(width - cell.width());
+            let (left, right) = if letter == 'r' {
+                (&*space, "")
+            } else {
+                ("", &*space)
+            };
+            line.extend([left, cell, right, "  "]);
         }
+        line.truncate(line.trim_end().len());
+        line
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_each_other_however_wide_their_letters() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = [row(["a", "1", "x"]), row(["\u{4e2d}\u{6587}", "100", ""])];
+        assert_eq!(
+            lines(&rows, "lrl"),
+            ["a       1  x", "\u{4e2d}\u{6587}  100"]
+        );
+        assert_eq!(lines(&[], "lr"), Vec::<String>::new());
     }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect()
 }

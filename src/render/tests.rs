@@ -547,9 +547,10 @@ fn openmetrics_of_findings() {
     # UNIT gocachevet_cache_hit_ratio ratio
     gocachevet_cache_hit_ratio{cache="modcache"} 0.9833333333333333
     gocachevet_cache_hit_ratio{cache="buildcache"} 0.9710982658959537
-    # HELP gocachevet_cache_idle_bytes Bytes that only idle entries of the build cache name.
+    # HELP gocachevet_cache_idle_bytes Bytes of idle module versions, and of outputs that only idle entries name.
     # TYPE gocachevet_cache_idle_bytes gauge
     # UNIT gocachevet_cache_idle_bytes bytes
+    gocachevet_cache_idle_bytes{cache="modcache"} 212000000
     gocachevet_cache_idle_bytes{cache="buildcache"} 41000000
     # HELP gocachevet_findings Number of findings by rule and level.
     # TYPE gocachevet_findings gauge

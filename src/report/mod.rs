@@ -6,6 +6,7 @@
 //! Every other format is a pure function of this value (see `render`).
 
 pub mod list;
+pub mod merge;
 mod summary;
 
 use crate::findings::Finding;
@@ -64,6 +65,9 @@ pub struct Report {
     /// The last jobs as the ledger remembers them, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trend: Vec<JobPoint>,
+    /// Which part of the work this is; absent from a report of all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardPart>,
     /// Things to know that are no findings, such as a cache that is not there.
     pub notes: Vec<String>,
 }
@@ -462,6 +466,41 @@ pub struct Policy {
     pub silenced: u64,
     /// Findings known to the baseline.
     pub baselined: u64,
+}
+
+/// What `gocachevet report` needs, beside the rest of the report, to make one
+/// report of those of all shards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ShardPart {
+    /// Which part, from 1 to `count`.
+    pub index: u32,
+    /// How many parts there are.
+    pub count: u32,
+    /// SHA-256 of what the caches hold, by names and sizes: the same in all parts.
+    pub caches: String,
+    /// SHA-256 of what was asked for, policy and go.sum files included: the same
+    /// in all parts.
+    pub asked: String,
+    /// Places in `findings`, from 0, of those about this part alone; all parts
+    /// have the others.
+    pub own: Vec<u64>,
+    /// How many findings about this part alone were silenced.
+    pub silenced: u64,
+    /// How many findings about this part alone the baseline knows.
+    pub baselined: u64,
+    /// The limit of `max-findings`, which is for all parts together.
+    pub max_findings: Option<CountLimit>,
+}
+
+/// A limit of a number of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CountLimit {
+    /// More than this warns.
+    pub warn: Option<u64>,
+    /// More than this fails.
+    pub fail: Option<u64>,
 }
 
 /// A module's share of the module cache.

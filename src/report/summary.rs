@@ -3,6 +3,7 @@
 use super::{BuildCache, ModCache, ModuleSize};
 use crate::findings::display_path;
 use crate::scan::{self, Measure, VersionKind};
+use crate::sorting;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Modules that the report names.
@@ -42,9 +43,8 @@ impl From<&scan::ModCache> for ModCache {
         }
         let with_source = || cache.versions.iter().filter(|version| version.has_source());
         let uses = || with_source().filter_map(scan::Version::last_use);
-        let modules: BTreeSet<&str> = with_source()
-            .map(|version| version.id.path.as_str())
-            .collect();
+        let modules: BTreeSet<&str> =
+            sorting::collect(with_source().map(|version| version.id.path.as_str()));
         ModCache {
             path: display_path(&cache.root),
             bytes: total.bytes,
@@ -121,7 +121,9 @@ pub fn largest(cache: &scan::ModCache) -> Vec<ModuleSize> {
         .into_values()
         .filter(|module| module.versions > 0)
         .collect();
-    modules.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.module.cmp(&b.module)));
+    sorting::by(&mut modules, |a, b| {
+        b.bytes.cmp(&a.bytes).then_with(|| a.module.cmp(&b.module))
+    });
     modules.truncate(LARGEST);
     modules
 }

@@ -12,6 +12,7 @@ use crate::formats::action::{
 };
 use crate::formats::trim_marker::{MAX_MARK_BYTES, parse_trim_txt};
 use crate::parallel;
+use crate::sorting;
 use chrono::DateTime;
 use std::ffi::OsStr;
 use std::io::Read;
@@ -62,8 +63,8 @@ pub(super) fn scan(
         cache.other += shard.other;
         findings.extend(shard.findings);
     }
-    cache.actions.sort_unstable_by_key(|action| action.id);
-    cache.outputs.sort_unstable_by_key(|output| output.id);
+    sorting::by_key(&mut cache.actions, |action| action.id);
+    sorting::by_key(&mut cache.outputs, |output| output.id);
     cache
 }
 
@@ -107,7 +108,7 @@ fn top(
         }
     }
     cache.trimmed = trim_marker(folder);
-    shards.sort_unstable();
+    sorting::sort(&mut shards);
     shards
 }
 

@@ -22,6 +22,8 @@ pub struct Inventory {
 pub struct ModCache {
     /// `GOMODCACHE`.
     pub root: PathBuf,
+    /// When the walk began; what changed since may be something else by now.
+    pub walked: DateTime<Utc>,
     /// Every module version that has at least one piece, by path and version.
     pub versions: Vec<Version>,
     /// `cache/vcs`: one entry a clone.

@@ -4,6 +4,7 @@ use super::{Measure, ModCache};
 use crate::findings::{Finding, Rule};
 use crate::folder::{Folder, Kind};
 use crate::parallel;
+use crate::shard::Shard;
 use chrono::{DateTime, Utc};
 use std::ffi::OsStr;
 use std::io;
@@ -14,8 +15,9 @@ use walkdir::WalkDir;
 /// may be hostile.
 pub(crate) const MAX_DEPTH: usize = 200;
 
-/// Walks every extracted tree that nobody has measured yet.
-pub fn trees(modcache: &mut ModCache, jobs: usize) -> Vec<Finding> {
+/// Walks every extracted tree that nobody has measured yet, and tells what is
+/// wrong with those in `shard`.
+pub fn trees(modcache: &mut ModCache, shard: Shard, jobs: usize) -> Vec<Finding> {
     let todo: Vec<usize> = (0..modcache.versions.len())
         .filter(|&index| {
             modcache.versions[index]
@@ -47,7 +49,9 @@ pub fn trees(modcache: &mut ModCache, jobs: usize) -> Vec<Finding> {
         if let Some(tree) = &mut modcache.versions[index].tree {
             tree.measure = Some(measure);
         }
-        findings.extend(found);
+        if shard.has_module(&modcache.versions[index].id.path) {
+            findings.extend(found);
+        }
     }
     findings
 }

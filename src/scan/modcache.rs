@@ -10,6 +10,7 @@ use crate::formats::module::{
     AtVName, ModuleVersion, PieceKind, TreeDir, escape_path, escape_version, parse_at_v_name,
     parse_tree_dir, tree_dir_name, unescape_path,
 };
+use crate::sorting;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Read;
@@ -37,6 +38,35 @@ impl ModCache {
         let version = escape_version(&id.version).unwrap_or_default();
         path.push(format!("{version}.{}", piece.suffix()));
         path
+    }
+
+    /// A version as it is now, its tree not measured. What cannot be looked at
+    /// is as good as not there.
+    pub(crate) fn version_now(&self, id: &ModuleVersion) -> Version {
+        let stat = |path: &Path, kind| {
+            let folder = Folder::open_no_follow(path.parent()?).ok()?;
+            let stat = folder.stat(path.file_name()?).ok()?;
+            (stat.kind == kind).then_some(stat)
+        };
+        let piece = |piece| {
+            let stat = stat(&self.piece_path(id, piece), Kind::File)?;
+            Some(Piece {
+                bytes: stat.bytes,
+                modified: stat.modified,
+            })
+        };
+        let mut version = Version::new(id.clone());
+        version.info = piece(PieceKind::Info);
+        version.go_mod = piece(PieceKind::Mod);
+        version.zip = piece(PieceKind::Zip);
+        version.ziphash = piece(PieceKind::ZipHash);
+        version.lock = piece(PieceKind::Lock);
+        version.partial = piece(PieceKind::Partial);
+        version.tree = stat(&self.tree_path(id), Kind::Folder).map(|stat| Tree {
+            modified: stat.modified,
+            measure: None,
+        });
+        version
     }
 
     /// `cache/download`
@@ -120,6 +150,7 @@ pub(super) fn scan(root: &Path, findings: &mut Vec<Finding>) -> ModCache {
     let mut walk = Walk {
         cache: ModCache {
             root: root.to_owned(),
+            walked: chrono::Utc::now(),
             ..ModCache::default()
         },
         versions: BTreeMap::new(),
@@ -384,7 +415,7 @@ impl Walk<'_> {
                 Err(name) => self.unexpected(&path.join(name), &stat),
             }
         }
-        list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        sorting::by(&mut list, |a, b| a.0.cmp(&b.0));
         list
     }
 

@@ -139,7 +139,7 @@ mod tests {
         let folder = Folder(root);
 
         let mut listing = folder.list();
-        listing.odd.sort();
+        crate::sorting::sort(&mut listing.odd);
         assert_eq!(
             listing.files,
             BTreeMap::from([("tile/8/plain".to_owned(), 5)])

@@ -4,6 +4,7 @@
 //! the tiles on the tree's right edge, which together must give the signed
 //! root (`golang.org/x/mod/sumdb/tlog:TileHashReader`).
 
+use crate::sorting;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -54,7 +55,7 @@ impl<'a> Tiles<'a> {
                 .push(tile.width);
         }
         for widths in widths.values_mut() {
-            widths.sort_unstable();
+            sorting::sort(widths);
         }
         Self { files, widths }
     }

@@ -11,6 +11,7 @@ use crate::formats::action::ActionId;
 use crate::formats::module::ModuleVersion;
 use crate::report::JobPoint;
 use crate::scan::Inventory;
+use crate::sorting;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -352,7 +353,7 @@ fn bound(units: &mut BTreeMap<String, Unit>) {
         return;
     }
     let mut times: Vec<DateTime<Utc>> = units.values().map(|unit| unit.at).collect();
-    times.sort_unstable_by(|a, b| b.cmp(a));
+    sorting::by(&mut times, |a, b| b.cmp(a));
     let oldest = times.get(MAX_UNITS).copied().unwrap_or_default();
     units.retain(|_, unit| unit.at > oldest);
 }

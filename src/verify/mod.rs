@@ -5,12 +5,13 @@ mod archive;
 mod batch;
 mod lanes;
 mod outputs;
+mod settle;
 mod sumdb;
 mod tree;
 mod version;
 
 use crate::config::VerifyLevel;
-use crate::findings::Finding;
+use crate::findings::{Finding, Rule, display_path};
 use crate::formats::action::OutputId;
 use crate::formats::gosum::MergedSums;
 use crate::formats::h1::H1;
@@ -19,14 +20,17 @@ use crate::formats::modzip::ZipRules;
 use crate::parallel;
 use crate::report::Verification;
 use crate::scan::{Inventory, ModCache, Version, VersionKind};
+use crate::shard::Shard;
+use crate::sorting;
 use archive::Archive;
+use settle::Now;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 pub use sumdb::weigh;
 use tree::Buffers;
-use version::Checker;
 pub(crate) use version::read_up_to;
+use version::{Checked, Checker};
 
 /// The h1 of a module zip that stands alone, as in a proxy's storage.
 ///
@@ -105,24 +109,30 @@ pub struct VersionProof {
 /// The result of verification.
 #[derive(Debug, Default)]
 pub struct Evidence {
-    /// What is wrong.
+    /// What is wrong with the things looked at.
     pub findings: Vec<Finding>,
+    /// What is wrong with the caches as a whole: every shard finds the same.
+    pub overall: Vec<Finding>,
     /// Counts for the report.
     pub verification: Verification,
     /// One per module version, in the inventory's order.
     pub versions: Vec<VersionProof>,
     /// Build outputs whose content or size is wrong.
     pub damaged_outputs: BTreeSet<OutputId>,
+    /// What a running `go` was downloading or extracting at that moment, and
+    /// what was therefore not judged.
+    pub in_progress: BTreeSet<ModuleVersion>,
     /// Files of the checksum database that do not hold and that Go would fetch again.
     pub damaged_sumdb: Vec<PathBuf>,
 }
 
-/// Checks everything that `level` asks for. Trees that are read on the way get
+/// Checks everything in `shard` that `level` asks for. Trees that are read on the way get
 /// their sizes filled in.
 pub fn verify(
     inventory: &mut Inventory,
     sums: &MergedSums,
     level: VerifyLevel,
+    shard: Shard,
     jobs: usize,
     tick: &(impl Fn() + Sync),
 ) -> Evidence {
@@ -130,10 +140,11 @@ pub fn verify(
     let mut evidence = Evidence::default();
     evidence.verification.level = level.name().to_owned();
     if let Some(cache) = &mut inventory.modcache {
-        versions(cache, sums, level, jobs, tick, &mut evidence);
+        versions(cache, sums, level, shard, jobs, tick, &mut evidence);
+        residue(cache, &mut inventory.findings, &mut evidence);
     }
     if let Some(cache) = &inventory.buildcache {
-        outputs::verify(cache, level, jobs, tick, &mut evidence);
+        outputs::verify(cache, level, shard, jobs, tick, &mut evidence);
     }
     let damaged = evidence
         .versions
@@ -149,6 +160,7 @@ fn versions(
     cache: &mut ModCache,
     sums: &MergedSums,
     level: VerifyLevel,
+    shard: Shard,
     jobs: usize,
     tick: &(impl Fn() + Sync),
     evidence: &mut Evidence,
@@ -158,8 +170,12 @@ fn versions(
         return;
     }
     // The largest first, so that no thread is left alone with one at the end.
-    let mut order: Vec<usize> = (0..cache.versions.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(weight(&cache.versions[index])));
+    let mut order: Vec<usize> = (0..cache.versions.len())
+        .filter(|&index| shard.has_module(&cache.versions[index].id.path))
+        .collect();
+    sorting::by_key(&mut order, |&index| {
+        std::cmp::Reverse(weight(&cache.versions[index]))
+    });
     let in_memory = (ZIPS_IN_MEMORY / jobs.max(1) as u64).max(1 << 20);
     let checker = Checker {
         cache,
@@ -170,12 +186,30 @@ fn versions(
     let buffers = || Buffers::new(jobs);
     let results = parallel::map(jobs, order.len(), buffers, |buffers, index| {
         tick();
-        checker.check(&cache.versions[order[index]], buffers)
+        let version = &cache.versions[order[index]];
+        let checked = checker.check(version, buffers);
+        if checked.findings.is_empty() {
+            return (checked, Now::Same);
+        }
+        // The lock is kept until it has been checked again.
+        let (now, _lock) = settle::look_again(cache, version);
+        match now {
+            Now::Same => (checked, now),
+            Now::Changed(ref version) => (checker.check(version, buffers), now),
+            Now::InProgress => (Checked::default(), now),
+        }
     });
     let mut results: Vec<_> = order.into_iter().zip(results).collect();
-    results.sort_by_key(|(index, _)| *index);
-    for (index, checked) in results {
+    sorting::by_key(&mut results, |(index, _)| *index);
+    for (index, (checked, now)) in results {
         let version = &mut cache.versions[index];
+        match now {
+            Now::Same => {}
+            Now::Changed(now) => *version = *now,
+            Now::InProgress => {
+                evidence.in_progress.insert(version.id.clone());
+            }
+        }
         if let (Some(tree), Some(measure)) = (&mut version.tree, checked.measure) {
             tree.measure = Some(measure);
         }
@@ -191,6 +225,30 @@ fn versions(
         }
         evidence.versions[index] = checked.proof;
         evidence.findings.extend(checked.findings);
+    }
+}
+
+/// What a download that is going on writes is no residue.
+fn residue(cache: &mut ModCache, findings: &mut Vec<Finding>, evidence: &mut Evidence) {
+    let mut written = BTreeSet::new();
+    for left in std::mem::take(&mut cache.residue) {
+        match left.version.as_ref() {
+            Some(id) if settle::in_progress(cache, id) => {
+                evidence.in_progress.insert(id.clone());
+                written.insert(display_path(&left.path));
+                cache.other_download += left.measure;
+            }
+            _ => cache.residue.push(left),
+        }
+    }
+    if !written.is_empty() {
+        findings.retain(|finding| {
+            finding.rule != Rule::PartialDownload
+                || !finding
+                    .path
+                    .as_ref()
+                    .is_some_and(|path| written.contains(path))
+        });
     }
 }
 

@@ -11,6 +11,8 @@ use crate::folder::Folder;
 use crate::formats::action::OutputId;
 use crate::parallel;
 use crate::scan::{Action, BuildCache, Output};
+use crate::shard::Shard;
+use crate::sorting;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -30,10 +32,11 @@ impl BuildCache {
     }
 }
 
-/// Checks every output's size and, from level `used` on, its content.
+/// Checks the size of every output in `shard` and, from level `used` on, its content.
 pub(super) fn verify(
     cache: &BuildCache,
     level: VerifyLevel,
+    shard: Shard,
     jobs: usize,
     tick: &(impl Fn() + Sync),
     evidence: &mut Evidence,
@@ -41,13 +44,19 @@ pub(super) fn verify(
     if level == VerifyLevel::Off {
         return;
     }
-    sizes(cache, evidence);
-    evidence.verification.outputs_checked = cache.outputs.len() as u64;
+    sizes(cache, shard, evidence);
+    let in_shard = || {
+        cache
+            .outputs
+            .iter()
+            .filter(|output| shard.has_output(output.id))
+    };
+    evidence.verification.outputs_checked = in_shard().count() as u64;
     if level < VerifyLevel::Used {
         return;
     }
-    let mut largest_first: Vec<&Output> = cache.outputs.iter().collect();
-    largest_first.sort_by_key(|output| std::cmp::Reverse(output.bytes));
+    let mut largest_first: Vec<&Output> = in_shard().collect();
+    sorting::by_key(&mut largest_first, |output| std::cmp::Reverse(output.bytes));
     let groups: Vec<&[&Output]> = largest_first.chunks(GROUP).collect();
     let batch = || Batch::new(largest(jobs));
     let results = parallel::map(jobs, groups.len(), batch, |batch, index| {
@@ -131,8 +140,9 @@ fn open(cache: &BuildCache, output: &Output) -> io::Result<File> {
 }
 
 /// Actions against outputs: sizes that differ, outputs that are gone, and
-/// outputs that no action names.
-fn sizes(cache: &BuildCache, evidence: &mut Evidence) {
+/// outputs that no action names. Only the first is split among shards: nothing
+/// is read for them.
+fn sizes(cache: &BuildCache, shard: Shard, evidence: &mut Evidence) {
     let mut outputs: HashMap<OutputId, (&Output, bool)> = cache
         .outputs
         .iter()
@@ -148,7 +158,10 @@ fn sizes(cache: &BuildCache, evidence: &mut Evidence) {
             continue;
         };
         *named = true;
-        if output.bytes != entry.size && evidence.damaged_outputs.insert(output.id) {
+        if output.bytes != entry.size
+            && shard.has_output(output.id)
+            && evidence.damaged_outputs.insert(output.id)
+        {
             let message = format!("the output's size is not what action {} says", action.id);
             evidence.findings.push(
                 Finding::new(Rule::OutputSizeMismatch, output.id.to_string(), message)
@@ -162,7 +175,7 @@ fn sizes(cache: &BuildCache, evidence: &mut Evidence) {
     }
     if let Some(action) = example {
         let message = format!("{} the output of which is gone", entries(missing));
-        evidence.findings.push(
+        evidence.overall.push(
             Finding::new(Rule::OutputMissing, "build cache", message)
                 .at(&cache.action_path(action)),
         );
@@ -172,14 +185,14 @@ fn sizes(cache: &BuildCache, evidence: &mut Evidence) {
         .filter(|(_, named)| !named)
         .map(|(output, _)| output)
         .collect();
-    orphans.sort_by_key(|output| output.id);
+    sorting::by_key(&mut orphans, |output| output.id);
     if let Some(first) = orphans.first() {
         let bytes: u64 = orphans.iter().map(|output| output.bytes).sum();
         let message = match orphans.len() {
             1 => format!("1 output ({bytes} bytes) that no action entry names"),
             n => format!("{n} outputs ({bytes} bytes) that no action entry names"),
         };
-        evidence.findings.push(
+        evidence.overall.push(
             Finding::new(Rule::OutputOrphan, "build cache", message)
                 .at(&cache.output_path(first.id)),
         );

@@ -13,18 +13,20 @@ use crate::formats::module::PieceKind;
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
 use crate::render::human;
 use crate::scan::{ModCache, Version, VersionKind};
+use crate::shard::Shard;
 use crate::sumdb::{self, Contradiction, Sumdb};
 
-/// Weighs what was found against the cached records. `exempt` tells the module
+/// Weighs what was found in `shard` against the cached records. `exempt` tells the module
 /// paths for which Go asks no database (`GONOSUMDB`).
 pub fn weigh(
     cache: &ModCache,
     sums: &MergedSums,
     sumdb: &Sumdb,
     exempt: impl Fn(&str) -> bool,
+    shard: Shard,
     evidence: &mut Evidence,
 ) {
-    evidence.findings.extend(sumdb.findings().cloned());
+    evidence.overall.extend(sumdb.findings().cloned());
     evidence.damaged_sumdb = sumdb.damaged().collect();
     let (mut known, mut unproven) = (0_u64, 0_u64);
     for index in 0..cache.versions.len() {
@@ -40,7 +42,11 @@ pub fn weigh(
             sumdb,
         };
         known += u64::from(version.has_source());
-        if !weighing.weigh(index, evidence) {
+        let has_record = match shard.has_module(&version.id.path) {
+            true => weighing.weigh(index, evidence),
+            false => weighing.has_record(),
+        };
+        if !has_record {
             unproven += u64::from(version.has_source());
         }
     }
@@ -53,7 +59,7 @@ pub fn weigh(
             human::count(known)
         );
         evidence
-            .findings
+            .overall
             .push(Finding::new(Rule::SumdbUnproven, subject, message));
     }
 }
@@ -66,7 +72,13 @@ struct Weighing<'a> {
 }
 
 impl Weighing<'_> {
-    /// Whether there is a record, and it holds.
+    /// Whether there is a record, whatever it says.
+    fn has_record(&self) -> bool {
+        let proof = self.sumdb.check(&self.version.id, None, None);
+        !matches!(proof, sumdb::Proof::Unproven(_))
+    }
+
+    /// Holds the version against its record, and says whether there is one.
     fn weigh(&self, index: usize, evidence: &mut Evidence) -> bool {
         let id = &self.version.id;
         match self.sumdb.check(id, None, None) {

@@ -283,10 +283,25 @@ impl Walk<'_> {
                 }
                 Kind::File => match folder.file(&name) {
                     Ok(file) => self.file(file, full, path, &name),
-                    Err(error) => self.read.unreadable.push((path.join(&name), error)),
+                    Err(error) => {
+                        self.unread(folder, &name);
+                        self.read.unreadable.push((path.join(&name), error));
+                    }
                 },
-                Kind::Link | Kind::Other => self.read.foreign.push(path.join(&name)),
+                Kind::Link | Kind::Other => {
+                    self.unread(folder, &name);
+                    self.read.foreign.push(path.join(&name));
+                }
             }
+        }
+    }
+
+    /// Counts a file that is not read, so that a tree has the same size whether
+    /// it was read or only measured.
+    fn unread(&mut self, folder: &Folder, name: &std::ffi::OsStr) {
+        if let Ok(stat) = folder.stat(name) {
+            let bytes = stat.bytes;
+            self.read.measure += Measure { files: 1, bytes };
         }
     }
 

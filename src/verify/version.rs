@@ -13,6 +13,7 @@ use crate::formats::module::PieceKind;
 use crate::formats::modzip;
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
 use crate::scan::{Measure, ModCache, Version, VersionKind};
+use crate::sorting;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -582,7 +583,7 @@ fn described(differences: &tree::Differences, archive: Option<&Archive>) -> Stri
         [] => None,
         names => {
             let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
-            names.sort_unstable();
+            sorting::sort(&mut names);
             let more = names.len().saturating_sub(3);
             let shown = names[..names.len() - more].join(", ");
             let more = if more > 0 {

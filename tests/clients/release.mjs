@@ -55,4 +55,14 @@ await assert.rejects(findBinary('', { release: nowhere, source }), /neither a bi
 await assert.rejects(findBinary('', { release: { version: null, files: {} }, source }), /pins no release/);
 await assert.rejects(findBinary('no/such/file'), /input binary: there is no file/);
 console.log('ok: without a release there is an error');
+
+const module = changed((copy) => (delete copy.files[platform]));
+if (module.files.wasi) {
+  fresh();
+  const program = await findBinary('', { release: module, source });
+  assert.ok(program.wasi && program.before.at(-1).endsWith('.wasm'));
+  const version = execFileSync(program.file, [...program.before, '--version'], { encoding: 'utf8' });
+  assert.match(version, new RegExp(`^gocachevet ${release.version}`));
+  console.log('ok: a platform without a binary gets the WASI module');
+}
 server.close();

@@ -317,8 +317,8 @@ fn needs_nothing(copy: &Copy) {
 /// a folder go, as natively.
 #[test]
 fn a_trim_removes_under_wasi_what_it_removes_natively() {
-    let copies = [Copy::new(), Copy::new()];
-    let [native, node] = copies.each_ref().map(|copy| {
+    let copies = [Copy::new(), Copy::new(), Copy::new()];
+    let [native, others @ ..] = copies.each_ref().map(|copy| {
         needs_nothing(copy);
         let residue = copy.modcache.join("example.com/m@v1.0.0.tmp-123");
         fs::create_dir_all(&residue).unwrap();
@@ -331,12 +331,218 @@ fn a_trim_removes_under_wasi_what_it_removes_natively() {
     let removed = &run.json()["outcome"]["removed"];
     // The versions, and the residue.
     assert_eq!(removed.as_u64(), Some(5), "{run}");
-    let other = Runtime::Node.run(&node, &trim(&node)).expect_code(0);
-    assert_eq!(&other.json()["outcome"]["removed"], removed);
-    let names = |root| snapshot(root).into_keys().collect::<Vec<_>>();
-    assert_eq!(names(native[0]), names(node[0]));
-    let residue = node[0].join("example.com/m@v1.0.0.tmp-123");
-    assert!(!residue.exists());
+    for (runtime, caches) in Runtime::WRITING.into_iter().zip(others) {
+        let other = runtime.run_writing(&caches, &trim(&caches)).expect_code(0);
+        assert_eq!(&other.json()["outcome"]["removed"], removed);
+        let names = |root| snapshot(root).into_keys().collect::<Vec<_>>();
+        assert_eq!(names(native[0]), names(caches[0]), "{runtime:?}");
+        let residue = caches[0].join("example.com/m@v1.0.0.tmp-123");
+        assert!(!residue.exists());
+    }
+}
+
+#[test]
+fn a_build_cache_is_trimmed_where_it_can_be_written_to() {
+    let [native, node, wazero] = [Copy::new(), Copy::new(), Copy::new()];
+    let line = |copy: &Copy, more: &[&str]| -> Vec<String> {
+        let gocache = copy.gocache.to_str().unwrap();
+        let args = [
+            "trim",
+            "--format=json",
+            "--verify=off",
+            "--gocache",
+            gocache,
+        ];
+        let args = args
+            .iter()
+            .chain(&["--modcache", gocache, "--trim-to=1kB", "--grace=0s"]);
+        args.chain(more).map(|arg| (*arg).to_owned()).collect()
+    };
+    let run = |runtime: Runtime, copy: &Copy, mode: &str, more: &[&str]| {
+        let args = line(copy, more);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let gocache = copy.gocache.to_str().unwrap();
+        runtime.run_with(&[(&copy.gocache, gocache)], mode, &args)
+    };
+    let removed = |run: &Run| run.json()["outcome"]["removed"].clone();
+    let expected = gocachevet().args(line(&native, &[])).run().expect_code(0);
+    assert!(removed(&expected).as_u64().unwrap() > 10, "{expected}");
+
+    // What would go is known also where nothing can be removed.
+    let before = snapshot(&wazero.gocache);
+    run(Runtime::Wazero, &wazero, ":ro", &["--dry-run"]).expect_code(0);
+    run(Runtime::Wasmtime, &wazero, "", &["--dry-run"]).expect_code(0);
+    for (runtime, mode) in [(Runtime::Wazero, ":ro"), (Runtime::Wasmtime, "")] {
+        let refused = run(runtime, &wazero, mode, &[]).expect_code(3);
+        assert_eq!(removed(&refused), 0, "{refused}");
+        assert_untouched(&before, &wazero.gocache);
+    }
+    for (runtime, copy) in [(Runtime::Node, &node), (Runtime::Wazero, &wazero)] {
+        let run = run(runtime, copy, "", &[]).expect_code(0);
+        assert_eq!(removed(&run), removed(&expected), "{run}");
+        let names = |copy: &Copy| snapshot(&copy.gocache).into_keys().collect::<Vec<_>>();
+        assert_eq!(names(copy), names(&native), "{runtime:?}");
+    }
+}
+
+// Use
+
+/// Node sets whole seconds only: a mark is of whole seconds wherever it is made.
+#[test]
+fn a_mark_made_under_wasi_tells_use_as_a_native_one_does() {
+    for runtime in Runtime::WRITING {
+        let copy = Copy::new();
+        let state = copy._scratch.path().join("state");
+        fs::create_dir(&state).unwrap();
+        let file = state.join("mark");
+        let folders = [&*copy.modcache, &copy.gocache, &copy.project, &state];
+        let args = |command: &'static str| {
+            let mut args = arguments(&copy.paths(), &[]);
+            args.retain(|arg| command == "check" || !arg.starts_with("--format"));
+            args[0] = command;
+            args.extend(["--state", file.to_str().unwrap(), "--verify=off"]);
+            args
+        };
+        let marked = runtime.run_writing(&folders, &args("mark")).expect_code(0);
+        assert!(marked.stdout.starts_with("marked "), "{marked}");
+        let used = || {
+            let native = gocachevet().args(args("check")).run().expect_code(0);
+            let other = runtime.run(&folders, &args("check")).expect_code(0);
+            assert_eq!(other.json()["usage"], native.json()["usage"], "{other}");
+            let actions = &native.json()["usage"]["buildcache"];
+            (actions["hits"].clone(), actions["misses"].clone())
+        };
+        assert_eq!(used(), (0.into(), 0.into()), "{runtime:?}");
+        // As Go marks what it uses.
+        let entry = copy.file(&copy.gocache, "-a");
+        let now = fs::FileTimes::new().set_modified(std::time::SystemTime::now());
+        let entry = fs::File::options().append(true).open(entry).unwrap();
+        entry.set_times(now).unwrap();
+        assert_eq!(used(), (1.into(), 0.into()), "{runtime:?}");
+    }
+}
+
+#[test]
+fn a_mark_that_cannot_be_kept_is_an_error_and_changes_nothing() {
+    let copy = Copy::new();
+    let state = copy._scratch.path().join("state");
+    fs::create_dir(&state).unwrap();
+    let before = snapshot(&copy.gocache);
+    let mut args = arguments(&copy.paths(), &["--format=text"]);
+    args.pop();
+    args[0] = "mark";
+    let file = state.join("mark");
+    args.extend(["--state", file.to_str().unwrap()]);
+    let folders = [&*copy.modcache, &copy.gocache, &copy.project, &state];
+    for runtime in [Runtime::Wazero, Runtime::Wasmtime] {
+        let run = runtime.run(&folders, &args).expect_code(3);
+        assert!(run.stderr.contains(file.to_str().unwrap()), "{run}");
+        assert_untouched(&before, &copy.gocache);
+    }
+}
+
+/// Go names a module's index after the module's real path, which only
+/// `--path-map` tells where the caches are mounted elsewhere.
+#[test]
+fn the_use_of_modules_is_told_under_other_names_with_a_path_map() {
+    let caches = build_cache(Project::Hello);
+    let scratch = Scratch::new();
+    let goroot = caches.env.go(&caches.project, ["env", "GOROOT"]);
+    let real = caches.modcache.to_str().unwrap();
+    let map = format!("/mc={real}");
+    let folders = [
+        (&*caches.modcache, "/mc"),
+        (&*caches.gocache, "/gc"),
+        (&*caches.project, "/src"),
+        (Path::new(goroot.trim()), "/go"),
+        (scratch.path(), "/state"),
+    ];
+    let args = |command, more: &[&'static str]| {
+        let args = [command, "--modcache=/mc", "--gocache=/gc", "--project=/src"];
+        let args = args.iter().chain(&["--goroot=/go", "--state=/state/mark"]);
+        args.chain(more).copied().collect::<Vec<&str>>()
+    };
+    let native = |command: &str, more: &[&str]| {
+        let run = caches.env.gocachevet().arg(command).args(more);
+        let run = run.arg("--project").arg(&caches.project);
+        let state = scratch.path().join("native");
+        run.arg("--state").arg(state).run().expect_code(0)
+    };
+    native("mark", &[]);
+    Runtime::Node
+        .run_with(&folders, "", &args("mark", &[]))
+        .expect_code(0);
+    caches.build_offline();
+    let check = ["--format=json", "--verify=off"];
+    let expected = native("check", &check).json()["usage"]["modcache"].clone();
+    assert!(expected["hits"].as_u64() > Some(0), "{expected}");
+    for runtime in Runtime::ALL {
+        let usage = |more: &[&str]| {
+            let args = args("check", &check);
+            let args: Vec<&str> = args.iter().chain(more).copied().collect();
+            let run = runtime.run_with(&folders, ":ro", &args).expect_code(0);
+            run.json()["usage"]["modcache"].clone()
+        };
+        assert_eq!(usage(&["--path-map", &map]), expected, "{runtime:?}");
+        assert_ne!(usage(&[]), expected, "{runtime:?}");
+    }
+}
+
+// What the platform or the runtime lacks
+
+#[test]
+fn what_would_write_fails_where_nothing_can_be_written() {
+    let copy = Copy::new();
+    let report = copy.project.join("report.json");
+    let baseline = copy.project.join("baseline.json");
+    let output = format!("--output=json={}", report.display());
+    let write_baseline = format!("--write-baseline={}", baseline.display());
+    for option in ["--record", &output, &write_baseline] {
+        let args = arguments(&copy.paths(), &["--verify=off", option]);
+        let before = copy.paths().map(snapshot);
+        for runtime in [Runtime::Wazero, Runtime::Wasmtime] {
+            let run = runtime.run(&copy.paths(), &args).expect_code(3);
+            assert!(!run.stderr.is_empty(), "{run}");
+            for (before, cache) in before.iter().zip(copy.paths()) {
+                assert_untouched(before, cache);
+            }
+        }
+        for runtime in Runtime::WRITING {
+            runtime.run_writing(&copy.paths(), &args).expect_code(0);
+        }
+    }
+    for file in [report, baseline] {
+        serde_json::from_slice::<Value>(&fs::read(file).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn what_only_the_native_program_can_do_is_refused_by_name() {
+    let empty = Scratch::new();
+    let folder = empty.path().to_str().unwrap();
+    for (args, message) in [
+        (vec!["doctor"], "doctor: the WASI module does not have this"),
+        (vec!["mirror", "list", folder], "mirror: the WASI module"),
+        (vec!["remote", "trim", "--yes"], "remote: the WASI module"),
+        (vec!["chekc"], "there is no command \"chekc\""),
+        (
+            vec!["check", "--modcache", folder, "--sandbox"],
+            "--sandbox: ",
+        ),
+        (
+            vec!["check", "--modcache", folder, "--policy=p.wasm"],
+            "--policy: ",
+        ),
+        (
+            vec!["check", "--modcache", folder, "--remote=o/r"],
+            "this build has no network",
+        ),
+    ] {
+        for runtime in Runtime::ALL {
+            let run = runtime.run(&[empty.path()], &args).expect_code(2);
+            assert!(run.stderr.contains(message), "{run}");
+        }
+    }
 }
 
 /// WASI cannot make Go's read-only trees writable, nor tell that they are not.

@@ -29,28 +29,45 @@ pub(crate) enum Runtime {
 impl Runtime {
     pub(crate) const ALL: [Runtime; 3] = [Runtime::Wasmtime, Runtime::Wazero, Runtime::Node];
 
-    /// Runs `gocachevet ARGS`; `folders` have the same names inside.
+    /// Those that can be given folders to write to.
+    pub(crate) const WRITING: [Runtime; 2] = [Runtime::Wazero, Runtime::Node];
+
+    /// Runs `gocachevet ARGS`; `folders` have the same names inside and are
+    /// read-only where the runtime can.
     #[track_caller]
     pub(crate) fn run(self, folders: &[&Path], args: &[&str]) -> Run {
+        let folders: Vec<_> = folders.iter().map(|folder| same_name(folder)).collect();
+        self.run_with(&folders, ":ro", args)
+    }
+
+    /// The same with folders that it may write to.
+    #[track_caller]
+    pub(crate) fn run_writing(self, folders: &[&Path], args: &[&str]) -> Run {
+        assert!(Runtime::WRITING.contains(&self));
+        let folders: Vec<_> = folders.iter().map(|folder| same_name(folder)).collect();
+        self.run_with(&folders, "", args)
+    }
+
+    /// `folders`: here, and the name inside; `mode` is wazero's.
+    #[track_caller]
+    pub(crate) fn run_with(self, folders: &[(&Path, &str)], mode: &str, args: &[&str]) -> Run {
         let line = format!("{self:?}: gocachevet {}", args.join(" "));
-        let name = |folder: &Path| folder.to_str().unwrap().to_owned();
         let mut command = match self {
             Runtime::Wasmtime => return in_this_process(line, folders, args),
             Runtime::Wazero => {
                 let mut command = Command::new(wazero());
                 command.args(["run", "-cachedir"]);
                 command.arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("wazero"));
-                for folder in folders {
-                    let folder = name(folder);
-                    command.arg(format!("-mount={folder}:{folder}:ro"));
+                for (here, there) in folders {
+                    command.arg(format!("-mount={}:{there}{mode}", here.display()));
                 }
                 command
             }
             Runtime::Node => {
                 let mut command = Command::new("node");
                 command.arg(Path::new(ROOT).join("wasm/run.mjs"));
-                for folder in folders {
-                    command.args(["--dir".to_owned(), name(folder)]);
+                for (here, there) in folders {
+                    command.args(["--dir".to_owned(), format!("{}::{there}", here.display())]);
                 }
                 command
             }
@@ -99,8 +116,12 @@ pub(crate) fn node_as_nobody(scratch: &Path, folders: &[&Path], args: &[&str]) -
     }
 }
 
-fn in_this_process(line: String, folders: &[&Path], args: &[&str]) -> Run {
-    let name = |folder: &&Path| (folder.to_path_buf(), folder.to_str().unwrap().to_owned());
+fn same_name(folder: &Path) -> (&Path, &str) {
+    (folder, folder.to_str().unwrap())
+}
+
+fn in_this_process(line: String, folders: &[(&Path, &str)], args: &[&str]) -> Run {
+    let name = |(here, there): &(&Path, &str)| (here.to_path_buf(), (*there).to_owned());
     let guest = Guest {
         args: ["gocachevet"]
             .iter()

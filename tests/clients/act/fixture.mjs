@@ -39,6 +39,13 @@ export function setUp() {
   fetchModules();
 }
 
+/** Lays the WASI module beside the action, where wasm/build puts it; or takes it away. */
+export function withModule(there) {
+  const beside = join(repository, 'gocachevet/wasm/gocachevet.wasm');
+  if (there) cpSync(join(root, 'wasm/gocachevet.wasm'), beside);
+  else rmSync(beside);
+}
+
 // Once, so that the jobs need no network: their proxy is this folder.
 function fetchModules() {
   const env = { ...process.env, GOMODCACHE: seed, GOFLAGS: '-modcacherw', GOWORK: 'off', GOSUMDB: 'off', GOTOOLCHAIN: 'local' };

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { job, lab, modcache, read, setUp } from './fixture.mjs';
+import { job, lab, modcache, read, setUp, withModule } from './fixture.mjs';
 
 const stale = join(modcache, 'github.com/pkg/errors@v0.9.1');
 const scenario = async (name, run) => {
@@ -102,6 +102,25 @@ await scenario('a wrong value is refused by name before the build', async () => 
 await scenario('no binary anywhere is a clear error', async () => {
   const run = (await job({ key: '6' }, { noBinary: true })).ended(1);
   assert.match(run.annotations('error')[0].text, /there is no gocachevet: .* pins no release/);
+});
+
+await scenario('where there is no binary, Node runs the WASI module, before the build and after it', async () => {
+  withModule(true);
+  const first = (await job({ key: 'wasi-1', trim: 'unused', stale: true }, { noBinary: true })).ended(0);
+  assert.ok(first.annotations('notice').some(({ text }) => /runs as a WASI module in Node.*read-only/.test(text)), first.text);
+  assert.equal(first.step('build'), 'success');
+  const run = (await job({ key: 'wasi-2', trim: 'unused', 'idle-runs': '0' }, { noBinary: true, env: { GOPROXY: 'off' } })).ended(0);
+  assert.ok(run.has('restored: go-wasi-1') && run.has('saved: go-wasi-2'));
+  const outputs = run.outputs('Post');
+  assert.ok(Number(outputs['bytes-saved']) > 0, JSON.stringify(outputs));
+  assert.equal(outputs['modcache-hit-rate'], '1');
+  assert.ok(Number(outputs['gocache-hit-rate']) > 0.9, JSON.stringify(outputs));
+  assert.equal(existsSync(stale), false, 'the unused module was not removed');
+  assert.equal(JSON.parse(read('out/findings.sarif')).version, '2.1.0');
+  assert.match(run.summary('Post'), /^## ✅ Go caches: pass$/m);
+  const failed = (await job({ key: 'wasi-3', 'max-size': '1MB' }, { noBinary: true })).ended(1);
+  assert.match(failed.annotations('error').map(({ text }) => text).join('\n'), /the policy failed.*Crossed: max-size/);
+  withModule(false);
 });
 
 await scenario('a poisoned cache stops the job before the build', async () => {
