@@ -145,3 +145,12 @@ fn diagnoses_come_in_every_format() {
         );
     }
 }
+
+#[cfg(not(feature = "remote"))]
+#[test]
+fn a_build_without_network_says_which_one_has_it() {
+    let env = GoEnv::new();
+    let run = env.gocachevet().args(["doctor", "--online"]).run();
+    let run = run.expect_code(2);
+    assert!(run.stderr.contains("feature `remote`"), "{run}");
+}

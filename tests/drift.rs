@@ -8,73 +8,22 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{GoEnv, Run, Scratch};
+use support::{GoEnv, LIB as MODULE, Run, Scratch, lib_proxy, serve};
 
-const MODULE: &str = "example.com/lib";
 const COMMITS: [&str; 2] = [
     "1111111111111111111111111111111111111111",
     "2222222222222222222222222222222222222222",
 ];
 
-/// A folder that `go` takes as a proxy, with one module version in it.
-fn proxy(root: &Path, source: &str, commit: Option<&str>) -> String {
-    let dir = root.join(MODULE).join("@v");
-    fs::create_dir_all(&dir).unwrap();
-    let go_mod = format!("module {MODULE}\n");
-    let origin =
-        commit.map(|commit| format!(",\"Origin\":{{\"VCS\":\"git\",\"Hash\":\"{commit}\"}}"));
-    let info = format!(
-        "{{\"Version\":\"v1.0.0\",\"Time\":\"2024-01-01T00:00:00Z\"{}}}",
-        origin.unwrap_or_default()
-    );
-    fs::write(dir.join("list"), "v1.0.0\n").unwrap();
-    fs::write(dir.join("v1.0.0.info"), info).unwrap();
-    fs::write(dir.join("v1.0.0.mod"), &go_mod).unwrap();
-    let files = [("go.mod", go_mod.as_str()), ("lib.go", source)];
-    fs::write(dir.join("v1.0.0.zip"), zip(&files)).unwrap();
-    format!("file://{}", root.display())
-}
-
-/// A module zip without compression (APPNOTE.TXT of PKWARE, 4.3).
-fn zip(files: &[(&str, &str)]) -> Vec<u8> {
-    let (mut out, mut directory) = (Vec::new(), Vec::new());
-    for (name, content) in files {
-        let name = format!("{MODULE}@v1.0.0/{name}");
-        let mut crc = flate2::Crc::new();
-        crc.update(content.as_bytes());
-        let (len, at) = (content.len() as u32, out.len() as u32);
-        let mut common = Vec::new();
-        common.extend([20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0]); // version, flags, method, time, date
-        common.extend(crc.sum().to_le_bytes());
-        common.extend(len.to_le_bytes());
-        common.extend(len.to_le_bytes());
-        common.extend((name.len() as u16).to_le_bytes());
-        common.extend([0, 0]); // no extra field
-        out.extend(b"PK\x03\x04");
-        out.extend(&common);
-        out.extend(name.as_bytes());
-        out.extend(content.as_bytes());
-        directory.extend(b"PK\x01\x02\x14\x00");
-        directory.extend(&common);
-        directory.extend([0; 10]); // comment, disk, attributes
-        directory.extend(at.to_le_bytes());
-        directory.extend(name.as_bytes());
-    }
-    let (start, count) = (out.len() as u32, (files.len() as u16).to_le_bytes());
-    out.extend(&directory);
-    out.extend(b"PK\x05\x06\0\0\0\0");
-    out.extend([count, count].concat());
-    out.extend((directory.len() as u32).to_le_bytes());
-    out.extend(start.to_le_bytes());
-    out.extend([0, 0]);
-    out
-}
-
-/// A module cache filled from a proxy of its own.
+/// A module cache filled by `go` from a proxy of its own on loopback.
 fn cache(scratch: &Scratch, name: &str, source: &str, commit: Option<&str>) -> GoEnv {
     let mut env = GoEnv::new();
-    env.set("GOPROXY", proxy(&scratch.path().join(name), source, commit));
+    let folder = scratch.path().join(name);
+    lib_proxy(&folder, source, commit);
+    let proxy = serve(&folder);
+    env.set("GOPROXY", &proxy.address);
     env.download(&[&format!("{MODULE}@v1.0.0")]);
+    assert!(!proxy.asked().is_empty());
     env
 }
 
@@ -176,4 +125,46 @@ fn another_project_s_go_sum_is_a_witness() {
         let run = compare(&ours, ours.dir(), Path::new(wrong)).expect_code(2);
         assert!(run.stderr.contains("--compare"), "{run}");
     }
+}
+
+#[test]
+fn a_saved_report_is_a_witness_and_the_table_tells_who_says_what() {
+    let scratch = Scratch::new();
+    let ours = cache(&scratch, "ours", "package lib\n", None);
+    let theirs = cache(&scratch, "theirs", "package lib // changed\n", None);
+    let saved = theirs.dir().join("report.json");
+    let run = theirs
+        .gocachevet()
+        .args(["check", "--accounts", "--format", "json"])
+        .run()
+        .expect_code(0);
+    fs::write(&saved, &run.stdout).unwrap();
+
+    let run = compare(&ours, ours.dir(), &saved);
+    assert!(drift(&run)[0].starts_with("proxy changed"), "{run}");
+    let report = run.json();
+    let table = &report["drift"];
+    assert_eq!(
+        (&table["compared"], &table["consistent"]),
+        (&1.into(), &0.into())
+    );
+    let row = &table["rows"][0];
+    assert_eq!(row["verdict"], "proxy-changed");
+    assert_eq!(row["says"][0]["by"][0], "this cache");
+    assert_eq!(row["says"][0]["value"], ziphash(&ours).trim());
+    assert_eq!(row["says"][1]["value"], ziphash(&theirs).trim());
+
+    for format in ["text", "markdown"] {
+        let args = ["check", "--format", format, "--compare"];
+        let run = ours.gocachevet().args(args).arg(&saved).run();
+        for part in ["Who says what", "proxy changed", ziphash(&theirs).trim()] {
+            assert!(run.stdout.contains(part), "{format}: {part}: {run}");
+        }
+    }
+
+    // A report that does not say it.
+    let run = ours.gocachevet().args(["check", "--format", "json"]).run();
+    fs::write(&saved, &run.stdout).unwrap();
+    let run = compare(&ours, ours.dir(), &saved).expect_code(2);
+    assert!(run.stderr.contains("--accounts"), "{run}");
 }

@@ -81,9 +81,12 @@ pub struct PolicyArgs {
     /// Write to the ledger what was found
     #[arg(long, global = true, help_heading = "Policy")]
     pub record: bool,
-    /// Compare with another module cache, or another project's go.sum
+    /// Compare with another module cache, a report of one (see --accounts), or another go.sum
     #[arg(long, value_name = "OTHER", global = true, help_heading = "Policy")]
     pub compare: Option<PathBuf>,
+    /// Say in the JSON report what each module version is, for a later --compare
+    #[arg(long, global = true, help_heading = "Policy")]
+    pub accounts: bool,
     /// Read settings from standard input, as the host of the sandbox writes them
     #[arg(long, global = true, hide = true)]
     pub handover: bool,

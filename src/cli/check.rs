@@ -17,6 +17,10 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CliError
             let message = "--compare reads a second cache, which the sandbox does not let in";
             return Err(CliError::Usage(message.to_owned()));
         }
+        if settings.accounts {
+            let message = "--accounts is not for a check in the sandbox";
+            return Err(CliError::Usage(message.to_owned()));
+        }
         sandboxed::check(settings)?
     } else {
         let level = settings.options.verify.unwrap_or(VerifyLevel::Full);
@@ -28,6 +32,9 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CliError
         }
         let now = Utc::now();
         let mut report = flow::report(&found, settings, now)?;
+        if settings.accounts {
+            report.accounts = flow::accounts(&found);
+        }
         if settings.record {
             flow::record(&found, &mut report, now)?;
         }

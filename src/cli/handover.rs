@@ -68,6 +68,7 @@ pub fn write(settings: &Settings) -> Result<Vec<u8>, CliError> {
         // Refused together with a sandbox, or done outside.
         write_baseline: _,
         record: _,
+        accounts: _,
         quiet: _,
         // Asked outside: the module has no network.
         remote: _,

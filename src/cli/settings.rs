@@ -31,8 +31,10 @@ pub struct Settings {
     pub shard: Option<Shard>,
     /// Whether the ledger is written.
     pub record: bool,
-    /// Another module cache to compare with.
+    /// Another module cache, a report of one, or a go.sum to compare with.
     pub compare: Option<PathBuf>,
+    /// Whether the report says what each module version is.
+    pub accounts: bool,
     /// The repository whose remote caches are asked for.
     pub remote: Option<String>,
     /// The key that this job will save under.
@@ -78,6 +80,7 @@ impl Settings {
             shard: policy.shard,
             record: policy.record,
             compare: policy.compare.map(|other| environment.resolve(&other)),
+            accounts: policy.accounts,
             remote: policy.remote,
             remote_key: policy.remote_key,
             quiet: policy.quiet,

@@ -166,7 +166,7 @@ fn private_by(
 }
 
 /// Whether a clone (`git3:https://host/path.git`) is the repository of a module.
-fn clone_is_of(clone: &str, path: &str) -> bool {
+pub(super) fn clone_is_of(clone: &str, path: &str) -> bool {
     let address = clone.rsplit_once("://").map_or(clone, |(_, rest)| rest);
     let address = address.rsplit_once('@').map_or(address, |(_, rest)| rest);
     let root = address.trim_end_matches('/').trim_end_matches(".git");

@@ -1,7 +1,10 @@
 //! The proxy chain: `GOPROXY`.
 
 use super::Situation;
+use super::privacy::clone_is_of;
+use super::trust::counted;
 use crate::findings::{Finding, Rule};
+use crate::formats::module::{ModuleVersion, match_prefix_patterns};
 
 /// One entry of the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +119,31 @@ pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
         let help = "Let one proxy front the others, or compare what they serve: `gocachevet doctor --online`";
         findings.push(Finding::new(Rule::ProxyMixed, "GOPROXY", message).advise(help));
     }
+    if !proxies.is_empty() {
+        findings.extend(mixed_by_evidence(situation));
+    }
     findings
+}
+
+/// Clones in the cache of what the proxies were meant to bring.
+fn mixed_by_evidence(situation: &Situation) -> Option<Finding> {
+    let direct = situation.value("GONOPROXY");
+    let from_clone = |module: &&ModuleVersion| {
+        let mut clones = situation.clones.iter();
+        !match_prefix_patterns(&direct, &module.path)
+            && clones.any(|clone| clone_is_of(clone, &module.path))
+    };
+    let cloned: Vec<&ModuleVersion> = situation.cached.iter().filter(from_clone).collect();
+    if cloned.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "this cache was filled from different sources: it holds clones for {} though {} names a proxy for them; they are whatever the repository held that day",
+        counted(&cloned),
+        situation.shown("GOPROXY")
+    );
+    let help = "If they are private, say so (`go env -w GOPRIVATE=…`); if not, empty the cache once and let the proxy fill it: `gocachevet trim --all`";
+    Some(Finding::new(Rule::ProxyMixed, "cache/vcs", message).advise(help))
 }
 
 fn names(proxies: &[Proxy]) -> String {

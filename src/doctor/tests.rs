@@ -239,6 +239,45 @@ fn refused_caches_are_explained() {
 }
 
 #[test]
+fn a_cache_filled_from_clones_and_proxies_is_told_by_its_clones() {
+    const CLONE: &str = "git3:https://github.com/a/lib.git";
+    for (vars, clones, expected) in [
+        (
+            &[("GOPROXY", "https://p.example,direct")][..],
+            &[CLONE][..],
+            true,
+        ),
+        (&[("GOPROXY", "https://p.example,direct")], &[], false),
+        // Of something else.
+        (
+            &[("GOPROXY", "https://p.example")],
+            &["git3:https://github.com/a/other"],
+            false,
+        ),
+        // Clones are how it is meant to be.
+        (&[("GOPROXY", "direct")], &[CLONE], false),
+        (
+            &[
+                ("GOPROXY", "https://p.example,direct"),
+                ("GOPRIVATE", "github.com/a"),
+            ],
+            &[CLONE],
+            false,
+        ),
+    ] {
+        let mut situation = settings(vars, "");
+        situation.cached = modules(&["github.com/a/lib/sub@v1.0.0", "github.com/b/c@v1.0.0"]);
+        situation.clones = clones.iter().map(|&clone| clone.to_owned()).collect();
+        let mut findings = diagnose(&situation, now());
+        findings.retain(|finding| finding.rule == Rule::ProxyMixed);
+        let told = findings
+            .iter()
+            .any(|finding| finding.message.contains("github.com/a/lib/sub@v1.0.0"));
+        assert_eq!(told, expected, "{vars:?} {clones:?}: {findings:?}");
+    }
+}
+
+#[test]
 fn private_modules_that_leak_are_named() {
     const PUBLIC: (&str, &str) = ("GOPROXY", "https://proxy.golang.org,direct");
     let project = |module: &str| ProjectSite {

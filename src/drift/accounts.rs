@@ -4,8 +4,9 @@ use super::Accounts;
 use crate::formats::gosum::GoSum;
 use crate::formats::h1::{H1, h1_of_go_mod};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
-use crate::formats::module::PieceKind;
+use crate::formats::module::{ModuleVersion, PieceKind};
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
+use crate::report::{Report, VersionAccount};
 use crate::scan::{ModCache, Version};
 use crate::sorting;
 use crate::verify::read_up_to;
@@ -74,4 +75,45 @@ pub fn of_go_sum(sums: &GoSum) -> Accounts {
         accounts.entry(module.clone()).or_default().go_mod = hashes.first().copied();
     }
     accounts
+}
+
+/// An account as a report has it.
+#[must_use]
+pub fn for_report(module: &ModuleVersion, account: &Account) -> VersionAccount {
+    VersionAccount {
+        module: module.to_string(),
+        zip: account.zip.map(|h1| h1.to_string()),
+        go_mod: account.go_mod.map(|h1| h1.to_string()),
+        zip_bytes: account.zip_bytes,
+        commit: account.commit.clone(),
+        time: account.time,
+    }
+}
+
+/// What a saved report says.
+///
+/// # Errors
+///
+/// A name or a hash in it is none, in words.
+pub fn of_report(report: &Report) -> Result<Accounts, String> {
+    let hash = |text: &Option<String>| {
+        let parsed = text.as_ref().map(|text| text.parse::<H1>());
+        parsed.transpose().map_err(|error| error.to_string())
+    };
+    let mut accounts = Accounts::new();
+    for said in &report.accounts {
+        let module: ModuleVersion = said
+            .module
+            .parse()
+            .map_err(|_| format!("{:?} is no module version", said.module))?;
+        let account = Account {
+            zip: hash(&said.zip)?,
+            go_mod: hash(&said.go_mod)?,
+            zip_bytes: said.zip_bytes,
+            commit: said.commit.clone(),
+            time: said.time,
+        };
+        accounts.insert(module, account);
+    }
+    Ok(accounts)
 }

@@ -7,7 +7,7 @@
 mod accounts;
 mod verdict;
 
-pub use accounts::{Account, of_cache, of_go_sum};
+pub use accounts::{Account, for_report, of_cache, of_go_sum, of_report};
 pub use verdict::{Testimony, Verdict, judge};
 
 use crate::findings::{Finding, Rule};

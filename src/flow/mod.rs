@@ -230,8 +230,18 @@ fn weigh_sumdb(cache: &ModCache, settings: &Settings, sums: &MergedSums, evidenc
     verify::weigh(cache, sums, &sumdb, exempt, shard, evidence);
 }
 
-/// Compares the module cache with another witness: a module cache's folder, or
-/// a project's go.sum. What differs becomes findings.
+/// What the module cache says of each version.
+pub fn accounts(found: &Found) -> Vec<report::VersionAccount> {
+    let accounts = found.inventory.modcache.as_ref().map(drift::of_cache);
+    let accounts = accounts.unwrap_or_default();
+    accounts
+        .iter()
+        .map(|(module, account)| drift::for_report(module, account))
+        .collect()
+}
+
+/// Compares the module cache with another witness: a module cache's folder, a
+/// report of one, or a project's go.sum. What differs becomes findings.
 pub fn compare(found: &mut Found, settings: &Settings, other: &Path) -> Result<(), CliError> {
     let wrong =
         |message: String| CliError::Usage(format!("--compare {}: {message}", display_path(other)));
@@ -256,9 +266,20 @@ pub fn compare(found: &mut Found, settings: &Settings, other: &Path) -> Result<(
     } else {
         let limit = MAX_GO_SUM_BYTES;
         let bytes = locate::read(other, limit).map_err(|error| wrong(error.to_string()))?;
-        let sums = GoSum::parse(&bytes)
-            .map_err(|error| wrong(format!("neither a module cache nor a go.sum: {error}")))?;
-        drift::of_go_sum(&sums)
+        if bytes.starts_with(b"{") {
+            let report: Report = serde_json::from_slice(&bytes)
+                .map_err(|error| wrong(format!("no report: {error}")))?;
+            if report.accounts.is_empty() {
+                let message = "this report does not say what the versions are: make it by `gocachevet check --accounts --format json`";
+                return Err(wrong(message.to_owned()));
+            }
+            drift::of_report(&report).map_err(wrong)?
+        } else {
+            let sums = GoSum::parse(&bytes).map_err(|error| {
+                wrong(format!("no module cache, no report and no go.sum: {error}"))
+            })?;
+            drift::of_go_sum(&sums)
+        }
     };
     let sumdb = cached_sumdb(cache, &locate::go_settings(&settings.environment));
     let name = display_path(other);
@@ -394,6 +415,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         policy,
         remote: None,
         drift: found.drift.clone(),
+        accounts: Vec::new(),
         largest: found
             .inventory
             .modcache

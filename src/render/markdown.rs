@@ -38,6 +38,7 @@ pub fn markdown(report: &Report) -> String {
     page.change(report);
     page.thresholds(report);
     page.findings(report);
+    page.drift(report);
     page.space(report);
     page.largest(report);
     page.trend(report);
@@ -45,6 +46,9 @@ pub fn markdown(report: &Report) -> String {
     page.footer(report);
     page.out
 }
+
+/// Versions that are not the same everywhere that are shown.
+const DRIFT: usize = 20;
 
 struct Page {
     out: String,
@@ -332,6 +336,41 @@ impl Page {
 
     /// Where the space goes, as a pie. Slices below a hundredth cannot be seen
     /// and are summed up.
+    /// Who says what, who agrees, and the verdict.
+    fn drift(&mut self, report: &Report) {
+        let Some(drift) = &report.drift else { return };
+        self.block(&format!(
+            "**Who says what**: {} compared, {} consistent.",
+            human::counted(drift.compared, "version", "versions"),
+            human::count(drift.consistent)
+        ));
+        if drift.rows.is_empty() {
+            return;
+        }
+        self.block("| Version | Of | Says | Who | Verdict |");
+        self.line("|:--|:--|:--|:--|:--|");
+        for row in drift.rows.iter().take(DRIFT) {
+            for (at, saying) in row.says.iter().enumerate() {
+                // The version once, then what else is said of it.
+                let [module, what, verdict] = if at == 0 {
+                    [
+                        markdown_code(&row.module),
+                        markdown_prose(&row.what),
+                        row.verdict.text().to_owned(),
+                    ]
+                } else {
+                    Default::default()
+                };
+                let who = markdown_prose(&saying.by.join(", "));
+                let value = markdown_code(&saying.value);
+                self.line(&format!(
+                    "| {module} | {what} | {value} | {who} | {verdict} |"
+                ));
+            }
+        }
+        self.rest(drift.rows.len(), DRIFT, "versions");
+    }
+
     fn space(&mut self, report: &Report) {
         let mut slices: Vec<(&str, u64)> =
             report.modcache.iter().flat_map(summary::regions).collect();

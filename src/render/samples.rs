@@ -71,6 +71,7 @@ pub(crate) fn clean() -> Report {
         policy: Policy::default(),
         remote: None,
         drift: None,
+        accounts: Vec::new(),
         largest: vec![
             ModuleSize {
                 module: "github.com/aws/aws-sdk-go".to_owned(),

@@ -28,6 +28,8 @@ impl Default for TextStyle {
 
 /// Findings of one rule that are shown; the rest is counted.
 const FINDINGS_PER_RULE: usize = 10;
+/// Versions that are not the same everywhere that are shown.
+const DRIFT: usize = 20;
 /// Kinds of removal that are shown.
 const REMOVALS: usize = 12;
 
@@ -52,6 +54,7 @@ pub fn text(report: &Report, style: TextStyle) -> String {
     page.thresholds(report);
     page.largest(report);
     page.findings(report);
+    page.drift(report);
     page.plan(report);
     page.remote(report);
     page.notes(report);
@@ -209,6 +212,41 @@ impl Page {
             for line in crate::remote::report::lines(repository) {
                 self.line(&format!("  {line}"));
             }
+        }
+    }
+
+    /// Who says what, who agrees, and the verdict.
+    fn drift(&mut self, report: &Report) {
+        let Some(drift) = &report.drift else { return };
+        let count = format!(
+            "{} compared, {} consistent",
+            human::counted(drift.compared, "version", "versions"),
+            human::count(drift.consistent)
+        );
+        self.title("Who says what", &count);
+        for row in drift.rows.iter().take(DRIFT) {
+            self.line(&format!(
+                "  {}: {} ({})",
+                terminal(&row.module),
+                row.verdict.text(),
+                terminal(&row.what)
+            ));
+            let says: Vec<Vec<String>> = row
+                .says
+                .iter()
+                .map(|saying| {
+                    vec![
+                        String::new(),
+                        terminal(&saying.value),
+                        terminal(&saying.by.join(", ")),
+                    ]
+                })
+                .collect();
+            self.table(&says, "lll");
+        }
+        let more = drift.rows.len().saturating_sub(DRIFT);
+        if more > 0 {
+            self.line(&format!("  … and {} more", human::count(more as u64)));
         }
     }
 

@@ -57,6 +57,9 @@ pub struct Report {
     /// Who says what of module versions that were compared; `null` if none were.
     #[serde(default)]
     pub drift: Option<DriftTable>,
+    /// What each module version is, with `--accounts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<VersionAccount>,
     /// The modules that take the most space, largest first, ten at most.
     pub largest: Vec<ModuleSize>,
     /// The last jobs as the ledger remembers them, oldest first.
@@ -95,6 +98,24 @@ impl Tool {
             target: format!("{}-{os}", std::env::consts::ARCH),
         }
     }
+}
+
+/// What a cache says of a module version; `null` where it says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct VersionAccount {
+    /// The version, `path@version`.
+    pub module: String,
+    /// The h1 of zip and tree, as its `.ziphash` has it.
+    pub zip: Option<String>,
+    /// The h1 of its go.mod.
+    pub go_mod: Option<String>,
+    /// Length of the zip.
+    pub zip_bytes: Option<u64>,
+    /// The commit it was made from.
+    pub commit: Option<String>,
+    /// When that commit was made.
+    pub time: Option<DateTime<Utc>>,
 }
 
 /// Module versions compared with what others say of them.

@@ -19,7 +19,7 @@ pub mod note;
 mod proof;
 pub mod setting;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod tlog;

@@ -79,6 +79,12 @@ impl Log {
             .collect()
     }
 
+    /// Whether the tree of `size` records has all hashes of this tile.
+    #[cfg(feature = "remote")]
+    pub(crate) fn has(&self, tile: Tile, size: u64) -> bool {
+        Tile::in_tree(tile.level, tile.index, size).is_some_and(|own| tile.width <= own.width)
+    }
+
     pub(crate) fn tile(&self, tile: Tile) -> Vec<u8> {
         self.hashes(tile).iter().flat_map(|hash| hash.0).collect()
     }

@@ -106,7 +106,7 @@ impl Drop for Athens {
 }
 
 #[test]
-#[ignore = "builds Athens from source, which takes minutes"]
+#[ignore = "needs Athens: run it by `./test athens`"]
 fn athens_still_serves_what_the_projects_need() {
     let mut env = GoEnv::new();
     let storage = env.dir().join("storage");

@@ -151,11 +151,11 @@ fn fit(template: &str, path: &str) -> Option<Vec<(String, String)>> {
 
 /// OpenAPI 3.0 says `nullable` where JSON Schema says "or null".
 fn plain_schemas(value: &mut Value) {
-    if let Value::Object(fields) = value {
-        if fields.remove("nullable") == Some(json!(true)) {
-            let other = Value::Object(std::mem::take(fields));
-            *value = json!({"anyOf": [other, {"type": "null"}]});
-        }
+    if let Value::Object(fields) = value
+        && fields.remove("nullable") == Some(json!(true))
+    {
+        let other = Value::Object(std::mem::take(fields));
+        *value = json!({"anyOf": [other, {"type": "null"}]});
     }
     match value {
         Value::Object(fields) => fields.values_mut().for_each(plain_schemas),

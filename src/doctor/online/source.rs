@@ -354,6 +354,11 @@ fn join(base: &Uri, path: &str) -> String {
 
 /// Where a redirect leads, if it stays with the host.
 fn within(base: &Uri, from: &str, location: &str) -> Result<String, Fault> {
+    if !location.contains("://") && !location.starts_with('/') {
+        // By itself it would be read as a host.
+        let folder = from.rsplit_once('/').map_or(from, |(folder, _)| folder);
+        return Ok(format!("{folder}/{location}"));
+    }
     let target: Uri = location
         .parse()
         .map_err(|_| Fault::Redirected(location.to_owned()))?;
@@ -371,11 +376,10 @@ fn within(base: &Uri, from: &str, location: &str) -> Result<String, Fault> {
         return Ok(location.to_owned());
     }
     let (scheme, authority) = (base.scheme_str(), base.authority());
-    if let (true, Some(scheme), Some(authority)) = (location.starts_with('/'), scheme, authority) {
-        return Ok(format!("{scheme}://{authority}{location}"));
+    match (scheme, authority) {
+        (Some(scheme), Some(authority)) => Ok(format!("{scheme}://{authority}{location}")),
+        _ => Err(Fault::Redirected(location.to_owned())),
     }
-    let folder = from.rsplit_once('/').map_or(from, |(folder, _)| folder);
-    Ok(format!("{folder}/{location}"))
 }
 
 fn read(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, Fault> {
