@@ -79,6 +79,63 @@ fn lines_missing_from_go_sum_and_unused_ones_are_told() {
 }
 
 #[test]
+fn the_sums_of_a_workspace_are_its_members_and_its_own() {
+    let caches = build_cache(Project::Work);
+    let sums = caches.project.join("go.work.sum");
+    let healthy = fs::read_to_string(&sums).unwrap();
+    let doctor = || {
+        let run = support::gocachevet()
+            .env("HOME", "/none")
+            .env("GOENV", "off")
+            .env("GOMODCACHE", &caches.modcache)
+            .env("GOCACHE", &caches.gocache)
+            .dir(&caches.project)
+            .args(["doctor", "--format", "json"])
+            .run();
+        let findings = run.json()["findings"].as_array().unwrap().clone();
+        let told = findings.iter().map(|finding| {
+            let text = |key: &str| finding[key].as_str().unwrap().to_owned();
+            (text("rule"), text("message"))
+        });
+        told.filter(|(rule, _)| rule.starts_with("go-sum"))
+            .collect::<Vec<_>>()
+    };
+    let told = |rule: &str, module: &str| {
+        let told = doctor();
+        assert!(
+            told.iter()
+                .any(|(found, message)| found == rule && message.contains(module)),
+            "no {rule} for {module} in {told:?}"
+        );
+    };
+    assert_eq!(doctor(), []);
+
+    // A line that go.work.sum alone has.
+    let (gone, kept) = healthy.split_once('\n').unwrap();
+    let mut gone = gone.split(' ');
+    let (module, version) = (gone.next().unwrap(), gone.next().unwrap());
+    fs::write(&sums, kept).unwrap();
+    let version = version.trim_end_matches("/go.mod");
+    told("go-sum-missing", &format!("{module}@{version}"));
+    // What the remedy says makes it whole again.
+    caches.env.go(&caches.project, ["mod", "download"]);
+    assert_eq!(doctor(), []);
+
+    let sum = support::MODULES[0].1;
+    fs::write(&sums, format!("{healthy}example.com/left v1.0.0 {sum}\n")).unwrap();
+    told("go-sum-unused", "example.com/left@v1.0.0");
+    fs::remove_file(&sums).unwrap();
+    caches.env.go(&caches.project, ["mod", "download"]);
+    assert_eq!(doctor(), []);
+
+    // A line of one member that neither it nor the workspace needs.
+    let member = caches.project.join("lib/go.sum");
+    let lines = fs::read_to_string(&member).unwrap();
+    fs::write(&member, format!("{lines}example.com/left v1.1.0 {sum}\n")).unwrap();
+    told("go-sum-unused", "example.com/left@v1.1.0");
+}
+
+#[test]
 fn the_env_file_that_go_wrote_is_read() {
     let mut env = GoEnv::new();
     let file = env.dir().join("env");

@@ -22,7 +22,9 @@ mod workings;
 
 pub use gather::{Gathered, gather};
 pub use proxies::{Proxy, Separator, chain};
-pub use situation::{CacheSite, ProjectSite, Situation, Space, SumLines, Toolchains};
+pub use situation::{
+    CacheSite, ProjectSite, Situation, Space, SumLines, Toolchains, WorkspaceSite,
+};
 
 use crate::findings::Finding;
 use chrono::{DateTime, Utc};
@@ -41,6 +43,7 @@ pub fn diagnose(situation: &Situation, now: DateTime<Utc>) -> Vec<Finding> {
     findings.extend(workings::trim_marker(situation, now));
     findings.extend(project::toolchains(situation));
     findings.extend(project::sum_lines(situation));
+    findings.extend(project::workspace_sums(situation));
     findings
 }
 

@@ -1,7 +1,7 @@
 //! What the projects ask of Go: toolchains, and sums.
 
 use super::trust::counted;
-use super::{ProjectSite, Situation};
+use super::{ProjectSite, Situation, SumLines};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::gover;
 use crate::formats::module::ModuleVersion;
@@ -97,6 +97,39 @@ pub(super) fn sum_lines(situation: &Situation) -> Vec<Finding> {
             Rule::GoSumUnused,
             &lines.unused,
             "go.sum lists %, which the module graph does not know: they keep old versions alive in the cache",
+        );
+    }
+    findings
+}
+
+/// Where a member's go.sum would stop a build, a workspace goes on: Go fetches
+/// what is missing and writes go.work.sum
+/// (`cmd/go/internal/modload/init.go:mustHaveSums`).
+pub(super) fn workspace_sums(situation: &Situation) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for workspace in &situation.workspaces {
+        let (SumLines { missing, unused }, file) = (&workspace.sum_lines, &workspace.file);
+        let sums = file.with_extension("work.sum");
+        let mut find = |rule, modules: &[ModuleVersion], what: &str, help: &str| {
+            if modules.is_empty() {
+                return;
+            }
+            let modules: Vec<&ModuleVersion> = modules.iter().collect();
+            let message = what.replace('%', &counted(&modules));
+            let finding = Finding::new(rule, display_path(file), message);
+            findings.push(finding.at(&sums).advise(help));
+        };
+        find(
+            Rule::GoSumMissing,
+            missing,
+            "neither go.work.sum nor a member's go.sum has a go.mod hash for %: in a workspace no build stops for that, Go asks the checksum database, if any, and adds the line on each machine anew",
+            "In the workspace: `go mod download`, then commit go.work.sum",
+        );
+        find(
+            Rule::GoSumUnused,
+            unused,
+            "go.work.sum lists %, which the workspace's module graph does not know: they keep old versions alive in the cache",
+            "In the workspace: `rm go.work.sum && go mod download`, then commit go.work.sum",
         );
     }
     findings

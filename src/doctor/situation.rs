@@ -22,6 +22,8 @@ pub struct Situation {
     pub gocache: Option<CacheSite>,
     /// The projects.
     pub projects: Vec<ProjectSite>,
+    /// The workspaces they are built in.
+    pub workspaces: Vec<WorkspaceSite>,
     /// Module versions in the cache.
     pub cached: Vec<ModuleVersion>,
     /// What was fetched from version control, without a proxy (`git3:https://…`).
@@ -86,6 +88,16 @@ pub struct ProjectSite {
     pub seen_by_git: Vec<PathBuf>,
     /// How go.sum fits the module graph; `None` if that cannot be told.
     pub sum_lines: Option<SumLines>,
+}
+
+/// A workspace all of whose members are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkspaceSite {
+    /// Its go.work file.
+    pub file: PathBuf,
+    /// What all members' go.sum files and go.work.sum lack, and what
+    /// go.work.sum alone has too much.
+    pub sum_lines: SumLines,
 }
 
 /// How a go.sum file fits the module graph.

@@ -640,6 +640,24 @@ fn go_sum_is_held_against_the_graph() {
 }
 
 #[test]
+fn a_workspace_has_sums_of_its_own() {
+    let mut situation = settings(&[], "");
+    situation.workspaces = vec![WorkspaceSite {
+        file: "/w/go.work".into(),
+        sum_lines: SumLines {
+            missing: modules(&["a.example/m@v1.0.0"]),
+            unused: modules(&["b.example/m@v1.0.0"]),
+        },
+    }];
+    assert_eq!(
+        found(&situation),
+        ["go-sum-missing /w/go.work", "go-sum-unused /w/go.work"]
+    );
+    let finding = one(&situation, Rule::GoSumUnused);
+    assert_eq!(finding.path.as_deref(), Some("/w/go.work.sum"));
+}
+
+#[test]
 fn the_machine_is_looked_at_without_being_touched() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().canonicalize().unwrap();

@@ -357,15 +357,21 @@ fn caches(dir: &Path) {
 fn a_local_check_tells_what_saving_pushes_out() {
     let dir = tempfile::tempdir().unwrap();
     caches(dir.path());
-    let mut state = some();
+    let workflows = dir.path().join(".github/workflows");
+    std::fs::create_dir_all(&workflows).unwrap();
+    let restore = "steps:\n  - with:\n      restore-keys: |\n        Linux-go-\n";
+    std::fs::write(workflows.join("ci.yml"), restore).unwrap();
+    // 30,000 bytes are there; this leaves 824 of the quota.
+    let day = "2020-06-01T00:00:00Z";
     let big = entry(
         16,
-        "Linux-go-z",
+        "other",
         "refs/heads/main",
-        999_999_000 + 73_700_000,
-        "2020-06-06T00:00:00Z",
-        "2020-06-06T00:00:00Z",
+        (1 << 30) - 30_824,
+        day,
+        "2020-06-30T00:00:00Z",
     );
+    let mut state = some();
     state.repositories.get_mut("o/r").unwrap().push(big);
     state.quota_gb = Some(1);
     let fake = Fake::start(state);
@@ -376,11 +382,15 @@ fn a_local_check_tells_what_saving_pushes_out() {
         "build",
         "--remote",
         "o/r",
-        "--format",
-        "json",
+        "--remote-key",
+        "Linux-go-z",
     ];
-    let output = program(&fake, dir.path(), &args);
-    let report = json(&output);
+    let checked = program(
+        &fake,
+        dir.path(),
+        &[&args[..], &["--format", "json"]].concat(),
+    );
+    let report = json(&checked);
     let repository = &report["remote"]["repositories"][0];
     assert_eq!(repository["all"]["entries"], 6, "{report:#}");
     let save = &repository["next_save"];
@@ -389,12 +399,30 @@ fn a_local_check_tells_what_saving_pushes_out() {
         report["modcache"]["bytes"].as_u64().unwrap()
             + report["buildcache"]["bytes"].as_u64().unwrap()
     );
-    let text = program(&fake, dir.path(), &args[..6]);
-    assert!(
-        stdout(&text).contains("this job will save up to "),
-        "{}",
-        stdout(&text)
-    );
+    // As large as the newest of the same prefix, 15; the two that nobody
+    // accessed for longest make room for it.
+    assert_eq!(save["key"], "Linux-go-z");
+    assert_eq!(save["expected_bytes"], 8000);
+    assert_eq!(save["share"], 8000.0 / f64::from(1 << 30));
+    let evicts: Vec<_> = save["evicts"].as_array().unwrap().iter().collect();
+    let evicts: Vec<_> = evicts.iter().map(|gone| gone["id"].clone()).collect();
+    assert_eq!(evicts, [12, 13]);
+    let text = stdout(&program(&fake, dir.path(), &args));
+    for line in [
+        "this job will save about 8.00 kB, 0.0% of the quota",
+        "which pushes out 2 entries, 11.0 kB:",
+        "5.00 kB Linux-go-b (refs/heads/main)",
+        "6.00 kB Linux-go-a (refs/pull/7/merge)",
+    ] {
+        assert!(text.contains(line), "{line:?} in:\n{text}");
+    }
+    // Without a key the size before compression stands for it.
+    let text = stdout(&program(&fake, dir.path(), &args[..6]));
+    assert!(text.contains("this job will save up to "), "{text}");
+    // A look changes nothing there.
+    assert_eq!(fake.ids("o/r"), [11, 12, 13, 14, 15, 16]);
+    let deletions = fake.log();
+    assert!(!deletions.iter().any(|line| line.starts_with("DELETE")));
 }
 
 #[test]
