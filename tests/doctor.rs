@@ -110,16 +110,25 @@ fn the_sums_of_a_workspace_are_its_members_and_its_own() {
     };
     assert_eq!(doctor(), []);
 
-    // A line that go.work.sum alone has.
-    let (gone, kept) = healthy.split_once('\n').unwrap();
-    let mut gone = gone.split(' ');
-    let (module, version) = (gone.next().unwrap(), gone.next().unwrap());
-    fs::write(&sums, kept).unwrap();
-    let version = version.trim_end_matches("/go.mod");
-    told("go-sum-missing", &format!("{module}@{version}"));
-    // What the remedy says makes it whole again.
-    caches.env.go(&caches.project, ["mod", "download"]);
-    assert_eq!(doctor(), []);
+    // Each go.mod file's line of each file in its turn: those that a build adds
+    // to go.work.sum are missed, and no others.
+    let mut missed = 0;
+    for file in [sums.clone(), caches.project.join("app/go.sum")] {
+        let whole = fs::read_to_string(&file).unwrap();
+        for gone in whole.lines().filter(|line| line.contains("/go.mod ")) {
+            let kept: Vec<_> = whole.lines().filter(|line| *line != gone).collect();
+            fs::write(&file, kept.join("\n") + "\n").unwrap();
+            let before = doctor();
+            caches.env.go(&caches.project, ["build", "./app/...", "./lib/..."]);
+            let is_back = fs::read_to_string(&sums).unwrap().contains(gone);
+            assert_eq!(!before.is_empty(), is_back, "without {gone}: {before:?}");
+            missed += usize::from(is_back);
+            assert_eq!(doctor(), []);
+            fs::write(&file, &whole).unwrap();
+            fs::write(&sums, &healthy).unwrap();
+        }
+    }
+    assert!(missed > 0, "go adds no line");
 
     let sum = support::MODULES[0].1;
     fs::write(&sums, format!("{healthy}example.com/left v1.0.0 {sum}\n")).unwrap();
