@@ -18,6 +18,7 @@ pub mod folder;
 pub mod formats;
 pub mod graph;
 pub mod heat;
+mod json;
 pub mod judge;
 pub mod locate;
 #[cfg(not(target_family = "wasm"))]

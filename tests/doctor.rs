@@ -119,7 +119,9 @@ fn the_sums_of_a_workspace_are_its_members_and_its_own() {
             let kept: Vec<_> = whole.lines().filter(|line| *line != gone).collect();
             fs::write(&file, kept.join("\n") + "\n").unwrap();
             let before = doctor();
-            caches.env.go(&caches.project, ["build", "./app/...", "./lib/..."]);
+            caches
+                .env
+                .go(&caches.project, ["build", "./app/...", "./lib/..."]);
             let is_back = fs::read_to_string(&sums).unwrap().contains(gone);
             assert_eq!(!before.is_empty(), is_back, "without {gone}: {before:?}");
             missed += usize::from(is_back);

@@ -40,6 +40,7 @@ use crate::folder::Folder;
 use crate::parallel;
 use crate::plan::{Part, Plan, Step, Target};
 use crate::scan::{Inventory, Version};
+use crate::sorting;
 use readers::Readers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -187,7 +188,7 @@ impl Work<'_> {
             })
             .collect();
         // Residue is removed under the lock of its version, which is free now.
-        let done_at: BTreeSet<usize> = done.iter().map(|(at, _)| *at).collect();
+        let done_at: BTreeSet<usize> = sorting::collect(done.iter().map(|(at, _)| *at));
         let others: Vec<usize> = groups.iter().flatten().copied().collect();
         let others: Vec<usize> = others
             .into_iter()

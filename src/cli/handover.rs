@@ -8,6 +8,7 @@
 use super::{CliError, Settings};
 use crate::config::{Options, Silence};
 use crate::findings::{Level, Rule};
+use crate::json;
 use crate::locate::{self, Environment};
 use crate::plan::Retention;
 use crate::shard::Shard;
@@ -123,7 +124,7 @@ pub fn read(from: impl Read) -> Result<Settings, CliError> {
     let wrong = |error: String| CliError::Usage(format!("--handover: {error}"));
     // By way of a value, as the configuration is read: one reader of the options is enough.
     let handover: Handover = serde_json::from_slice(&text)
-        .and_then(serde_json::from_value)
+        .and_then(|value| json::of(&value))
         .map_err(|error| wrong(error.to_string()))?;
     let shard = handover
         .shard

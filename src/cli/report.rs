@@ -57,12 +57,12 @@ fn read(file: &Path) -> Result<Report, CliError> {
     struct Version {
         schema: String,
     }
-    let Version { schema } = serde_json::from_slice(&content)
+    let Version { schema } = crate::json::read(&content)
         .map_err(|error| wrong(format!("not a JSON report: {error}")))?;
     if schema != SCHEMA {
         return Err(wrong(format!(
             "is a {schema:?}; this command reads \"{SCHEMA}\", as `check` and `trim` write it"
         )));
     }
-    serde_json::from_slice(&content).map_err(|error| wrong(format!("is damaged: {error}")))
+    crate::json::read(&content).map_err(|error| wrong(format!("is damaged: {error}")))
 }

@@ -24,6 +24,9 @@ pub struct TrimArgs {
     pub retention: Retention,
 }
 
+/// What is said where no other program can be run.
+const NO_PROOF: &str = "--prove runs a command, which WASI has no way to do: nothing was removed; let the native program trim";
+
 /// Trims the caches and reports on what is left.
 pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<Verdict, CliError> {
     let caches = locate::caches(&settings.environment, &settings.options)?;
@@ -31,6 +34,9 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
     let gocache = flow::root_of(caches.gocache.as_ref());
     act::refuse(&settings.environment, modcache, gocache)
         .map_err(|refusal| CliError::Work(refusal.to_string()))?;
+    if cfg!(target_family = "wasm") && !args.dry_run && settings.retention.prove.is_some() {
+        return Err(CliError::Usage(NO_PROOF.to_owned()));
+    }
     let now = Utc::now();
     let mut notes = Vec::new();
     if !args.dry_run {
@@ -73,7 +79,7 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
     }
     if !args.dry_run {
         results = match &settings.retention.prove {
-            Some(command) => {
+            Some(command) if cfg!(not(target_family = "wasm")) => {
                 if flow::used_within_grace(&found, &policy, now) {
                     return Err(CliError::Work(
                         "a proof needs the caches to itself, and they were used within the grace: nothing was removed (wait, or give a shorter --grace)".to_owned(),
@@ -81,7 +87,7 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
                 }
                 proven(settings, command, &weighed.plan, &found)?
             }
-            None => act::act(&weighed.plan, &found.inventory, flow::jobs(settings)),
+            _ => act::act(&weighed.plan, &found.inventory, flow::jobs(settings)),
         };
         let mut done = Outcome::default();
         for (step, result) in weighed.plan.steps.iter_mut().zip(&results) {

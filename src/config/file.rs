@@ -5,6 +5,7 @@
 
 use super::{ConfigError, Options};
 use crate::findings::{Level, Rule, display_path};
+use crate::json;
 use crate::nearest::nearest;
 use crate::plan::Retention;
 use crate::sorting;
@@ -225,7 +226,7 @@ fn set<T: Serialize + DeserializeOwned>(
 }
 
 fn read_value<T: DeserializeOwned>(value: Value, name: &str) -> Result<T, String> {
-    serde_json::from_value(value).map_err(|error| format!("`{name}`: {error}"))
+    json::of(&value).map_err(|error| format!("`{name}`: {error}"))
 }
 
 /// The value without spans, and dates as text. In JSON's terms, so that the

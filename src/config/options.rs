@@ -1,4 +1,5 @@
 use super::values::{Age, Limit, Rate, Share, Size};
+use crate::json;
 use clap::Args;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -243,7 +244,7 @@ pub(crate) fn over<T: Serialize + DeserializeOwned>(flags: &T, config: &T) -> Re
     let lay = || -> Result<T, serde_json::Error> {
         let mut merged: serde_json::Map<_, _> = parts(config)?;
         merged.append(&mut parts(flags)?);
-        serde_json::from_value(merged.into())
+        json::of(&merged.into())
     };
     lay().map_err(|error| format!("options cannot be combined with the configuration: {error}"))
 }
@@ -251,7 +252,7 @@ pub(crate) fn over<T: Serialize + DeserializeOwned>(flags: &T, config: &T) -> Re
 fn parts(
     options: &impl Serialize,
 ) -> Result<serde_json::Map<String, serde_json::Value>, serde_json::Error> {
-    serde_json::from_value(serde_json::to_value(options)?)
+    json::of(&serde_json::to_value(options)?)
 }
 
 /// How much of the caches is verified.

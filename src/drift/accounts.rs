@@ -6,7 +6,7 @@ use crate::formats::h1::{H1, h1_of_go_mod};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::{ModuleVersion, PieceKind};
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
-use crate::report::{Report, VersionAccount};
+use crate::report::VersionAccount;
 use crate::scan::{ModCache, Version};
 use crate::sorting;
 use crate::verify::read_up_to;
@@ -95,13 +95,13 @@ pub fn for_report(module: &ModuleVersion, account: &Account) -> VersionAccount {
 /// # Errors
 ///
 /// A name or a hash in it is none, in words.
-pub fn of_report(report: &Report) -> Result<Accounts, String> {
+pub fn of_report(saved: &[VersionAccount]) -> Result<Accounts, String> {
     let hash = |text: &Option<String>| {
         let parsed = text.as_ref().map(|text| text.parse::<H1>());
         parsed.transpose().map_err(|error| error.to_string())
     };
     let mut accounts = Accounts::new();
-    for said in &report.accounts {
+    for said in saved {
         let module: ModuleVersion = said
             .module
             .parse()

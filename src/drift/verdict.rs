@@ -3,6 +3,7 @@
 use super::Account;
 use crate::formats::h1::H1;
 use crate::report::Saying;
+use crate::sorting;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -133,10 +134,9 @@ fn by_hash(
         (None, sums) => Some(sums.contains(&h1)),
     };
     let commits = || said.others.iter().map(|(_, account)| *account);
-    let commits: BTreeSet<&String> = commits()
-        .chain([said.ours])
-        .filter_map(|account| account.commit.as_ref())
-        .collect();
+    let commits = commits().chain([said.ours]);
+    let commits: BTreeSet<&String> =
+        sorting::collect(commits.filter_map(|account| account.commit.as_ref()));
     let retagged = commits.len() > 1;
     let verdict = match theirs {
         None if said.by_proxies && sumdb.is_some_and(|record| record != own) => {

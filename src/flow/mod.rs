@@ -37,6 +37,7 @@ use crate::usage::Observed;
 use crate::usage::ledger::{self, Ledger};
 use crate::verify::{self, Evidence};
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -240,6 +241,13 @@ pub fn accounts(found: &Found) -> Vec<report::VersionAccount> {
         .collect()
 }
 
+/// Of a saved report, what a comparison asks for.
+#[derive(Deserialize)]
+struct Saved {
+    #[serde(default)]
+    accounts: Vec<report::VersionAccount>,
+}
+
 /// Compares the module cache with another witness: a module cache's folder, a
 /// report of one, or a project's go.sum. What differs becomes findings.
 pub fn compare(found: &mut Found, settings: &Settings, other: &Path) -> Result<(), CliError> {
@@ -267,13 +275,13 @@ pub fn compare(found: &mut Found, settings: &Settings, other: &Path) -> Result<(
         let limit = MAX_GO_SUM_BYTES;
         let bytes = locate::read(other, limit).map_err(|error| wrong(error.to_string()))?;
         if bytes.starts_with(b"{") {
-            let report: Report = serde_json::from_slice(&bytes)
-                .map_err(|error| wrong(format!("no report: {error}")))?;
+            let report: Saved =
+                crate::json::read(&bytes).map_err(|error| wrong(format!("no report: {error}")))?;
             if report.accounts.is_empty() {
                 let message = "this report does not say what the versions are: make it by `gocachevet check --accounts --format json`";
                 return Err(wrong(message.to_owned()));
             }
-            drift::of_report(&report).map_err(wrong)?
+            drift::of_report(&report.accounts).map_err(wrong)?
         } else {
             let sums = GoSum::parse(&bytes).map_err(|error| {
                 wrong(format!("no module cache, no report and no go.sum: {error}"))

@@ -60,11 +60,11 @@ impl Baseline {
         struct Version {
             schema: String,
         }
-        let Version { schema } = serde_json::from_slice(content)?;
+        let Version { schema } = crate::json::read(content)?;
         if schema != SCHEMA {
             return Err(BaselineError::Version(schema));
         }
-        let file: File = serde_json::from_slice(content)?;
+        let file: File = crate::json::read(content)?;
         Ok(Baseline {
             known: sorting::collect(file.findings),
         })

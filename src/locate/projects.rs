@@ -167,13 +167,13 @@ impl Search {
         }
         let walk = WalkDir::new(top)
             .max_depth(MAX_DEPTH)
-            .sort_by_file_name()
             .into_iter()
             .filter_entry(|entry| {
                 entry.depth() == 0
                     || !entry.file_type().is_dir()
                     || !SKIPPED.iter().any(|name| entry.file_name() == *name)
             });
+        let mut found = Vec::new();
         for (count, entry) in walk.enumerate() {
             if count == MAX_ENTRIES {
                 return Err(invalid(
@@ -183,10 +183,7 @@ impl Search {
             }
             match entry {
                 Ok(entry) if entry.file_name() == "go.mod" && entry.file_type().is_file() => {
-                    if let Some(dir) = entry.path().parent() {
-                        let workspace = self.workspace_of(dir)?;
-                        self.add(dir, workspace.as_ref())?;
-                    }
+                    found.extend(entry.path().parent().map(Path::to_owned));
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -194,6 +191,11 @@ impl Search {
                     self.unreadable(&path, &error.to_string());
                 }
             }
+        }
+        sorting::sort(&mut found);
+        for dir in found {
+            let workspace = self.workspace_of(&dir)?;
+            self.add(&dir, workspace.as_ref())?;
         }
         Ok(())
     }

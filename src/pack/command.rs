@@ -13,6 +13,7 @@ use crate::findings::display_path;
 use crate::flow::{self, Found};
 use crate::locate;
 use crate::report::{Tool, Verdict};
+use crate::sorting;
 use std::io::Write;
 use std::path::Path;
 
@@ -164,7 +165,7 @@ fn list(
     gathered.sort();
     let tool = Tool::this();
     let mut platforms: Vec<String> = args.platforms.iter().map(Platform::to_string).collect();
-    platforms.sort();
+    sorting::sort(&mut platforms);
     platforms.dedup();
     let manifest = Manifest {
         schema: manifest::SCHEMA.to_owned(),
@@ -208,5 +209,6 @@ fn used_builds<'a>(
                 .to_owned(),
         ));
     };
-    Ok(Some((cache, observed.actions.iter().copied().collect())))
+    let used = sorting::collect(observed.actions.iter().copied());
+    Ok(Some((cache, used)))
 }

@@ -12,6 +12,7 @@ use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::{self, ModuleError, ModuleVersion};
 use crate::parallel;
 use crate::scan::{BuildCache, Version};
+use crate::sorting;
 use crate::sumdb::note::Verifier;
 use crate::sumdb::{Contradiction, Proof, Sumdb};
 use crate::verify::{Buffers, zip_h1_with};
@@ -235,9 +236,9 @@ pub(super) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn W
     for (id, (zip, go_mod)) in h1s {
         gathered.weigh_record(from.sumdb.check(&id, zip, go_mod), &id);
     }
-    gathered
-        .modules
-        .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
+    sorting::by(&mut gathered.modules, |a, b| {
+        (&a.path, &a.version).cmp(&(&b.path, &b.version))
+    });
     gathered.sort();
     gathered
 }
@@ -340,8 +341,8 @@ fn sumdb_files(
     wanted: &mut Vec<Wanted>,
     gathered: &mut Gathered,
 ) {
-    let ids: BTreeSet<&ModuleVersion> = needs.zips.keys().chain(needs.go_mods.keys()).collect();
-    let lookups: BTreeSet<String> = ids.into_iter().filter_map(lookup_name).collect();
+    let ids = needs.zips.keys().chain(needs.go_mods.keys());
+    let lookups: BTreeSet<String> = sorting::collect(ids.filter_map(lookup_name));
     for database in from.sumdb.databases() {
         let Some(key) = from.keys.iter().find(|key| key.name() == database.name) else {
             continue;
@@ -524,8 +525,7 @@ impl Gathered {
 
     /// Puts the pieces in the order of their names.
     pub(super) fn sort(&mut self) {
-        self.pieces
-            .sort_by(|a, b| a.listed.path.cmp(&b.listed.path));
+        sorting::by(&mut self.pieces, |a, b| a.listed.path.cmp(&b.listed.path));
     }
 
     fn weigh_record(&mut self, proof: Proof, id: &ModuleVersion) {
@@ -554,11 +554,10 @@ impl Gathered {
 
     /// The `go mod download` line that fetches what is missing.
     pub(super) fn fetch(&self) -> Option<String> {
-        let names: BTreeSet<String> = self
-            .missing
-            .iter()
-            .map(|missing| format!("{}@{}", missing.module, missing.version))
-            .collect();
+        let missing = self.missing.iter();
+        let names: BTreeSet<String> = sorting::collect(
+            missing.map(|missing| format!("{}@{}", missing.module, missing.version)),
+        );
         let names: Vec<String> = names.into_iter().collect();
         (!names.is_empty()).then(|| format!("go mod download {}", names.join(" ")))
     }

@@ -104,8 +104,7 @@ impl Manifest {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(format!("is longer than {MAX_BYTES} bytes"));
         }
-        let manifest: Manifest =
-            serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        let manifest: Manifest = crate::json::read(&bytes).map_err(|error| error.to_string())?;
         manifest.check()?;
         Ok((manifest, digest(&bytes)))
     }

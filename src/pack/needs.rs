@@ -13,6 +13,7 @@ use crate::formats::module::ModuleVersion;
 use crate::graph::{Graph, ModCache};
 use crate::locate::Project;
 use crate::plan::graph_of;
+use crate::sorting;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
@@ -171,7 +172,7 @@ impl Needs {
         platforms: &[Platform],
     ) {
         let names: BTreeSet<String> = match name {
-            "auto" => projects.iter().filter_map(newest_toolchain).collect(),
+            "auto" => sorting::collect(projects.iter().filter_map(newest_toolchain)),
             name => BTreeSet::from([name.to_owned()]),
         };
         for name in names {

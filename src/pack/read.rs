@@ -11,6 +11,7 @@ use crate::findings::display_path;
 use crate::folder::{Folder, Kind};
 use crate::formats::module::ModuleVersion;
 use crate::parallel;
+use crate::sorting;
 use crate::verify::{Buffers, zip_h1_with};
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
@@ -438,7 +439,7 @@ impl Reading {
 
     fn walk(&mut self, folder: &Folder, prefix: &str, depth: usize) -> Result<(), Stop> {
         let mut entries = folder.entries()?;
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        sorting::by(&mut entries, |a, b| a.name.cmp(&b.name));
         for entry in entries {
             let shown = format!("{prefix}{}", display_path(Path::new(&entry.name)));
             if shown == manifest::NAME && entry.kind == Kind::File {

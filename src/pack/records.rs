@@ -6,6 +6,7 @@
 //! fetched. So every record is given the newest head, as a proxy would answer;
 //! but only where the cached tiles prove it under that head.
 
+use crate::sorting;
 use crate::sumdb::database::{Database, Standing, Standpoint, examine};
 use crate::sumdb::files::{Files, Folder, Listing};
 use crate::sumdb::note::Verifier;
@@ -54,15 +55,13 @@ pub(super) fn of(
         let answers = Answers {
             folder: &folder,
             tiles: &listing,
-            lookups: renewed.collect(),
+            lookups: sorting::collect(renewed),
         };
         let examined = examine(&answers, root, &[], key);
-        let proven: BTreeSet<String> = examined
-            .records
-            .iter()
-            .filter(|(_, standpoint)| matches!(standpoint, Standpoint::Proven(_)))
-            .filter_map(|(id, _)| super::gather::lookup_name(id))
-            .collect();
+        let records = examined.records.iter();
+        let proven = records.filter(|(_, at)| matches!(at, Standpoint::Proven(_)));
+        let proven: BTreeSet<String> =
+            sorting::collect(proven.filter_map(|(id, _)| super::gather::lookup_name(id)));
         let renewed = answers.lookups.into_iter();
         lookups.extend(renewed.filter(|(file, _)| proven.contains(file)));
     }

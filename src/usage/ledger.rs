@@ -191,11 +191,11 @@ impl Ledger {
             return Err("is too long".to_owned());
         }
         let invalid = |error: serde_json::Error| format!("is damaged: {error}");
-        let Version { schema } = serde_json::from_slice(bytes).map_err(invalid)?;
+        let Version { schema } = crate::json::read(bytes).map_err(invalid)?;
         if schema != SCHEMA {
             return Err("is of another version of gocachevet".to_owned());
         }
-        let ledger: Ledger = serde_json::from_slice(bytes).map_err(invalid)?;
+        let ledger: Ledger = crate::json::read(bytes).map_err(invalid)?;
         let sorted = ledger.jobs.is_sorted_by(|a, b| a.job < b.job);
         let named = ledger
             .actions
