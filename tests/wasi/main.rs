@@ -541,11 +541,45 @@ fn what_only_the_native_program_can_do_is_refused_by_name() {
             vec!["check", "--modcache", folder, "--remote=o/r"],
             "this build has no network",
         ),
+        (
+            vec!["trim", "--modcache", folder, "--prove=build"],
+            "--prove: ",
+        ),
     ] {
         for runtime in Runtime::ALL {
             let run = runtime.run(&[empty.path()], &args).expect_code(2);
             assert!(run.stderr.contains(message), "{run}");
         }
+    }
+}
+
+/// Each module knows what the other has.
+#[test]
+fn a_command_of_the_other_module_is_refused_with_its_name() {
+    for (module, command) in [
+        ("gocachevet.wasm", vec!["report", "r.json"]),
+        ("gocachevet.wasm", vec!["pack", "-o", "b.tar"]),
+        ("gocachevet-files.wasm", vec!["check"]),
+        ("gocachevet-files.wasm", vec!["list"]),
+        ("gocachevet-files.wasm", vec!["mark"]),
+        ("gocachevet-files.wasm", vec!["trim"]),
+    ] {
+        let output = Command::new("node")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/run.mjs"))
+            .arg(runtime::module_named(module))
+            .args(&command)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{module} {command:?}: {said}"
+        );
+        assert!(
+            said.contains("gocachevet-files.wasm pack and report"),
+            "{module} {command:?}: {said}"
+        );
     }
 }
 
@@ -583,6 +617,136 @@ fn a_trim_of_read_only_trees_is_refused_before_the_first_removal() {
     // To know what would go needs no right to remove it.
     let dry = [&trim(&caches)[..], &["--dry-run"]].concat();
     Runtime::Node.run(&caches, &dry).expect_code(0);
+}
+
+// Bundles and reports: the other module
+
+#[test]
+fn a_saved_report_reads_the_same_everywhere() {
+    let copy = Copy::new();
+    let zip = copy.file(&copy.modcache, ".zip");
+    fs::write(&zip, "").unwrap();
+    let output = format!("json={}", copy.project.join("report.json").display());
+    let check = arguments(&copy.paths(), &["--max-size=1kB", "--output", &output]);
+    gocachevet().args(check).run().expect_code(1);
+    let file = copy.project.join("report.json");
+    let file = file.to_str().unwrap();
+    for format in [
+        "text",
+        "json",
+        "markdown",
+        "github",
+        "sarif",
+        "openmetrics",
+        "codequality",
+    ] {
+        let args = ["report", file, "--format", format];
+        let native = gocachevet().args(args).run().expect_code(1);
+        assert!(!native.stdout.is_empty(), "{native}");
+        for runtime in Runtime::ALL {
+            let run = runtime.run(&[&copy.project], &args).expect_code(1);
+            assert_eq!(run.stdout, native.stdout, "{runtime:?}");
+        }
+    }
+}
+
+#[test]
+fn the_reports_of_shards_are_one_everywhere() {
+    let copy = Copy::new();
+    let parts = [1, 2].map(|part| copy.project.join(format!("part-{part}.json")));
+    for (number, part) in parts.iter().enumerate() {
+        let shard = format!("--shard={}/2", number + 1);
+        let output = format!("json={}", part.display());
+        let check = arguments(&copy.paths(), &[&shard, "--output", &output]);
+        gocachevet().args(check).run().expect_code(0);
+    }
+    let [first, second] = parts.each_ref().map(|part| part.to_str().unwrap());
+    let args = ["report", first, second, "--format=json"];
+    let native = timeless(&gocachevet().args(args).run().expect_code(0));
+    for runtime in Runtime::ALL {
+        let run = runtime.run(&[&copy.project], &args).expect_code(0);
+        assert_eq!(timeless(&run), native, "{runtime:?}");
+    }
+}
+
+/// A bundle has the same bytes wherever it was packed, and is checked and
+/// unpacked by all.
+#[test]
+fn a_bundle_is_the_same_everywhere() {
+    let copy = Copy::new();
+    let out = copy._scratch.path().join("out");
+    fs::create_dir(&out).unwrap();
+    let folders = [&*copy.modcache, &copy.gocache, &copy.project, &out];
+    let name = |name: &str| out.join(name).to_str().unwrap().to_owned();
+    let pack = |bundle: &str| {
+        let mut args: Vec<String> = arguments(&copy.paths(), &["-o", bundle])
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        args[0] = "pack".to_owned();
+        args
+    };
+    let bundle = name("native.tar");
+    let native = gocachevet().args(pack(&bundle)).run().expect_code(0);
+    for runtime in Runtime::WRITING {
+        let other = name(&format!("{runtime:?}.tar"));
+        let args = pack(&other);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let run = runtime.run_writing(&folders, &args).expect_code(0);
+        assert_eq!(
+            run.json()["digest"],
+            native.json()["digest"],
+            "{runtime:?}: {run}"
+        );
+        assert!(
+            fs::read(&bundle).unwrap() == fs::read(&other).unwrap(),
+            "{runtime:?} packed other bytes"
+        );
+
+        let into = name(&format!("{runtime:?}"));
+        let unpack = ["pack", bundle.as_str(), "--into", into.as_str()];
+        runtime.run_writing(&folders, &unpack).expect_code(0);
+        let there = name(&format!("{runtime:?}-native"));
+        gocachevet()
+            .args(["pack", bundle.as_str(), "--into", there.as_str()])
+            .run()
+            .expect_code(0);
+        let content = |folder: &str| {
+            snapshot(Path::new(folder))
+                .into_keys()
+                .map(|path| {
+                    let file = Path::new(folder).join(&path);
+                    (path, fs::read(file).ok())
+                })
+                .collect::<Vec<_>>()
+        };
+        assert!(
+            content(&into) == content(&there),
+            "{runtime:?} unpacked something else"
+        );
+
+        let compressed = name(&format!("{runtime:?}.tar.zst"));
+        let args = pack(&compressed);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let run = runtime.run_writing(&folders, &args).expect_code(2);
+        assert!(run.stderr.contains("this build has no zstd"), "{run}");
+        assert!(!Path::new(&compressed).exists());
+    }
+
+    let check = ["pack", "--check", bundle.as_str()];
+    for runtime in Runtime::ALL {
+        runtime.run(&[&out], &check).expect_code(0);
+    }
+    // One changed byte in the middle of a zip.
+    let mut bytes = fs::read(&bundle).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&bundle, bytes).unwrap();
+    let refused = gocachevet().args(check).run().expect_code(1).stdout;
+    for runtime in Runtime::ALL {
+        let run = runtime.run(&[&out], &check).expect_code(1);
+        assert_eq!(run.stdout, refused, "{runtime:?}");
+    }
 }
 
 // The sandbox
