@@ -20,7 +20,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Component, Path, PathBuf};
 
 /// Bytes that are read at a time.
@@ -457,27 +457,23 @@ fn weigh(
             Ok(of(&content, None))
         }
         Expect::Zip(id, hashes) => {
-            let file = open().map_err(words)?;
-            let h1 = zip_h1_with(id, file.try_clone().map_err(words)?, buffers)?;
+            let mut file = open().map_err(words)?;
+            let mut weighed = hash(&mut file, buffer).map_err(words)?;
+            file.rewind().map_err(words)?;
+            let h1 = zip_h1_with(id, file, buffers)?;
             equal(hashes, h1, "go.sum")?;
-            let mut weighed = hash(rewound(file).map_err(words)?, buffer).map_err(words)?;
             weighed.h1 = Some(h1);
             Ok(weighed)
         }
         Expect::Output(id) => {
-            let weighed = hash(open().map_err(words)?, buffer).map_err(words)?;
+            let weighed = hash(&mut open().map_err(words)?, buffer).map_err(words)?;
             if weighed.sha256 != id.0 {
                 return Err("its content is not what its name says".to_owned());
             }
             Ok(weighed)
         }
-        Expect::Nothing => hash(open().map_err(words)?, buffer).map_err(words),
+        Expect::Nothing => hash(&mut open().map_err(words)?, buffer).map_err(words),
     }
-}
-
-fn rewound(mut file: File) -> io::Result<File> {
-    io::Seek::rewind(&mut file)?;
-    Ok(file)
 }
 
 fn equal(trusted: &BTreeSet<H1>, actual: H1, who: &str) -> Result<(), String> {
@@ -489,7 +485,7 @@ fn equal(trusted: &BTreeSet<H1>, actual: H1, who: &str) -> Result<(), String> {
     Err(format!("is {actual}, but {who} says {}", all.join(" or ")))
 }
 
-fn hash(mut file: File, buffer: &mut [u8]) -> io::Result<Weighed> {
+fn hash(file: &mut File, buffer: &mut [u8]) -> io::Result<Weighed> {
     let mut sha256 = Sha256::new();
     let mut bytes = 0;
     loop {

@@ -159,7 +159,7 @@ fn thresholds_and_the_configuration_hold_everywhere() {
     let copy = Copy::new();
     fs::write(
         copy.project.join("gocachevet.toml"),
-        "max-size = '1kB'\n[rules]\nover-threshold = 'warn'\n",
+        "max-size = '1kB'\n[rules]\ndrift = 'warn'\n",
     )
     .unwrap();
     let report = same_everywhere(copy.paths(), &["--verify=off"], 1);
@@ -543,7 +543,7 @@ fn what_only_the_native_program_can_do_is_refused_by_name() {
         ),
         (
             vec!["trim", "--modcache", folder, "--prove=build"],
-            "--prove: ",
+            "--prove runs a command",
         ),
     ] {
         for runtime in Runtime::ALL {
