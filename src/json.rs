@@ -146,7 +146,14 @@ impl<'de> Deserializer<'de> for Document<'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.0 {
-            Value::Array(values) => visitor.visit_seq(Elements(values.iter())),
+            Value::Array(values) => {
+                let mut elements = Elements(values.iter());
+                let value = visitor.visit_seq(&mut elements)?;
+                match elements.0.len() {
+                    0 => Ok(value),
+                    _ => Err(Error::custom("the array is too long")),
+                }
+            }
             _ => Err(self.unexpected(&visitor)),
         }
     }
@@ -194,7 +201,7 @@ impl<'de> Deserializer<'de> for Document<'de> {
 
 struct Elements<'a>(slice::Iter<'a, Value>);
 
-impl<'de> SeqAccess<'de> for Elements<'de> {
+impl<'de> SeqAccess<'de> for &mut Elements<'de> {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
@@ -224,5 +231,150 @@ impl<'de> MapAccess<'de> for Fields<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         seed.deserialize(Document(self.1.take().unwrap_or(&Value::Null)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default, rename_all = "kebab-case")]
+    struct Everything {
+        flag: bool,
+        count: u64,
+        small: u32,
+        port: u16,
+        delta: i64,
+        share: f64,
+        name: String,
+        path: Option<PathBuf>,
+        level: Option<Level>,
+        pair: Option<(u32, u32)>,
+        many: Vec<Id>,
+        map: BTreeMap<Level, u64>,
+        inner: Option<Box<Everything>>,
+        #[serde(flatten)]
+        more: More,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct More {
+        extra: Option<u64>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Id(String);
+
+    #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Level {
+        Warn,
+        Deny,
+    }
+
+    /// Whether both readers say the same of it: a value, or that there is none.
+    fn reads_the_same(text: &str) -> bool {
+        let streamed = serde_json::from_str::<Everything>(text).ok();
+        let parsed = of::<Everything>(&serde_json::from_str(text).unwrap()).ok();
+        assert_eq!(parsed, streamed, "{text}");
+        parsed.is_some()
+    }
+
+    #[test]
+    fn a_document_reads_as_serde_json_reads_it() {
+        assert!(reads_the_same(
+            r#"{"flag": true, "count": 18446744073709551615, "small": 7, "port": 8080,
+                "delta": -3, "share": 0.5, "name": "a\u00e9", "path": "/mc", "level": "deny",
+                "pair": [1, 2], "many": ["x", "y"], "map": {"warn": 1, "deny": 2},
+                "inner": {"name": "b", "path": null}, "extra": 9, "unknown": [{"a": null}]}"#
+        ));
+        for wrong in [
+            r#"{"flag": 1}"#,
+            r#"{"count": -1}"#,
+            r#"{"count": 1.5}"#,
+            r#"{"small": 4294967296}"#,
+            r#"{"port": 65536}"#,
+            r#"{"name": 1}"#,
+            r#"{"level": "none"}"#,
+            r#"{"level": 1}"#,
+            r#"{"pair": [1]}"#,
+            r#"{"pair": [1, 2, 3]}"#,
+            r#"{"many": {}}"#,
+            r#"{"map": []}"#,
+            r#"{"inner": "x"}"#,
+            r#"{"extra": "x"}"#,
+            "1",
+            "null",
+        ] {
+            assert!(!reads_the_same(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_structure_is_no_array() {
+        assert!(of::<Everything>(&serde_json::json!([true, 1])).is_err());
+    }
+
+    #[test]
+    fn an_error_says_what_was_there_and_what_was_expected() {
+        for (field, error) in [
+            (
+                r#"{"name": 1}"#,
+                "invalid type: integer `1`, expected a string",
+            ),
+            (
+                r#"{"flag": "x"}"#,
+                "invalid type: string \"x\", expected a boolean",
+            ),
+            (
+                r#"{"many": null}"#,
+                "invalid type: null, expected a sequence",
+            ),
+        ] {
+            let value = serde_json::from_str(field).unwrap();
+            assert_eq!(of::<Everything>(&value).unwrap_err().to_string(), error);
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            (-1e9..1e9).prop_map(Value::from),
+            prop_oneof!["warn", "deny", "[a-z]{0,3}"].prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            let name =
+                "flag|count|small|port|delta|share|name|path|level|pair|many|map|inner|extra";
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::btree_map(name, inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_document_reads_as_serde_json_reads_it(value in values()) {
+            // An array as a structure is the one that differs.
+            fn holds_array_as_structure(value: &Value) -> bool {
+                match value {
+                    Value::Array(_) => true,
+                    Value::Object(fields) => fields.get("inner").is_some_and(holds_array_as_structure),
+                    _ => false,
+                }
+            }
+            prop_assume!(!holds_array_as_structure(&value));
+            reads_the_same(&value.to_string());
+        }
     }
 }
