@@ -1,4 +1,5 @@
-//! `check --compare`: caches filled from two proxies that disagree.
+//! Caches filled from two proxies that disagree: side by side (`check --compare`),
+//! and one after the other (the ledger).
 
 // A test fails by panicking, here as well as in a `#[test]` function.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -167,4 +168,49 @@ fn a_saved_report_is_a_witness_and_the_table_tells_who_says_what() {
     fs::write(&saved, &run.stdout).unwrap();
     let run = compare(&ours, ours.dir(), &saved).expect_code(2);
     assert!(run.stderr.contains("--accounts"), "{run}");
+}
+
+/// The ledger travels with the cache, and remembers what each version was.
+#[test]
+fn a_version_that_is_not_what_it_was_at_the_last_job_is_told() {
+    let scratch = Scratch::new();
+    let mut ours = cache(&scratch, "then", "package lib\n", Some(COMMITS[0]));
+    let check = |env: &GoEnv, more: &[&str]| {
+        let args = ["check", "--format", "json", "--verify", "quick"];
+        let call = env.gocachevet().dir(env.dir()).args(args).args(more);
+        call.run().expect_code(0)
+    };
+    assert_eq!(drift(&check(&ours, &["--record"])), Vec::<String>::new());
+    let run = check(&ours, &[]);
+    assert_eq!(drift(&run), Vec::<String>::new());
+    assert!(run.json()["drift"].is_null(), "{run}");
+    let was = ziphash(&ours);
+
+    // Removed by something, and downloaded anew by a job whose proxy says otherwise.
+    let versions = ours.modcache.join("cache/download").join(MODULE);
+    fs::remove_dir_all(versions).unwrap();
+    let tree = format!("{MODULE}@v1.0.0");
+    support::make_writable(&ours.modcache.join(&tree));
+    fs::remove_dir_all(ours.modcache.join(&tree)).unwrap();
+    let folder = scratch.path().join("now");
+    lib_proxy(&folder, "package lib // moved\n", Some(COMMITS[1]));
+    let proxy = serve(&folder);
+    ours.set("GOPROXY", &proxy.address);
+    ours.download(&[&tree]);
+    assert_ne!(ziphash(&ours), was);
+
+    for more in [&[][..], &["--shard=1/2"]] {
+        let found = drift(&check(&ours, more));
+        assert!(
+            found.len() == 1
+                && found[0].starts_with("retagged upstream: of the module, this cache says h1:")
+                && found[0].ends_with(&format!("the ledger says {was}")),
+            "{found:?}"
+        );
+    }
+    assert_eq!(drift(&check(&ours, &["--shard=2/2"])), Vec::<String>::new());
+    let table = check(&ours, &["--record"]).json()["drift"].clone();
+    assert_eq!(table["rows"][0]["verdict"], "retagged", "{table}");
+    // It was told, and is what is known from now on.
+    assert_eq!(drift(&check(&ours, &[])), Vec::<String>::new());
 }

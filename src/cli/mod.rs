@@ -92,7 +92,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match &result {
         Ok(_) | Err(CliError::BrokenPipe) => {}
         Err(error) => {
+            let error = error.to_string();
             let _ = writeln!(io::stderr(), "gocachevet: {error}");
+            if cfg!(target_family = "wasm") && error.contains("(os error 52)") {
+                let _ = writeln!(io::stderr(), "{NOT_WRITABLE}");
+            }
         }
     }
     ExitCode::from(exit_code(&result))
@@ -109,6 +113,9 @@ const ON_FILES: bool = cfg!(any(not(target_family = "wasm"), feature = "files"))
 
 /// What is said where another form of the program has the command.
 const ELSEWHERE: &str = "of the WASI modules, gocachevet.wasm has check, list, mark and trim, and gocachevet-files.wasm pack and report";
+
+/// What is said of `ENOSYS`, wazero's answer to a write below a read-only mount.
+const NOT_WRITABLE: &str = "gocachevet: the runtime has handed over that folder read-only: hand it over writable (for wazero: without `:ro`)";
 
 /// Runs one command; `out` is standard output.
 fn dispatch(cli: Cli, environment: Environment, out: &mut dyn Write) -> Result<Verdict, CliError> {

@@ -14,6 +14,7 @@ use crate::findings::{Finding, Rule};
 use crate::formats::gosum::MergedSums;
 use crate::formats::module::ModuleVersion;
 use crate::report::{DriftRow, DriftTable};
+use crate::sorting;
 use crate::sumdb::{Proof, Sumdb};
 use std::collections::BTreeMap;
 
@@ -52,6 +53,29 @@ impl Comparison {
             verdict: drift.verdict,
         });
     }
+}
+
+/// Of `then`, what `now` says otherwise.
+#[must_use]
+pub fn changed(then: Accounts, now: &Accounts) -> Accounts {
+    let is_changed = |module: &ModuleVersion, then: &Account| {
+        now.get(module).is_some_and(|now| {
+            differ(now.zip, then.zip)
+                || differ(now.go_mod, then.go_mod)
+                || differ(now.zip_bytes, then.zip_bytes)
+                || differ(now.commit.as_ref(), then.commit.as_ref())
+                || differ(now.time, then.time)
+        })
+    };
+    sorting::collect(
+        then.into_iter()
+            .filter(|(module, account)| is_changed(module, account)),
+    )
+}
+
+/// Where one of them says nothing they do not disagree.
+fn differ<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
 /// Compares two sides; `name` is what the other one is called.

@@ -137,3 +137,31 @@ fn the_message_tells_who_agrees() {
     };
     insta::assert_snapshot!(judge(&testimony).unwrap().message, @"local damage: of the module, this cache says h1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=; /other, go.sum and the checksum database say h1:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=");
 }
+
+#[test]
+fn what_is_now_said_otherwise_has_changed() {
+    let module: ModuleVersion = "a.b/c@v1.0.0".parse().unwrap();
+    let accounts = |account: &Account| Accounts::from([(module.clone(), account.clone())]);
+    let whole = account(1, "c1", 0);
+    let nothing = Account::default();
+    for (then, now, is_changed) in [
+        (&whole, &whole, false),
+        (&whole, &nothing, false),
+        (&nothing, &whole, false),
+        (&whole, &account(2, "c1", 0), true),
+        (&whole, &account(1, "c2", 0), true),
+        (&whole, &account(1, "c1", 60), true),
+        (
+            &whole,
+            &Account {
+                zip_bytes: Some(1),
+                ..whole.clone()
+            },
+            true,
+        ),
+    ] {
+        let changed = changed(accounts(then), &accounts(now));
+        assert_eq!(!changed.is_empty(), is_changed, "{then:?} {now:?}");
+    }
+    assert!(changed(accounts(&whole), &Accounts::new()).is_empty());
+}

@@ -150,6 +150,16 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
     let observed =
         state.map(|state| usage::observed(&inventory, &projects, &state, settings, &mut notes));
     let ledger = usage::read_ledger(&caches, &mut findings);
+    let mut drift = None;
+    if let (Some(cache), Some(ledger)) = (&inventory.modcache, &ledger)
+        && level > VerifyLevel::Off
+        && settings.shard.is_none_or(|shard| shard.index == 1)
+    {
+        let comparison = since_recorded(cache, ledger, settings, &sums);
+        findings.extend(comparison.findings);
+        let is_told = settings.shard.is_none() && !comparison.table.rows.is_empty();
+        drift = is_told.then_some(comparison.table);
+    }
     Ok(Found {
         caches,
         projects,
@@ -159,9 +169,29 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
         observed,
         ledger,
         findings,
-        drift: None,
+        drift,
         notes,
     })
+}
+
+/// Compares the module cache with what it was when a job recorded it.
+fn since_recorded(
+    cache: &ModCache,
+    ledger: &Ledger,
+    settings: &Settings,
+    sums: &MergedSums,
+) -> drift::Comparison {
+    let then = ledger.accounts();
+    if then.is_empty() {
+        return drift::Comparison::default();
+    }
+    let now = drift::of_cache(cache);
+    let changed = drift::changed(then, &now);
+    if changed.is_empty() {
+        return drift::Comparison::default();
+    }
+    let sumdb = cached_sumdb(cache, &locate::go_settings(&settings.environment));
+    drift::compare(&now, &changed, "the ledger", sums, &sumdb)
 }
 
 /// Whether a finding is about something that a running `go`, or another trim,
@@ -292,13 +322,17 @@ pub fn compare(found: &mut Found, settings: &Settings, other: &Path) -> Result<(
     let sumdb = cached_sumdb(cache, &locate::go_settings(&settings.environment));
     let name = display_path(other);
     let comparison = drift::compare(&drift::of_cache(cache), &theirs, &name, &found.sums, &sumdb);
-    let table = comparison.table;
+    let mut table = comparison.table;
     found.caches.notes.push(format!(
         "compared {} module versions with {name}: {} consistent, {} drifted",
         table.compared,
         table.consistent,
         table.rows.len()
     ));
+    let since_recorded = found.drift.take();
+    table
+        .rows
+        .extend(since_recorded.into_iter().flat_map(|table| table.rows));
     found.drift = Some(table);
     found.findings.extend(comparison.findings);
     Ok(())

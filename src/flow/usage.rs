@@ -3,6 +3,7 @@
 use super::Found;
 use crate::cli::{CliError, Settings};
 use crate::config::Live;
+use crate::drift;
 use crate::findings::{Finding, display_path};
 use crate::formats::gosum::GoSum;
 use crate::graph;
@@ -219,6 +220,7 @@ pub fn record(found: &Found, report: &mut Report, now: DateTime<Utc>) -> Result<
     ];
     let bytes = report.modcache.as_ref().map_or(0, |cache| cache.bytes)
         + report.buildcache.as_ref().map_or(0, |cache| cache.bytes);
+    let modules = found.inventory.modcache.as_ref();
     ledger.record(
         &Record {
             inventory: &found.inventory,
@@ -227,6 +229,7 @@ pub fn record(found: &Found, report: &mut Report, now: DateTime<Utc>) -> Result<
             oldest: oldest.into_iter().flatten().min(),
             projects: &needs_by_name(found),
             sums: &found.sums,
+            accounts: &modules.map(drift::of_cache).unwrap_or_default(),
         },
         now,
     );

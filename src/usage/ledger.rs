@@ -6,9 +6,11 @@
 
 use super::Observed;
 use super::state::write_whole;
+use crate::drift::{Account, Accounts};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::action::ActionId;
 use crate::formats::gosum::MergedSums;
+use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
 use crate::report::JobPoint;
 use crate::scan::Inventory;
@@ -104,9 +106,21 @@ pub struct Unit {
     pub days: [u16; DAYS],
     /// Its bytes.
     pub bytes: u64,
-    /// Its `h1:` hash as the projects' go.sum has it.
+    /// Its `h1:` hash as its `.ziphash` has it, else the projects' go.sum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub h1: Option<String>,
+    /// The `h1:` hash of its go.mod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub go_mod: Option<String>,
+    /// Bytes of its zip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zip: Option<u64>,
+    /// The commit it was made from, as its `.info` has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// When that commit was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<DateTime<Utc>>,
     /// The projects that need it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub projects: Vec<String>,
@@ -127,6 +141,8 @@ pub struct Record<'a> {
     pub projects: &'a BTreeMap<String, Needs>,
     /// Their go.sum files.
     pub sums: &'a MergedSums,
+    /// What the module cache says of its versions.
+    pub accounts: &'a Accounts,
 }
 
 /// What a project needs.
@@ -294,7 +310,10 @@ impl Ledger {
             }
             unit.bytes = version.download_bytes() + version.tree_bytes();
             let trusted = record.sums.zip(&version.id).first();
-            unit.h1 = trusted.map(|claim| claim.h1.to_string()).or(unit.h1);
+            unit.remember(
+                record.accounts.get(&version.id),
+                trusted.map(|claim| claim.h1),
+            );
             for (project, needs) in record.projects {
                 let is_needed = needs.source.contains(&version.id);
                 unit.projects.retain(|known| is_needed || known != project);
@@ -361,6 +380,22 @@ impl Ledger {
         needs
     }
 
+    /// What the last job that recorded it saw of each version.
+    pub fn accounts(&self) -> Accounts {
+        let parsed = self.versions.iter().filter_map(|(name, unit)| {
+            let hash = |text: &Option<String>| text.as_ref()?.parse::<H1>().ok();
+            let account = Account {
+                zip: hash(&unit.h1),
+                go_mod: hash(&unit.go_mod),
+                zip_bytes: unit.zip,
+                commit: unit.commit.clone(),
+                time: unit.time,
+            };
+            Some((name.parse().ok()?, account))
+        });
+        sorting::collect(parsed)
+    }
+
     /// The last jobs, for the report.
     pub fn trend(&self) -> Vec<JobPoint> {
         let point = |job: &Job| JobPoint {
@@ -410,6 +445,17 @@ impl Ledger {
 }
 
 impl Unit {
+    /// Takes over what is known now; of what is not, the last word stays.
+    fn remember(&mut self, seen: Option<&Account>, trusted: Option<H1>) {
+        let text = |h1: H1| h1.to_string();
+        let seen = seen.cloned().unwrap_or_default();
+        self.h1 = seen.zip.or(trusted).map(text).or(self.h1.take());
+        self.go_mod = seen.go_mod.map(text).or(self.go_mod.take());
+        self.zip = seen.zip_bytes.or(self.zip);
+        self.commit = seen.commit.or(self.commit.take());
+        self.time = seen.time.or(self.time);
+    }
+
     fn used(&mut self, job: u64, now: DateTime<Utc>) {
         self.job = job;
         self.at = now;
@@ -545,6 +591,7 @@ mod tests {
             oldest: None,
             projects: &BTreeMap::new(),
             sums: &MergedSums::new(),
+            accounts: &Accounts::new(),
         };
         ledger.record(&record, at(day));
     }
@@ -617,6 +664,7 @@ mod tests {
                 oldest: None,
                 projects: &[(project.to_owned(), needs)].into(),
                 sums: &MergedSums::new(),
+                accounts: &Accounts::new(),
             };
             ledger.record(&record, at(day));
             let bytes = serde_json::to_vec(&ledger).unwrap();

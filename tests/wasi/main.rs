@@ -506,6 +506,8 @@ fn what_would_write_fails_where_nothing_can_be_written() {
         let before = copy.paths().map(snapshot);
         for runtime in [Runtime::Wazero, Runtime::Wasmtime] {
             let run = runtime.run(&copy.paths(), &args).expect_code(3);
+            let remedy = run.stderr.contains("hand it over writable");
+            assert_eq!(remedy, runtime == Runtime::Wazero, "{run}");
             assert!(!run.stderr.is_empty(), "{run}");
             for (before, cache) in before.iter().zip(copy.paths()) {
                 assert_untouched(before, cache);
