@@ -35,6 +35,9 @@ pub struct MirrorArgs {
     /// The proxy's access log, in common or combined format; repeatable
     #[arg(long = "access-log", value_name = "FILE")]
     pub access_logs: Vec<PathBuf>,
+    /// The gocachevet-ledger.json of a module cache that this storage fills: what its jobs used counts as asked for; repeatable
+    #[arg(long = "ledger", value_name = "FILE")]
+    pub ledgers: Vec<PathBuf>,
     /// Patterns of modules that cannot be had again [default: GOPRIVATE]
     #[arg(long, value_name = "GLOBS")]
     pub private: Option<String>,

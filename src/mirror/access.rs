@@ -1,6 +1,7 @@
-//! Who asked for which version: heat from a web server's access log.
+//! Who asked for which version: heat from a web server's access log, or from
+//! the ledger of a cache that the mirror fills.
 //!
-//! Read are the common and the combined log format (`%h %l %u %t "%r" %>s %b`
+//! Of logs, read are the common and the combined log format (`%h %l %u %t "%r" %>s %b`
 //! and more behind it), as Apache, nginx, Caddy's and Athens' front ends write
 //! them. Log lines are what strangers sent: nothing in them is trusted.
 
@@ -12,6 +13,7 @@ use chrono::{DateTime, Utc};
 use super::Mirror;
 use crate::formats::module::{ModuleVersion, unescape_path, unescape_version};
 use crate::heat::{Heat, WINDOW};
+use crate::usage::ledger::Ledger;
 
 /// A longer line is skipped.
 const MAX_LINE: u64 = 64 << 10;
@@ -29,7 +31,7 @@ struct Access<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Accesses {
     by_version: BTreeMap<ModuleVersion, Seen>,
-    /// The first request in the log; what was before is unknown.
+    /// The first request or job known of; what was before is unknown.
     since: Option<DateTime<Utc>>,
     /// Lines read, and lines not understood.
     pub lines: u64,
@@ -97,6 +99,27 @@ impl Accesses {
                 seen.recent = seen.recent.saturating_add(1);
             }
         }
+    }
+
+    /// Adds what the jobs of a cache used.
+    pub fn add(&mut self, ledger: &Ledger, now: DateTime<Utc>) {
+        let Some(first) = ledger.jobs.first() else {
+            return;
+        };
+        self.since = Some(self.since.map_or(first.at, |since| since.min(first.at)));
+        for (id, recent, last) in ledger.recent_uses(now) {
+            let seen = self
+                .by_version
+                .entry(id)
+                .or_insert(Seen { recent: 0, last });
+            seen.recent = seen.recent.saturating_add(recent);
+            seen.last = seen.last.max(last);
+        }
+    }
+
+    /// Whether nothing is known of any access.
+    pub fn is_empty(&self) -> bool {
+        self.since.is_none()
     }
 
     /// What is known of a version's accesses.

@@ -18,6 +18,7 @@ use crate::formats::gosum::{GoSum, MergedSums};
 use crate::heat::Heat;
 use crate::locate::{self, Environment};
 use crate::report::{Failure, Tool, Verdict};
+use crate::usage::ledger::Ledger;
 
 /// Where the versions lie, and how they go.
 enum Storage {
@@ -245,7 +246,7 @@ impl Storage {
     fn heat(&self, version: &StoredVersion, logs: &Accesses, now: DateTime<Utc>) -> Heat {
         match self {
             #[cfg(feature = "remote")]
-            Self::Artifactory { downloads, .. } if logs.lines == 0 => downloads.heat(version, now),
+            Self::Artifactory { downloads, .. } if logs.is_empty() => downloads.heat(version, now),
             _ => logs.heat(&version.id, version.stored, now),
         }
     }
@@ -323,6 +324,14 @@ fn read_logs(
         accesses
             .read(BufReader::new(file), mirror, now)
             .map_err(wrong)?;
+    }
+    for ledger in &args.ledgers {
+        let path = environment.resolve(ledger);
+        let wrong = |why: String| CliError::Work(format!("{}: {why}", display_path(&path)));
+        if !path.exists() {
+            return Err(wrong("there is no such file".to_owned()));
+        }
+        accesses.add(&Ledger::read(&path).map_err(wrong)?, now);
     }
     if accesses.odd > 0 {
         notes.push(format!(

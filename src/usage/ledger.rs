@@ -396,6 +396,19 @@ impl Ledger {
         sorting::collect(parsed)
     }
 
+    /// Of each version in how many jobs of the last seven days it was used, and when last.
+    pub fn recent_uses(&self, now: DateTime<Utc>) -> Vec<(ModuleVersion, u32, DateTime<Utc>)> {
+        let recorded = self.jobs.last().map_or(now, |job| job.at);
+        let past = days_between(recorded, now);
+        let uses = self.versions.iter().filter_map(|(name, unit)| {
+            let days = unit.days.iter().take(DAYS.saturating_sub(past));
+            let count = days.map(|count| u32::from(*count)).sum();
+            // Never seen in use.
+            (unit.job > 0).then_some((name.parse().ok()?, count, unit.at))
+        });
+        uses.collect()
+    }
+
     /// The last jobs, for the report.
     pub fn trend(&self) -> Vec<JobPoint> {
         let point = |job: &Job| JobPoint {

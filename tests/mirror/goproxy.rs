@@ -98,6 +98,56 @@ fn heat_from_the_log_decides_who_stays() {
     assert_eq!(hottest["accesses"], 51);
 }
 
+/// What the jobs of a cache used counts as asked for, as its ledger has it.
+#[test]
+fn heat_from_a_cache_s_ledger_decides_who_stays() {
+    let mut env = GoEnv::new();
+    let storage = storage(&env);
+    env.set("GOPROXY", format!("file://{}", storage.display()));
+    let project = env.project(Project::Hello);
+    let step = |args: &[&str]| {
+        let run = env.gocachevet().dir(&project).args(args).run();
+        run.expect_code(0);
+    };
+    for _ in 0..3 {
+        step(&["mark"]);
+        env.go(&project, ["build", "./..."]);
+        step(&["check", "--verify=off", "--record"]);
+    }
+    let ledger = env.modcache.join("cache/gocachevet-ledger.json");
+    let list = |ledger: &Path| {
+        let run = env.gocachevet();
+        let run = run.args([
+            "mirror",
+            "list",
+            "--verify=off",
+            "--format=json",
+            "--ledger",
+        ]);
+        run.arg(ledger).arg(&storage).run()
+    };
+    let report = list(&ledger).expect_code(0).json();
+    let accesses = |module: &str| {
+        let versions = report["versions"].as_array().unwrap().iter();
+        let mut known = versions.filter(|version| version["module"] == module);
+        known.next_back().unwrap()["accesses"].as_u64().unwrap()
+    };
+    // Being stored counts as one, each job as another.
+    assert_eq!(accesses("github.com/BurntSushi/toml"), 4, "{report:#}");
+    assert_eq!(accesses("github.com/google/uuid"), 1, "{report:#}");
+    let hottest = report["versions"].as_array().unwrap().last().unwrap();
+    assert_eq!(hottest["accesses"], 4, "{report:#}");
+
+    for (content, message) in [(None, "no such file"), (Some("{"), "is damaged")] {
+        let file = env.dir().join("odd.json");
+        if let Some(content) = content {
+            fs::write(&file, content).unwrap();
+        }
+        let run = list(&file).expect_code(3);
+        assert!(run.stderr.contains(message), "{run}");
+    }
+}
+
 #[test]
 fn a_zip_that_is_not_what_go_sum_says_is_found() {
     let env = GoEnv::new();
