@@ -672,6 +672,25 @@ fn a_restore_has_its_price_and_the_list_tells_use() {
         "{report}"
     );
 
+    // A rate that is not given but measured.
+    let mut measured = check;
+    measured[3] = "--restore-took=2s 500ms";
+    let notes = run(&measured).json()["notes"].to_string();
+    assert!(
+        notes.contains("one restore of the caches costs about 2.5 s, "),
+        "{notes}"
+    );
+    let trim = [
+        "trim",
+        "--dry-run",
+        "--all",
+        "--force",
+        "--verify=off",
+        "--restore-took=10s",
+    ];
+    let text = run(&trim).stdout;
+    assert!(text.contains("about 10.0 s less per restore"), "{text}");
+
     let list = run(&["list", "--format=json"]).json();
     assert_eq!(list["usage"]["buildcache"], report["usage"]["buildcache"]);
     assert_eq!(list["usage"]["modcache"], report["usage"]["modcache"]);

@@ -31,7 +31,8 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CliError
             flow::compare(&mut found, settings, other)?;
         }
         let now = Utc::now();
-        let mut report = flow::report(&found, settings, now)?;
+        let priced = flow::with_measured_rate(settings, flow::restored(&found));
+        let mut report = flow::report(&found, &priced, now)?;
         if settings.accounts {
             report.accounts = flow::accounts(&found);
         }

@@ -62,6 +62,7 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
         false => flow::look(settings, asked.max(VerifyLevel::Quick), &*watch)?,
     };
     drop(watch);
+    let mut restored = flow::restored(&found);
     let uses = flow::uses(&found, settings.retention.idle_runs.unwrap_or(0));
     let mut weighed = flow::weigh(&found, settings, uses, now)?;
     if policy.all && !policy.force && flow::used_within_grace(&found, &policy, now) {
@@ -134,12 +135,13 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
             let left = report::bytes(&found.inventory);
             shown.bytes = done.bytes;
             shown.kept_bytes = left;
+            restored = done.bytes + left;
         } else {
             flow::forget_removed(&mut found, &weighed.plan, &results);
         }
     }
     // What is older than `max-age` and stays, stays for a reason.
-    let mut judged = settings.clone();
+    let mut judged = flow::with_measured_rate(settings, restored);
     judged.options.max_age = None;
     let mut report = flow::report(&found, &judged, now)?;
     report.notes.append(&mut notes);
@@ -148,7 +150,7 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
     if freed > 0 {
         report
             .notes
-            .push(flow::saved_per_restore(freed, flow::restore_rate(settings)));
+            .push(flow::saved_per_restore(freed, flow::restore_rate(&judged)));
     }
     if let Some(cache) = &found.inventory.buildcache {
         report.notes.push(flow::next_go_trim(cache, now));

@@ -96,6 +96,16 @@ pub struct Options {
     #[arg(long, value_name = "SIZE", global = true, help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_rate: Option<Size>,
+    /// How long restoring the caches took in this job: tells the rate
+    #[arg(
+        long,
+        value_name = "TIME",
+        conflicts_with = "restore_rate",
+        global = true,
+        help_heading = "How"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_took: Option<Age>,
 
     // Sandbox
     /// Check inside a sandbox that can only read

@@ -11,8 +11,8 @@ mod usage;
 pub use output::write_report;
 pub(crate) use retention::root_of;
 pub use retention::{
-    Weighed, forget_removed, kept_versions, next_go_trim, restore_rate, saved_per_restore,
-    used_within_grace, weigh,
+    Weighed, forget_removed, kept_versions, next_go_trim, restore_rate, restored,
+    saved_per_restore, used_within_grace, weigh, with_measured_rate,
 };
 pub use shards::whole;
 pub use usage::{Marked, record, set_mark, state_path, uses};

@@ -3,7 +3,7 @@
 use super::Found;
 use crate::act;
 use crate::cli::{CliError, Settings};
-use crate::config::Live;
+use crate::config::{Age, Live, Size};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::action::OutputId;
 use crate::formats::modindex::parse_go_version_file;
@@ -11,6 +11,7 @@ use crate::formats::module::ModuleVersion;
 use crate::graph;
 use crate::locate::{self, Project};
 use crate::plan::{self, Inputs, Needs, Part, Plan, Policy, Target, Uses};
+use crate::report;
 use crate::scan::{BuildCache, Inventory};
 use crate::sorting;
 use chrono::{DateTime, Utc};
@@ -360,6 +361,27 @@ const RESTORE_RATE: u64 = 100_000_000;
 pub fn restore_rate(settings: &Settings) -> u64 {
     let given = settings.options.restore_rate;
     given.map_or(RESTORE_RATE, |rate| rate.0)
+}
+
+/// The settings with the rate at which `restored` bytes came in, if
+/// `--restore-took` tells how long that took.
+pub fn with_measured_rate(settings: &Settings, restored: u64) -> Settings {
+    let mut settings = settings.clone();
+    if let Some(Age(took)) = settings.options.restore_took {
+        let seconds = took.as_secs_f64().max(0.001);
+        settings.options.restore_rate = Some(Size((restored as f64 / seconds) as u64));
+    }
+    settings
+}
+
+/// Bytes that were in the caches before this job added to them, as far as it
+/// is known what it added.
+pub fn restored(found: &Found) -> u64 {
+    let growth = found
+        .observed
+        .as_ref()
+        .map_or(0, |observed| observed.growth);
+    report::bytes(&found.inventory).saturating_sub(growth.max(0).unsigned_abs())
 }
 
 /// What one restore of so many bytes costs, and what it brings that nobody used.
