@@ -71,9 +71,86 @@ pub const MODULES: &[(&str, &str)] = &[
         "github.com/pkg/errors@v0.9.1",
         "h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=",
     ),
+    // Twenty versions of one module.
+    (
+        "golang.org/x/sync@v0.1.0",
+        "h1:wsuoTGHzEhffawBOhz5CYhcrV4IdKZbEyZjBMuTp12o=",
+    ),
+    (
+        "golang.org/x/sync@v0.2.0",
+        "h1:PUR+T4wwASmuSTYdKjYHI5TD22Wy5ogLU5qZCOLxBrI=",
+    ),
+    (
+        "golang.org/x/sync@v0.3.0",
+        "h1:ftCYgMx6zT/asHUrPw8BLLscYtGznsLAnjq5RH9P66E=",
+    ),
+    (
+        "golang.org/x/sync@v0.4.0",
+        "h1:zxkM55ReGkDlKSM+Fu41A+zmbZuaPVbGMzvvdUPznYQ=",
+    ),
+    (
+        "golang.org/x/sync@v0.5.0",
+        "h1:60k92dhOjHxJkrqnwsfl8KuaHbn/5dl0lUPUklKo3qE=",
+    ),
+    (
+        "golang.org/x/sync@v0.6.0",
+        "h1:5BMeUDZ7vkXGfEr1x9B4bRcTH4lpkTkpdh0T/J+qjbQ=",
+    ),
     (
         "golang.org/x/sync@v0.7.0",
         "h1:YsImfSBoP9QPYL0xyKJPq0gcaJdG3rInoqxTWbfQu9M=",
+    ),
+    (
+        "golang.org/x/sync@v0.8.0",
+        "h1:3NFvSEYkUoMifnESzZl15y791HH1qU2xm6eCJU5ZPXQ=",
+    ),
+    (
+        "golang.org/x/sync@v0.9.0",
+        "h1:fEo0HyrW1GIgZdpbhCRO0PkJajUS5H9IFUztCgEo2jQ=",
+    ),
+    (
+        "golang.org/x/sync@v0.10.0",
+        "h1:3NQrjDixjgGwUOCaF8w2+VYHv0Ve/vGYSbdkTa98gmQ=",
+    ),
+    (
+        "golang.org/x/sync@v0.11.0",
+        "h1:GGz8+XQP4FvTTrjZPzNKTMFtSXH80RAzG+5ghFPgK9w=",
+    ),
+    (
+        "golang.org/x/sync@v0.12.0",
+        "h1:MHc5BpPuC30uJk597Ri8TV3CNZcTLu6B6z4lJy+g6Jw=",
+    ),
+    (
+        "golang.org/x/sync@v0.13.0",
+        "h1:AauUjRAJ9OSnvULf/ARrrVywoJDy0YS2AwQ98I37610=",
+    ),
+    (
+        "golang.org/x/sync@v0.14.0",
+        "h1:woo0S4Yywslg6hp4eUFjTVOyKt0RookbpAHG4c1HmhQ=",
+    ),
+    (
+        "golang.org/x/sync@v0.15.0",
+        "h1:KWH3jNZsfyT6xfAfKiz6MRNmd46ByHDYaZ7KSkCtdW8=",
+    ),
+    (
+        "golang.org/x/sync@v0.16.0",
+        "h1:ycBJEhp9p4vXvUZNszeOq0kGTPghopOL8q0fq3vstxw=",
+    ),
+    (
+        "golang.org/x/sync@v0.17.0",
+        "h1:l60nONMj9l5drqw6jlhIELNv9I0A4OFgRsG9k2oT9Ug=",
+    ),
+    (
+        "golang.org/x/sync@v0.18.0",
+        "h1:kr88TuHDroi+UVf+0hZnirlk8o8T+4MrK6mr60WkH/I=",
+    ),
+    (
+        "golang.org/x/sync@v0.19.0",
+        "h1:vV+1eWNmZ5geRlYjzm2adRgW2/mcpevXNg50YZtPCE4=",
+    ),
+    (
+        "golang.org/x/sync@v0.20.0",
+        "h1:e0PTpb7pjO8GAtTs2dQ6jYa5BWYlMuX047Dco/pItO4=",
     ),
 ];
 
