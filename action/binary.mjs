@@ -27,7 +27,7 @@ export const pinnedRelease = () => JSON.parse(readFileSync(join(here, 'release.j
  * A command to run: `file`, and the arguments that go before the program's own.
  * @param {string} given the input `binary`: a path, native or `.wasm`, or ''
  */
-export async function findBinary(given, { release = pinnedRelease(), source = releaseSource(release) } = {}) {
+export async function findBinary(given, { release = pinnedRelease(), source = releaseSource(release), built = MODULE } = {}) {
   if (given !== '') {
     const file = isAbsolute(given) ? given : resolve(process.env.GITHUB_WORKSPACE ?? '.', given);
     if (!existsSync(file)) throw new BinaryError(`input binary: there is no file ${file}`);
@@ -37,7 +37,7 @@ export async function findBinary(given, { release = pinnedRelease(), source = re
   if (onPath) return command(onPath);
   const platform = `${process.platform}-${process.arch}`;
   const native = release.version === null ? undefined : release.files[platform];
-  if (!native && existsSync(MODULE)) return command(MODULE);
+  if (!native && existsSync(built)) return command(built);
   if (release.version === null) {
     throw new BinaryError(
       'there is no gocachevet: it is not in PATH, the input `binary` is not set, and this version of the action ' +

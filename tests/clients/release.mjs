@@ -50,19 +50,19 @@ await assert.rejects(findBinary('', { release: gone, source }), /cannot be fetch
 await assert.rejects(findBinary('', { release, source: 'http://127.0.0.1:1' }), /cannot be fetched: .*Where there is no network/);
 console.log('ok: a missing file and a missing network are told');
 
+// As in a checkout where wasm/build never ran.
+const built = join(tools, 'no-module.wasm');
 const nowhere = changed((copy) => (copy.files = {}));
-await assert.rejects(findBinary('', { release: nowhere, source }), /neither a binary for .* nor a WASI module/);
-await assert.rejects(findBinary('', { release: { version: null, files: {} }, source }), /pins no release/);
+await assert.rejects(findBinary('', { release: nowhere, source, built }), /neither a binary for .* nor a WASI module/);
+await assert.rejects(findBinary('', { release: { version: null, files: {} }, source, built }), /pins no release/);
 await assert.rejects(findBinary('no/such/file'), /input binary: there is no file/);
 console.log('ok: without a release there is an error');
 
 const module = changed((copy) => (delete copy.files[platform]));
-if (module.files.wasi) {
-  fresh();
-  const program = await findBinary('', { release: module, source });
-  assert.ok(program.wasi && program.before.at(-1).endsWith('.wasm'));
-  const version = execFileSync(program.file, [...program.before, '--version'], { encoding: 'utf8' });
-  assert.match(version, new RegExp(`^gocachevet ${release.version}`));
-  console.log('ok: a platform without a binary gets the WASI module');
-}
+fresh();
+const program = await findBinary('', { release: module, source, built });
+assert.ok(program.wasi && program.before.at(-1).endsWith('.wasm'));
+const version = execFileSync(program.file, [...program.before, '--version'], { encoding: 'utf8' });
+assert.match(version, new RegExp(`^gocachevet ${release.version}`));
+console.log('ok: a platform without a binary gets the WASI module');
 server.close();
