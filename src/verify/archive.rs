@@ -378,6 +378,9 @@ impl Archive {
             let guess = (at + fixed as u64 + 40).min(self.directory);
             let mut header = self.bytes.get(at, guess, &mut buffer)?;
             let len = zip::local_len(header)?;
+            if at + len as u64 > self.directory {
+                return Err(ZipFault::Local.into());
+            }
             if len > header.len() {
                 header = self.bytes.get(at, at + len as u64, &mut buffer)?;
             }
