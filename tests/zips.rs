@@ -521,6 +521,9 @@ impl Dice {
 }
 
 fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
+    if bytes.len() < 22 {
+        return;
+    }
     let at = dice.roll(bytes.len());
     match dice.roll(7) {
         0 => bytes[at] ^= 1 << dice.roll(8),

@@ -102,6 +102,8 @@ fn read_at(mut file: &File, room: &mut [u8], at: u64) -> io::Result<()> {
     file.read_exact(room)
 }
 
+const _: () = assert!(size_of::<Member>() <= 28);
+
 /// One entry of the central directory. Everything fits into 32 bits, as the
 /// file may not be longer than [`MAX_ZIP_BYTES`] and larger sizes are refused.
 #[derive(Clone, Copy)]
@@ -245,6 +247,11 @@ impl Archive {
 
     fn read_directory(&mut self, end: &zip::End, buffer: &mut Vec<u8>) -> Result<(), ZipError> {
         let mut at = end.directory.start;
+        // All at once: grown bit by bit, they would take twice as much.
+        let around = end.entries * (ENTRY_LEN + self.prefix.len()) as u64;
+        let names = (end.directory.end - at).saturating_sub(around);
+        self.names
+            .reserve_exact(usize::try_from(names).unwrap_or(0).min(MAX_NAMES));
         while at < end.directory.end {
             let to = end.directory.end.min(at + CHUNK as u64);
             let mut rest = self.bytes.get(at, to, buffer)?;
@@ -364,9 +371,9 @@ impl Archive {
         let mut buffer = Vec::new();
         let mut free = 0;
         let mut before: Option<Listed> = None;
-        let mut places = Vec::with_capacity(self.members.len());
-        for index in self.by_place() {
-            let index = index as usize;
+        let order = self.by_place();
+        let mut places = Vec::with_capacity(order.len());
+        for index in order.iter().map(|&index| index as usize) {
             let Some(member) = self.members.get(index) else {
                 continue;
             };
@@ -391,12 +398,12 @@ impl Archive {
                 return Err(ZipFault::Overlap.into());
             }
             before = Some(listed);
-            places.push((index, content));
+            places.push(u32::try_from(content).map_err(|_| ZipFault::Truncated)?);
         }
         self.between(before.as_ref(), free, self.directory, &mut buffer)?;
-        for (index, content) in places {
-            if let Some(member) = self.members.get_mut(index) {
-                member.at = u32::try_from(content).map_err(|_| ZipFault::Truncated)?;
+        for (index, content) in order.into_iter().zip(places) {
+            if let Some(member) = self.members.get_mut(index as usize) {
+                member.at = content;
             }
         }
         self.located = true;
