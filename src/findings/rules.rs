@@ -67,8 +67,8 @@ rules! {
         "Harmless: a lookup that failed left it."
     OutputHashMismatch "output-hash-mismatch" Deny
         "Run `gocachevet trim --repair`, or empty the build cache; Go links such an output without noticing."
-    OutputSizeMismatch "output-size-mismatch" Deny
-        "Run `gocachevet trim --repair`; Go builds the output again."
+    OutputSizeMismatch "output-size-mismatch" Warn
+        "Harmless to builds: Go treats it as a miss and builds the output again. `gocachevet trim --repair` removes it."
     ActionInvalid "action-invalid" Warn
         "Harmless to builds: Go treats it as a miss and writes it again. `gocachevet trim --repair` removes it."
     OutputMissing "output-missing" Note

@@ -95,6 +95,14 @@ impl H1Builder {
 /// The h1 of these files, in any order, named as for [`H1Builder::add`].
 pub fn h1_of(mut files: Vec<(&[u8], [u8; 32])>) -> Result<H1, H1Error> {
     sorting::by_key(&mut files, |(name, _)| *name);
+    h1_of_sorted("", files)
+}
+
+/// The h1 of files in the order of their names, all of which go on behind `prefix`.
+pub fn h1_of_sorted<'a>(
+    prefix: &str,
+    files: impl IntoIterator<Item = (&'a [u8], [u8; 32])>,
+) -> Result<H1, H1Error> {
     let mut hash = Sha256::new();
     let mut line = Vec::new();
     for (name, sha256) in files {
@@ -104,6 +112,7 @@ pub fn h1_of(mut files: Vec<(&[u8], [u8; 32])>) -> Result<H1, H1Error> {
         line.clear();
         line.extend(sha256.into_iter().flat_map(hex::digits));
         line.extend_from_slice(b"  ");
+        line.extend_from_slice(prefix.as_bytes());
         line.extend_from_slice(name);
         line.push(b'\n');
         hash.update(&line);

@@ -18,4 +18,5 @@ pub mod modzip;
 pub mod output_kind;
 pub mod semver;
 pub mod trim_marker;
+pub mod zip;
 pub mod ziphash;

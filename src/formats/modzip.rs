@@ -6,7 +6,6 @@
 mod collisions;
 
 use super::module::{self, ModuleError, ModuleVersion, PathProblem};
-use collisions::Collisions;
 
 /// The largest module zip, and the largest sum of its files' sizes, in bytes.
 pub const MAX_ZIP_BYTES: u64 = 500 << 20;
@@ -27,7 +26,7 @@ pub const MAX_LISTED: usize = 100;
 /// A rule that a zip breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The entry's name as stored; empty if it is about the whole zip.
+    /// The entry's name; empty if it is about the whole zip.
     pub name: Vec<u8>,
     /// The rule.
     pub problem: ZipProblem,
@@ -45,9 +44,6 @@ pub enum ZipProblem {
     /// The files together are larger than [`MAX_ZIP_BYTES`].
     #[error("content is too large; the limit is {MAX_ZIP_BYTES} bytes")]
     ContentTooLarge,
-    /// The name does not start with `path@version/`.
-    #[error("name does not start with {0:?}")]
-    Prefix(String),
     /// The name is not UTF-8.
     #[error("name is not UTF-8")]
     NotUtf8,
@@ -90,81 +86,83 @@ pub struct ZipReview {
     pub violations: Vec<Violation>,
     /// How many more there are.
     pub more: usize,
-    /// Names of folder entries, as stored. They are allowed, but Go hashes each
-    /// as an empty file, which an extracted tree can never show.
-    pub folders: Vec<Vec<u8>>,
     /// Number of file entries.
     pub files: u64,
     /// Sum of the declared sizes of well-named files, in bytes.
     pub bytes: u64,
+    too_large: bool,
 }
 
-/// Looks through the entries of a zip one by one.
-#[derive(Debug)]
-pub struct ZipRules {
-    prefix: String,
-    collisions: Collisions,
-    review: ZipReview,
-    too_large_said: bool,
+/// An entry, as the rules see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The name below `path@version/`.
+    pub name: &'a [u8],
+    /// The declared size of the content.
+    pub size: u64,
+    /// Whether its attributes make it a folder, link or device. To Go a folder
+    /// is what has a final slash, whatever the attributes say.
+    pub irregular: bool,
 }
 
-impl ZipRules {
-    /// Rules for the zip of `module`, whose file has `zip_bytes` bytes.
-    pub fn new(module: &ModuleVersion, zip_bytes: u64) -> Self {
-        let mut rules = Self {
-            prefix: module.zip_prefix(),
-            collisions: Collisions::default(),
-            review: ZipReview::default(),
-            too_large_said: false,
-        };
-        if let Err(error) = module::check(module) {
-            rules.violation(b"", error.into());
-        }
-        if zip_bytes > MAX_ZIP_BYTES {
-            rules.violation(b"", ZipProblem::ZipTooLarge(zip_bytes));
-        }
-        rules
+/// Looks through the entries of the zip of `module`, whose file has `zip_bytes`
+/// bytes. They are asked for by their position, more than once, so that a zip
+/// of very many costs no more memory than its list of them.
+pub fn review<'a>(
+    module: &ModuleVersion,
+    zip_bytes: u64,
+    count: usize,
+    entry: impl Fn(usize) -> Entry<'a>,
+) -> ZipReview {
+    let mut review = ZipReview::default();
+    if let Err(error) = module::check(module) {
+        review.violation(b"", error.into());
     }
-
-    /// Looks at an entry: its name as stored, its declared uncompressed size,
-    /// and whether its attributes make it a folder, link or device. To Go a
-    /// folder is what has a final slash, whatever the attributes say.
-    pub fn add(&mut self, name: &[u8], size: u64, irregular: bool) {
-        if let Err(problem) = self.check(name, size, irregular) {
-            self.violation(name, problem);
+    if zip_bytes > MAX_ZIP_BYTES {
+        review.violation(b"", ZipProblem::ZipTooLarge(zip_bytes));
+    }
+    let mut named = Vec::with_capacity(count);
+    for index in 0..count {
+        let entry = entry(index);
+        match review.check(&entry) {
+            // The prefix alone is the module's own folder.
+            Ok(()) if entry.name.is_empty() => {}
+            Ok(()) => named.extend(u32::try_from(index)),
+            Err(problem) => review.violation(entry.name, problem),
         }
     }
-
-    /// What came of it.
-    pub fn finish(self) -> ZipReview {
-        self.review
-    }
-
-    fn check(&mut self, name: &[u8], size: u64, irregular: bool) -> Result<(), ZipProblem> {
-        let is_folder = name.ends_with(b"/");
-        if is_folder {
-            self.review.folders.push(name.to_vec());
-        } else {
-            self.review.files += 1;
+    let path = |index: u32| {
+        let name = std::str::from_utf8(entry(index as usize).name).unwrap_or_default();
+        match name.strip_suffix('/') {
+            Some(path) => (path, true),
+            None => (name, false),
         }
+    };
+    for (index, problem) in collisions::all(named, path) {
+        review.violation(entry(index as usize).name, problem);
+    }
+    review
+}
+
+impl ZipReview {
+    fn check(&mut self, entry: &Entry<'_>) -> Result<(), ZipProblem> {
+        let Entry { name, size, .. } = *entry;
+        let is_folder = name.is_empty() || name.ends_with(b"/");
+        self.files += u64::from(!is_folder);
         if name.len() > MAX_NAME_BYTES {
             return Err(ZipProblem::NameTooLong(name.len()));
         }
-        let Some(inner) = name.strip_prefix(self.prefix.as_bytes()) else {
-            return Err(ZipProblem::Prefix(self.prefix.clone()));
-        };
-        if inner.is_empty() {
+        if name.is_empty() {
             return Ok(());
         }
-        let inner = std::str::from_utf8(inner).map_err(|_| ZipProblem::NotUtf8)?;
-        let path = inner.strip_suffix('/').unwrap_or(inner);
+        let name = std::str::from_utf8(name).map_err(|_| ZipProblem::NotUtf8)?;
+        let path = name.strip_suffix('/').unwrap_or(name);
         // A leading slash, "." and ".." are among what this refuses.
         module::check_file_path(path).map_err(|e| ZipProblem::Unsafe(e.problem))?;
-        self.collisions.add(path, is_folder)?;
         if is_folder {
             return Ok(());
         }
-        if irregular {
+        if entry.irregular {
             return Err(ZipProblem::NotRegular);
         }
         let base = path.rsplit('/').next().unwrap_or(path);
@@ -176,10 +174,10 @@ impl ZipRules {
                 return Err(ZipProblem::GoModCase);
             }
         }
-        match self.review.bytes.checked_add(size) {
-            Some(bytes) if bytes <= MAX_ZIP_BYTES => self.review.bytes = bytes,
-            _ if !self.too_large_said => {
-                self.too_large_said = true;
+        match self.bytes.checked_add(size) {
+            Some(bytes) if bytes <= MAX_ZIP_BYTES => self.bytes = bytes,
+            _ if !self.too_large => {
+                self.too_large = true;
                 self.violation(b"", ZipProblem::ContentTooLarge);
             }
             _ => {}
@@ -192,28 +190,15 @@ impl ZipRules {
     }
 
     fn violation(&mut self, name: &[u8], problem: ZipProblem) {
-        if self.review.violations.len() < MAX_LISTED {
-            self.review.violations.push(Violation {
+        if self.violations.len() < MAX_LISTED {
+            self.violations.push(Violation {
                 name: name.to_vec(),
                 problem,
             });
         } else {
-            self.review.more += 1;
+            self.more += 1;
         }
     }
-}
-
-/// Looks through all entries of a zip; see [`ZipRules`].
-pub fn review_names<N: AsRef<[u8]>>(
-    module: &ModuleVersion,
-    zip_bytes: u64,
-    entries: impl IntoIterator<Item = (N, u64, bool)>,
-) -> ZipReview {
-    let mut rules = ZipRules::new(module, zip_bytes);
-    for (name, size, irregular) in entries {
-        rules.add(name.as_ref(), size, irregular);
-    }
-    rules.finish()
 }
 
 #[cfg(test)]
@@ -225,19 +210,23 @@ mod tests {
         ModuleVersion::new("x.y/z", "v1.0.0")
     }
 
-    fn review(names: &[&str]) -> ZipReview {
-        review_names(
-            &module(),
-            1000,
-            names
-                .iter()
-                .map(|n| (format!("x.y/z@v1.0.0/{n}"), 10, false)),
-        )
+    /// A review of entries with these names, sizes and odd attributes.
+    fn review_of<N: AsRef<[u8]>>(zip_bytes: u64, entries: &[(N, u64, bool)]) -> ZipReview {
+        super::review(&module(), zip_bytes, entries.len(), |index| Entry {
+            name: entries[index].0.as_ref(),
+            size: entries[index].1,
+            irregular: entries[index].2,
+        })
     }
 
-    /// Each violation's name below the prefix, and its text.
+    fn review(names: &[&str]) -> ZipReview {
+        let entries: Vec<_> = names.iter().map(|name| (name, 10, false)).collect();
+        review_of(1000, &entries)
+    }
+
+    /// Each violation's name, and its text.
     fn problems(review: &ZipReview) -> Vec<(String, String)> {
-        let name = |v: &Violation| String::from_utf8_lossy(&v.name).replace("x.y/z@v1.0.0/", "");
+        let name = |v: &Violation| String::from_utf8_lossy(&v.name).into_owned();
         review
             .violations
             .iter()
@@ -259,10 +248,6 @@ mod tests {
         assert_eq!(sound.violations, []);
         assert_eq!(sound.files, 5);
         assert_eq!(sound.bytes, 50);
-        assert_eq!(
-            sound.folders,
-            [b"x.y/z@v1.0.0/a/".to_vec(), b"x.y/z@v1.0.0/".to_vec()]
-        );
     }
 
     #[test]
@@ -318,18 +303,13 @@ mod tests {
     }
 
     #[test]
-    fn names_outside_the_prefix_or_odd() {
+    fn odd_names() {
         let entries = [
-            (b"x.y/z@v1.0.1/a".to_vec(), 1, false),
-            (b"x.y/z@v1.0.0/\xff".to_vec(), 1, false),
-            (b"x.y/z@v1.0.0/link".to_vec(), 1, true),
-            (
-                [b"x.y/z@v1.0.0/".to_vec(), vec![b'a'; 5000]].concat(),
-                1,
-                false,
-            ),
+            (b"\xff".to_vec(), 1, false),
+            (b"link".to_vec(), 1, true),
+            (vec![b'a'; 5000], 1, false),
         ];
-        let problems: Vec<_> = review_names(&module(), 1, entries)
+        let problems: Vec<_> = review_of(1, &entries)
             .violations
             .into_iter()
             .map(|v| v.problem)
@@ -337,10 +317,9 @@ mod tests {
         assert_eq!(
             problems,
             [
-                ZipProblem::Prefix("x.y/z@v1.0.0/".to_owned()),
                 ZipProblem::NotUtf8,
                 ZipProblem::NotRegular,
-                ZipProblem::NameTooLong(5013),
+                ZipProblem::NameTooLong(5000),
             ]
         );
     }
@@ -348,10 +327,8 @@ mod tests {
     #[test]
     fn sizes() {
         let sized = |entries: &[(&str, u64)]| {
-            let entries = entries
-                .iter()
-                .map(|(n, s)| (format!("x.y/z@v1.0.0/{n}"), *s, false));
-            problems(&review_names(&module(), 1, entries))
+            let entries: Vec<_> = entries.iter().map(|(n, s)| (n, *s, false)).collect();
+            problems(&review_of(1, &entries))
         };
         assert_eq!(sized(&[("a", MAX_ZIP_BYTES)]), []);
         assert_eq!(
@@ -367,28 +344,30 @@ mod tests {
             .len(),
             1
         );
-        assert_eq!(
-            ZipRules::new(&module(), MAX_ZIP_BYTES + 1)
-                .finish()
-                .violations
-                .len(),
-            1
-        );
+        let none: &[(&str, u64, bool)] = &[];
+        assert_eq!(review_of(MAX_ZIP_BYTES + 1, none).violations.len(), 1);
         let misnamed = ModuleVersion::new("x.y/z", "v2.0.0");
-        assert_eq!(ZipRules::new(&misnamed, 1).finish().violations.len(), 1);
+        let of_none = |_| Entry {
+            name: b"",
+            size: 0,
+            irregular: false,
+        };
+        assert_eq!(super::review(&misnamed, 1, 0, of_none).violations.len(), 1);
     }
 
     #[test]
     fn violations_are_bounded() {
-        let many = review_names(&module(), 1, (0..250).map(|i| (i.to_string(), 1, false)));
+        let many: Vec<_> = (0..250).map(|i| (format!("{i}."), 1, false)).collect();
+        let many = review_of(1, &many);
         assert_eq!((many.violations.len(), many.more), (MAX_LISTED, 150));
     }
 
     proptest! {
         #[test]
-        fn never_panics(names in proptest::collection::vec("(x\\.y/z@v1\\.0\\.0/)?[a-cA-C./éK]{0,8}", 0..8), raw: Vec<u8>) {
+        fn never_panics(names in proptest::collection::vec("[a-cA-C./éK]{0,8}", 0..8), raw: Vec<u8>) {
             let named = names.iter().map(|n| (n.as_bytes(), u64::MAX, false));
-            let _ = review_names(&module(), 1, named.chain([(raw.as_slice(), 1, true)]));
+            let all: Vec<_> = named.chain([(raw.as_slice(), 1, true)]).collect();
+            let _ = review_of(1, &all);
         }
     }
 }

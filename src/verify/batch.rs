@@ -8,6 +8,10 @@ use sha2::block_api::compress256;
 /// content at its end, hashed without a partner, does not count.
 const WORTH: usize = 256 << 10;
 
+/// Nor may more contents wait, however small: a hostile zip can have a million
+/// of empty ones.
+const MANY: usize = 4096;
+
 /// Contents that wait to be hashed, each with whose it is.
 pub(crate) struct Batch<T> {
     room: Vec<u8>,
@@ -54,6 +58,7 @@ impl<T> Batch<T> {
     /// the others last as long as the longest, so that no lane will be idle.
     pub(crate) fn is_due(&self) -> bool {
         self.room.len() - self.used <= self.largest
+            || self.waiting.len() >= MANY
             || (self.used >= WORTH && self.used - self.longest >= self.longest)
     }
 
@@ -220,6 +225,11 @@ mod tests {
         (0..4).for_each(|_| batch.push(WORTH / 4, ()));
         assert!(batch.is_due());
         assert_eq!(batch.room().len(), (1 << 20) + 1);
+        batch.finish(|(), _| ());
+        (1..MANY).for_each(|_| batch.push(0, ()));
+        assert!(!batch.is_due());
+        batch.push(0, ());
+        assert!(batch.is_due(), "very many that are empty");
     }
 
     proptest! {

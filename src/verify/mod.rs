@@ -16,13 +16,12 @@ use crate::formats::action::OutputId;
 use crate::formats::gosum::MergedSums;
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
-use crate::formats::modzip::ZipRules;
 use crate::parallel;
 use crate::report::Verification;
 use crate::scan::{Inventory, ModCache, Version, VersionKind};
 use crate::shard::Shard;
 use crate::sorting;
-use archive::Archive;
+use archive::{Archive, ZipError};
 use settle::Now;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -46,8 +45,8 @@ pub(crate) fn zip_h1_with(
     file: File,
     buffers: &mut Buffers,
 ) -> Result<H1, String> {
-    let archive = Archive::open(file, 0).map_err(|error| error.to_string())?;
-    archive_h1(id, &archive, buffers)
+    let archive = Archive::open(id, file, 0);
+    archive_h1(archive, buffers).map_err(|error| error.to_string())
 }
 
 /// The h1 of a module zip that is in memory.
@@ -56,37 +55,28 @@ pub(crate) fn zip_h1_with(
 /// As of [`zip_h1`].
 #[cfg(feature = "remote")]
 pub(crate) fn zip_h1_of(id: &ModuleVersion, content: Vec<u8>) -> Result<H1, String> {
-    let archive = Archive::in_memory(content).map_err(|error| error.to_string())?;
-    archive_h1(id, &archive, &mut Buffers::new(1))
+    let archive = Archive::in_memory(id, content);
+    archive_h1(archive, &mut Buffers::new(1)).map_err(|error| error.to_string())
 }
 
-fn archive_h1(id: &ModuleVersion, archive: &Archive, buffers: &mut Buffers) -> Result<H1, String> {
-    let mut rules = ZipRules::new(id, archive.bytes);
-    for member in &archive.members {
-        rules.add(&member.name, member.size, member.irregular);
-    }
-    if let Some(broken) = rules.finish().violations.first() {
-        let name = String::from_utf8_lossy(&broken.name);
-        return Err(format!(
-            "the zip breaks a rule of Go's: {name}: {}",
-            broken.problem
-        ));
-    }
-    let copies = tree::read_zip(archive, buffers);
+fn archive_h1(archive: Result<Archive, ZipError>, buffers: &mut Buffers) -> Result<H1, ZipError> {
+    let mut archive = archive?;
+    let copies = tree::read_zip(&mut archive, buffers);
     match copies.zip_error {
-        Some(error) => Err(error.to_string()),
-        None => copies.zip.h1([]).map_err(|error| error.to_string()),
+        Some(error) => Err(error),
+        None => copies
+            .zip_h1(&archive)
+            .map_err(|error| ZipError::Invalid(error.to_string())),
     }
 }
 
 /// The h1 of an extracted tree that stands alone; `None` if it cannot be read or
 /// holds what Go does not extract.
 pub(crate) fn tree_h1(id: &ModuleVersion, path: &Path) -> Option<H1> {
-    let mut buffers = Buffers::new(1);
-    let prefix = id.zip_prefix();
-    let copies = tree::read_tree(path, &prefix, None, id.is_toolchain(), &mut buffers);
+    let copies = tree::read_tree(id, path, None, &mut Buffers::new(1));
     let whole = copies.unreadable.is_empty() && copies.foreign.is_empty();
-    copies.tree.h1([]).ok().filter(|_| whole)
+    let h1 = copies.tree_h1(id, None, false).ok();
+    h1.filter(|_| whole && copies.too_long.is_none())
 }
 
 /// Hands out the files of a module zip that are `wanted`, by their paths in the
@@ -101,13 +91,12 @@ pub(crate) fn each_source(
     wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(&str, &[u8]),
 ) -> Result<(), String> {
-    let archive = Archive::open(file, 0).map_err(|error| error.to_string())?;
+    let mut archive = Archive::open(id, file, 0).map_err(|error| error.to_string())?;
+    archive.locate().map_err(|error| error.to_string())?;
     let mut inflater = archive::Inflater::new();
-    let prefix = id.zip_prefix();
     let mut content = Vec::new();
-    for member in &archive.members {
-        let name = std::str::from_utf8(&member.name).ok();
-        let Some(path) = name.and_then(|name| name.strip_prefix(&prefix)) else {
+    for index in 0..archive.members().len() {
+        let Ok(path) = std::str::from_utf8(archive.name(index)) else {
             continue;
         };
         if !wanted(path) {
@@ -119,7 +108,7 @@ pub(crate) fn each_source(
             content.extend_from_slice(chunk.get(..room).unwrap_or_default());
         };
         archive
-            .inflate(member, &mut inflater, take)
+            .inflate(index, &mut inflater, take)
             .map_err(|error| error.to_string())?;
         each(path, &content);
     }
@@ -207,7 +196,7 @@ pub fn verify(
         .iter()
         .filter(|proof| proof.damaged)
         .count();
-    evidence.verification.failed = (damaged + evidence.damaged_outputs.len()) as u64;
+    evidence.verification.failed += damaged as u64;
     evidence.verification.seconds = start.elapsed().as_secs_f64();
     evidence
 }

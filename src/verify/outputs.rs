@@ -6,14 +6,14 @@ use super::Evidence;
 use super::batch::Batch;
 use super::tree::{hash_file, largest, read_retrying};
 use crate::config::VerifyLevel;
-use crate::findings::{Finding, Rule};
+use crate::findings::{Finding, Level, Rule};
 use crate::folder::Folder;
 use crate::formats::action::OutputId;
 use crate::parallel;
 use crate::scan::{Action, BuildCache, Output};
 use crate::shard::Shard;
 use crate::sorting;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -32,7 +32,24 @@ impl BuildCache {
     }
 }
 
-/// Checks the size of every output in `shard` and, from level `used` on, its content.
+/// What is hashed of outputs that no action entry names, in bytes. No build can
+/// reach them, and Go holds one against its name before an entry names it
+/// (`cache.go:copyFile`), so that more would be effort for nothing.
+const ORPHANS_HASHED: u64 = 256 << 20;
+
+/// How a build can come to an output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// An entry names it, with the size that it has.
+    Whole,
+    /// Entries name it with other sizes: Go takes it for a miss (`cache.go:GetFile`).
+    Miss,
+    /// No entry names it.
+    Orphan,
+}
+
+/// Checks the size of every output in `shard` and, from level `used` on, its
+/// content. None is read whose size an entry does not say.
 pub(super) fn verify(
     cache: &BuildCache,
     level: VerifyLevel,
@@ -44,18 +61,44 @@ pub(super) fn verify(
     if level == VerifyLevel::Off {
         return;
     }
-    sizes(cache, shard, evidence);
-    let in_shard = || {
-        cache
-            .outputs
-            .iter()
-            .filter(|output| shard.has_output(output.id))
+    let reach = sizes(cache, shard, evidence);
+    let outputs = cache.outputs.iter().zip(&reach);
+    let in_shard = |output: &Output| shard.has_output(output.id);
+    let count = outputs
+        .clone()
+        .filter(|(output, _)| in_shard(output))
+        .count();
+    evidence.verification.outputs_checked = count as u64;
+    let of = |reach| {
+        let those = outputs.clone().filter(move |(_, it)| **it == reach);
+        those.map(|(output, _)| output).collect::<Vec<&Output>>()
     };
-    evidence.verification.outputs_checked = in_shard().count() as u64;
-    if level < VerifyLevel::Used {
-        return;
-    }
-    let mut largest_first: Vec<&Output> = in_shard().collect();
+    let mut orphans = of(Reach::Orphan);
+    sorting::by_key(&mut orphans, |output| (output.bytes, output.id));
+    // Every shard must come to the same ones, so all are counted.
+    let mut left = if level < VerifyLevel::Used {
+        0
+    } else {
+        ORPHANS_HASHED
+    };
+    let hashed = orphans
+        .iter()
+        .take_while(|output| match left.checked_sub(output.bytes) {
+            Some(less) => {
+                left = less;
+                true
+            }
+            None => false,
+        });
+    let (hashed, unread) = orphans.split_at(hashed.count());
+    orphans_found(cache, &orphans, unread, level, evidence);
+    let mut largest_first = match level < VerifyLevel::Used {
+        true => Vec::new(),
+        false => of(Reach::Whole),
+    };
+    let orphan: HashSet<OutputId> = orphans.iter().map(|output| output.id).collect();
+    largest_first.extend(hashed);
+    largest_first.retain(|output| in_shard(output));
     sorting::by_key(&mut largest_first, |output| std::cmp::Reverse(output.bytes));
     let groups: Vec<&[&Output]> = largest_first.chunks(GROUP).collect();
     let batch = || Batch::new(largest(jobs));
@@ -64,31 +107,46 @@ pub(super) fn verify(
     });
     for (output, result) in largest_first.iter().zip(results.into_iter().flatten()) {
         let path = cache.output_path(output.id);
-        match result {
+        let actual = match result {
             Ok((sha256, bytes)) => {
                 evidence.verification.bytes_hashed += bytes;
                 if sha256 == output.id.0 {
                     evidence.verification.bytes_proven += bytes;
                     continue;
                 }
-                // A wrong size was reported with what it should be.
-                if evidence.damaged_outputs.insert(output.id) {
-                    let message = "the output's content is not what its name says";
-                    let finding =
-                        Finding::new(Rule::OutputHashMismatch, output.id.to_string(), message);
-                    evidence
-                        .findings
-                        .push(finding.at(&path).differs(output.id, OutputId(sha256)));
-                }
+                OutputId(sha256).to_string()
             }
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => error.to_string(),
             Err(error) => {
                 evidence.damaged_outputs.insert(output.id);
+                evidence.verification.failed += 1;
                 evidence
                     .findings
                     .push(crate::scan::unreadable(&path, &error));
+                continue;
             }
+        };
+        evidence.damaged_outputs.insert(output.id);
+        let message = "the output's content is not what its name says";
+        let mut finding = Finding::new(Rule::OutputHashMismatch, output.id.to_string(), message);
+        if orphan.contains(&output.id) {
+            finding = unreached(finding);
+        } else {
+            evidence.verification.failed += 1;
         }
+        evidence
+            .findings
+            .push(finding.at(&path).differs(output.id, actual));
     }
+}
+
+/// What is wrong with an output that no build can reach is worth a note.
+fn unreached(mut finding: Finding) -> Finding {
+    finding.level = Level::Note;
+    finding.message += "; no action entry names it, so no build can reach it";
+    finding.advise(
+        "Harmless: Go writes the output anew before an entry names it. `gocachevet trim --repair` removes it.",
+    )
 }
 
 /// Outputs that are hashed together: few, so that no thread is left alone with
@@ -109,7 +167,7 @@ fn contents(
             let len = read_retrying(&mut file, batch.room())?;
             if len > batch.largest() {
                 file.seek(SeekFrom::Start(0))?;
-                return hash_file(&mut file, batch.room());
+                return hash_file(&mut file, output.bytes, batch.room());
             }
             batch.push(len, (index, len as u64));
             Ok(([0; 32], 0))
@@ -139,29 +197,36 @@ fn open(cache: &BuildCache, output: &Output) -> io::Result<File> {
     folder.file(&inner.name)
 }
 
-/// Actions against outputs: sizes that differ, outputs that are gone, and
-/// outputs that no action names. Only the first is split among shards: nothing
-/// is read for them.
-fn sizes(cache: &BuildCache, shard: Shard, evidence: &mut Evidence) {
-    let mut outputs: HashMap<OutputId, (&Output, bool)> = cache
+/// Actions against outputs: sizes that differ, and outputs that are gone. Only
+/// the first is split among shards: nothing is read for them. How each output
+/// can be reached.
+fn sizes(cache: &BuildCache, shard: Shard, evidence: &mut Evidence) -> Vec<Reach> {
+    let places: HashMap<OutputId, usize> = cache
         .outputs
         .iter()
-        .map(|output| (output.id, (output, false)))
+        .enumerate()
+        .map(|(place, output)| (output.id, place))
         .collect();
+    let mut reach = vec![Reach::Orphan; cache.outputs.len()];
     let mut missing = 0_u64;
     let mut example = None;
     for action in &cache.actions {
         let Some(entry) = action.entry else { continue };
-        let Some((output, named)) = outputs.get_mut(&entry.output) else {
+        let place = places.get(&entry.output).copied();
+        let found = place.and_then(|place| cache.outputs.get(place).zip(reach.get_mut(place)));
+        let Some((output, reach)) = found else {
             missing += 1;
             example.get_or_insert(action);
             continue;
         };
-        *named = true;
-        if output.bytes != entry.size
-            && shard.has_output(output.id)
-            && evidence.damaged_outputs.insert(output.id)
-        {
+        if output.bytes == entry.size {
+            *reach = Reach::Whole;
+            continue;
+        }
+        if *reach == Reach::Orphan {
+            *reach = Reach::Miss;
+        }
+        if shard.has_output(output.id) && evidence.damaged_outputs.insert(output.id) {
             let message = format!("the output's size is not what action {} says", action.id);
             evidence.findings.push(
                 Finding::new(Rule::OutputSizeMismatch, output.id.to_string(), message)
@@ -180,23 +245,41 @@ fn sizes(cache: &BuildCache, shard: Shard, evidence: &mut Evidence) {
                 .at(&cache.action_path(action)),
         );
     }
-    let mut orphans: Vec<&Output> = outputs
-        .into_values()
-        .filter(|(_, named)| !named)
-        .map(|(output, _)| output)
-        .collect();
-    sorting::by_key(&mut orphans, |output| output.id);
-    if let Some(first) = orphans.first() {
-        let bytes: u64 = orphans.iter().map(|output| output.bytes).sum();
-        let message = match orphans.len() {
-            1 => format!("1 output ({bytes} bytes) that no action entry names"),
-            n => format!("{n} outputs ({bytes} bytes) that no action entry names"),
-        };
-        evidence.overall.push(
-            Finding::new(Rule::OutputOrphan, "build cache", message)
-                .at(&cache.output_path(first.id)),
+    reach
+}
+
+/// Outputs that no action names, of which `unread` were not hashed.
+fn orphans_found(
+    cache: &BuildCache,
+    orphans: &[&Output],
+    unread: &[&Output],
+    level: VerifyLevel,
+    evidence: &mut Evidence,
+) {
+    let Some(first) = orphans.iter().min_by_key(|output| output.id) else {
+        return;
+    };
+    let bytes = |outputs: &[&Output]| outputs.iter().map(|output| output.bytes).sum::<u64>();
+    let mut message = match orphans.len() {
+        1 => format!(
+            "1 output ({} bytes) that no action entry names",
+            bytes(orphans)
+        ),
+        n => format!(
+            "{n} outputs ({} bytes) that no action entry names",
+            bytes(orphans)
+        ),
+    };
+    if level >= VerifyLevel::Used && !unread.is_empty() {
+        message += &format!(
+            "; {} of them ({} bytes) were not hashed, as together they are larger than {ORPHANS_HASHED} bytes",
+            unread.len(),
+            bytes(unread)
         );
     }
+    evidence.overall.push(
+        Finding::new(Rule::OutputOrphan, "build cache", message).at(&cache.output_path(first.id)),
+    );
 }
 
 fn entries(count: u64) -> String {

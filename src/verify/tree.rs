@@ -1,14 +1,19 @@
 //! An extracted tree, read once: alone, or side by side with its zip.
 //!
-//! Where a file equals its zip member byte for byte, one hash serves both.
+//! Where a file equals its zip member byte for byte, one hash serves both. No
+//! file is read further than it can go on: beside its zip to the size that its
+//! member has, alone to what Go's limit for a version leaves.
 
 use super::archive::{Archive, CHUNK, Inflater, Member};
 use super::batch::Batch;
 use crate::folder::{Entry, Folder, Kind};
-use crate::formats::h1::{H1, H1Error, h1_of};
+use crate::formats::h1::{H1, H1Error, h1_of_sorted};
+use crate::formats::module::ModuleVersion;
+use crate::formats::modzip::MAX_ZIP_BYTES;
 use crate::scan::Measure;
+use crate::sorting;
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -20,7 +25,7 @@ pub(crate) struct Buffers {
     member: Vec<u8>,
     /// Part of a long file.
     file: Vec<u8>,
-    batch: Batch<Named>,
+    batch: Batch<Of>,
 }
 
 /// The largest content that is read into memory whole.
@@ -46,51 +51,24 @@ impl Buffers {
 }
 
 /// Whose a content is that waits to be hashed.
-struct Named {
-    name: Vec<u8>,
-    of: Of,
-}
-
 enum Of {
-    Tree,
-    Zip,
-    /// A file that equals its member.
-    Both,
+    /// A file of the tree, by its name below it.
+    Tree(Vec<u8>),
+    /// A member, by its position.
+    Zip(usize),
+    /// A member, and the file that equals it.
+    Both(usize),
 }
 
-/// A copy's files with their SHA-256, by name as the h1 wants it.
-#[derive(Default)]
-pub(crate) struct Copy {
-    files: Vec<(Vec<u8>, [u8; 32])>,
-}
-
-impl Copy {
-    fn add(&mut self, name: Vec<u8>, sha256: [u8; 32]) {
-        self.files.push((name, sha256));
-    }
-
-    /// The h1 of the copy, and of folder entries that only a zip can have.
-    pub(crate) fn h1<'a>(
-        &'a self,
-        folders: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<H1, H1Error> {
-        let empty: [u8; 32] = Sha256::digest([]).into();
-        let files = self.files.iter().map(|(name, sha256)| (&**name, *sha256));
-        let folders = folders.into_iter().map(|name| (name, empty));
-        h1_of(files.chain(folders).collect())
-    }
-
-    /// Drops every `go.mod` beside a `_go.mod`: copies that Go itself makes in a
-    /// toolchain's tree (`toolchain/select.go`), where its zip has none.
-    fn drop_toolchain_copies(&mut self) {
-        let originals: HashSet<Vec<u8>> = self
-            .files
-            .iter()
-            .filter_map(|(name, _)| name.strip_suffix(b"/_go.mod"))
-            .map(|folder| [folder, b"/go.mod"].concat())
-            .collect();
-        self.files.retain(|(name, _)| !originals.contains(name));
-    }
+/// What is known of a member's content.
+#[derive(Clone, Copy, Default)]
+struct Content {
+    /// The member's own, if it could be read.
+    sha256: Option<[u8; 32]>,
+    /// The tree has the same.
+    in_tree: bool,
+    /// The tree has a file of this name.
+    named: bool,
 }
 
 /// How a tree differs from its zip, by names below the tree.
@@ -106,10 +84,10 @@ pub(crate) struct Differences {
 pub(crate) struct Copies {
     /// The tree's size.
     pub(crate) measure: Measure,
-    /// The tree's files.
-    pub(crate) tree: Copy,
-    /// The zip's files; empty if only the tree was read.
-    pub(crate) zip: Copy,
+    /// By the zip's members; empty if only the tree was read.
+    contents: Vec<Content>,
+    /// The tree's files that equal no member, by their names below the tree.
+    own: Vec<(Vec<u8>, [u8; 32])>,
     /// Bytes that went through a hash.
     pub(crate) hashed: u64,
     /// How the two differ.
@@ -120,13 +98,16 @@ pub(crate) struct Copies {
     pub(crate) foreign: Vec<PathBuf>,
     /// Files and folders that could not be read.
     pub(crate) unreadable: Vec<(PathBuf, io::Error)>,
+    /// The first file that is longer than it can be, and was therefore not
+    /// read: its length, and how long it may be. The tree has no h1 then.
+    pub(crate) too_long: Option<(String, u64, u64)>,
 }
 
 /// Reads the zip alone.
-pub(crate) fn read_zip(archive: &Archive, buffers: &mut Buffers) -> Copies {
+pub(crate) fn read_zip(archive: &mut Archive, buffers: &mut Buffers) -> Copies {
     let mut read = Copies::default();
-    for member in &archive.members {
-        read.member_alone(archive, member, buffers);
+    if let Some(archive) = read.locate(Some(archive)) {
+        (0..archive.members().len()).for_each(|index| read.member_alone(archive, index, buffers));
     }
     read.settle(&mut buffers.batch);
     read
@@ -134,49 +115,39 @@ pub(crate) fn read_zip(archive: &Archive, buffers: &mut Buffers) -> Copies {
 
 /// Reads the tree at `path`, and its zip side by side where one is given.
 pub(crate) fn read_tree(
+    id: &ModuleVersion,
     path: &Path,
-    prefix: &str,
-    archive: Option<&Archive>,
-    toolchain: bool,
+    archive: Option<&mut Archive>,
     buffers: &mut Buffers,
 ) -> Copies {
+    let mut read = Copies::default();
+    let archive = read.locate(archive);
     let mut walk = Walk {
-        read: Copies::default(),
+        id,
+        read,
         archive,
-        members: archive.map(by_name).unwrap_or_default(),
+        by_name: archive.map(Archive::by_name).unwrap_or_default(),
+        left: MAX_ZIP_BYTES,
         buffers,
     };
     match Folder::open_no_follow(path) {
-        Ok(folder) => walk.folder(&folder, path, prefix.as_bytes(), 0),
+        Ok(folder) => walk.folder(&folder, path, b"", 0),
         Err(error) => walk.read.unreadable.push((path.to_owned(), error)),
     }
     let Walk {
-        mut read,
-        members,
-        buffers,
-        ..
+        mut read, buffers, ..
     } = walk;
     read.settle(&mut buffers.batch);
-    if toolchain {
-        read.tree.drop_toolchain_copies();
-    }
-    if let Some(archive) = archive {
-        let names: HashSet<&[u8]> = read.tree.files.iter().map(|(name, _)| &**name).collect();
-        read.differences.added = names
-            .iter()
-            .filter(|name| !members.contains_key(*name))
-            .map(|name| below(name))
-            .collect();
-        let missing: Vec<&Member> = archive
-            .members
-            .iter()
-            .filter(|member| !names.contains(&*member.name))
-            .collect();
-        for member in missing {
-            if !member.is_folder() {
-                read.differences.missing.push(below(&member.name));
+    if let Some(archive) = archive.filter(|_| read.zip_error.is_none()) {
+        for (index, member) in archive.members().iter().enumerate() {
+            if read.contents.get(index).is_some_and(|it| it.named) {
+                continue;
             }
-            read.member_alone(archive, member, buffers);
+            if !member.is_folder() {
+                let name = shown(archive.name(index));
+                read.differences.missing.push(name);
+            }
+            read.member_alone(archive, index, buffers);
         }
         read.settle(&mut buffers.batch);
     }
@@ -184,82 +155,163 @@ pub(crate) fn read_tree(
 }
 
 impl Copies {
-    fn member_alone(&mut self, archive: &Archive, member: &Member, buffers: &mut Buffers) {
+    /// Makes the zip ready to be read, if it can be.
+    fn locate<'a>(&mut self, archive: Option<&'a mut Archive>) -> Option<&'a Archive> {
+        let archive = archive?;
+        match archive.locate() {
+            Ok(()) => {
+                self.contents = vec![Content::default(); archive.members().len()];
+                Some(archive)
+            }
+            Err(error) => {
+                self.zip_error = Some(error);
+                None
+            }
+        }
+    }
+
+    /// The zip's h1. Go counts its folder entries as empty files.
+    pub(crate) fn zip_h1(&self, archive: &Archive) -> Result<H1, H1Error> {
+        let files = archive.by_name().into_iter().filter_map(|index| {
+            let index = index as usize;
+            Some((archive.name(index), self.contents.get(index)?.sha256?))
+        });
+        h1_of_sorted(archive.prefix(), files)
+    }
+
+    /// The tree's h1, `with_folders` if those that only a zip can have are to be
+    /// counted. `archive` is the zip that it was read with, if it was.
+    pub(crate) fn tree_h1(
+        &self,
+        id: &ModuleVersion,
+        archive: Option<&Archive>,
+        with_folders: bool,
+    ) -> Result<H1, H1Error> {
+        let empty: [u8; 32] = Sha256::digest([]).into();
+        let own = self.own.iter().map(|(name, sha256)| (&**name, *sha256));
+        let mut files: Vec<(&[u8], [u8; 32])> = own.collect();
+        for (index, member) in archive.into_iter().flat_map(Archive::members).enumerate() {
+            let content = self.contents.get(index).filter(|content| content.in_tree);
+            let sha256 = match content.and_then(|content| content.sha256) {
+                None if with_folders && member.is_folder() => Some(empty),
+                same => same,
+            };
+            let name = archive.map_or(&[][..], |archive| archive.name(index));
+            files.extend(sha256.map(|sha256| (name, sha256)));
+        }
+        if id.is_toolchain() {
+            drop_toolchain_copies(&mut files);
+        }
+        sorting::by_key(&mut files, |(name, _)| *name);
+        h1_of_sorted(&id.zip_prefix(), files)
+    }
+
+    fn member_alone(&mut self, archive: &Archive, index: usize, buffers: &mut Buffers) {
+        // What is found wrong already need not be read on.
+        let wrong = self.zip_error.is_some();
+        let Some(member) = archive.members().get(index).filter(|_| !wrong) else {
+            return;
+        };
         let Buffers {
             inflater, batch, ..
         } = buffers;
         if let Some(size) = fits(member, batch) {
             let room = batch.room().get_mut(..size).unwrap_or_default();
-            match archive.inflate_whole(member, inflater, room) {
-                Ok(()) => self.wait(batch, size, member.name.clone(), Of::Zip),
+            match archive.inflate_whole(index, inflater, room) {
+                Ok(()) => self.wait(batch, size, Of::Zip(index)),
                 Err(error) => self.zip_error = Some(error),
             }
             return;
         }
         let mut hash = Sha256::new();
-        match archive.inflate(member, inflater, |chunk| hash.update(chunk)) {
+        match archive.inflate(index, inflater, |chunk| hash.update(chunk)) {
             Ok(()) => {
-                self.hashed += member.size;
-                self.zip.add(member.name.clone(), hash.finalize().into());
+                self.hashed += u64::from(member.size);
+                self.know(index, hash.finalize().into(), false);
             }
             Err(error) => self.zip_error = Some(error),
         }
     }
 
     /// Puts what is in the batch's room into the batch.
-    fn wait(&mut self, batch: &mut Batch<Named>, len: usize, name: Vec<u8>, of: Of) {
+    fn wait(&mut self, batch: &mut Batch<Of>, len: usize, of: Of) {
         self.hashed += len as u64;
-        batch.push(len, Named { name, of });
+        batch.push(len, of);
         if batch.is_due() {
             self.settle(batch);
         }
     }
 
     /// Hashes what waits in the batch.
-    fn settle(&mut self, batch: &mut Batch<Named>) {
-        batch.finish(|Named { name, of }, sha256| match of {
-            Of::Tree => self.tree.add(name, sha256),
-            Of::Zip => self.zip.add(name, sha256),
-            Of::Both => {
-                self.zip.add(name.clone(), sha256);
-                self.tree.add(name, sha256);
-            }
+    fn settle(&mut self, batch: &mut Batch<Of>) {
+        batch.finish(|of, sha256| match of {
+            Of::Tree(name) => self.own.push((name, sha256)),
+            Of::Zip(index) => self.know(index, sha256, false),
+            Of::Both(index) => self.know(index, sha256, true),
         });
+    }
+
+    fn know(&mut self, index: usize, sha256: [u8; 32], in_tree: bool) {
+        if let Some(content) = self.contents.get_mut(index) {
+            content.sha256 = Some(sha256);
+            content.in_tree = in_tree;
+        }
     }
 }
 
+/// Drops every `go.mod` beside a `_go.mod`: copies that Go itself makes in a
+/// toolchain's tree (`toolchain/select.go`), where its zip has none.
+fn drop_toolchain_copies(files: &mut Vec<(&[u8], [u8; 32])>) {
+    let originals: HashSet<Vec<u8>> = files
+        .iter()
+        .filter_map(|(name, _)| folder_of(name, b"_go.mod"))
+        .map(|folder| [folder, b"go.mod"].concat())
+        .collect();
+    files.retain(|(name, _)| !originals.contains(*name));
+}
+
+/// The folder, with its final slash, in which `name` is the file `last`.
+fn folder_of<'a>(name: &'a [u8], last: &[u8]) -> Option<&'a [u8]> {
+    let folder = name.strip_suffix(last)?;
+    (folder.is_empty() || folder.ends_with(b"/")).then_some(folder)
+}
+
+fn shown(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
+
 /// The member's length, if a batch takes it.
-fn fits(member: &Member, batch: &Batch<Named>) -> Option<usize> {
+fn fits(member: &Member, batch: &Batch<Of>) -> Option<usize> {
     let size = usize::try_from(member.size).ok()?;
     (size <= batch.largest()).then_some(size)
 }
 
-/// A name without its `path@version/`.
-fn below(name: &[u8]) -> String {
-    let text = String::from_utf8_lossy(name);
-    let version = text.find('@').unwrap_or(0);
-    match text[version..].find('/') {
-        Some(slash) => text[version + slash + 1..].to_owned(),
-        None => text.into_owned(),
-    }
-}
-
-fn by_name(archive: &Archive) -> HashMap<&[u8], &Member> {
-    archive
-        .members
-        .iter()
-        .map(|member| (&*member.name, member))
-        .collect()
-}
-
 struct Walk<'a> {
+    id: &'a ModuleVersion,
     read: Copies,
     archive: Option<&'a Archive>,
-    members: HashMap<&'a [u8], &'a Member>,
+    /// The zip's members by name.
+    by_name: Vec<u32>,
+    /// What Go's limit for a version leaves for files that are still to come.
+    left: u64,
     buffers: &'a mut Buffers,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// The zip, as long as nothing is wrong with it.
+    fn archive(&self) -> Option<&'a Archive> {
+        self.archive.filter(|_| self.read.zip_error.is_none())
+    }
+
+    fn member(&self, name: &[u8]) -> Option<(&'a Archive, usize, &'a Member)> {
+        let archive = self.archive()?;
+        let found = self
+            .by_name
+            .binary_search_by(|&index| archive.name(index as usize).cmp(name));
+        let index = *self.by_name.get(found.ok()?)? as usize;
+        Some((archive, index, archive.members().get(index)?))
+    }
+
     fn folder(&mut self, folder: &Folder, path: &Path, prefix: &[u8], depth: usize) {
         let entries = match folder.entries() {
             Ok(entries) => entries,
@@ -282,7 +334,7 @@ impl Walk<'_> {
                     }
                 }
                 Kind::File => match folder.file(&name) {
-                    Ok(file) => self.file(file, full, path, &name),
+                    Ok(file) => self.file(file, full, &path.join(&name)),
                     Err(error) => {
                         self.unread(folder, &name);
                         self.read.unreadable.push((path.join(&name), error));
@@ -305,27 +357,55 @@ impl Walk<'_> {
         }
     }
 
-    fn file(&mut self, mut file: File, full: Vec<u8>, folder: &Path, name: &std::ffi::OsStr) {
-        let member = self.members.get(&*full).copied();
-        let result = match (self.archive, member) {
-            (Some(archive), Some(member)) => match fits(member, &self.buffers.batch) {
-                Some(size) => self.compare_whole(archive, member, size, &mut file, full),
-                None => self
-                    .compare(archive, member, &mut file)
-                    .and_then(|same| match same {
-                        Some((sha256, bytes)) => {
-                            self.read.tree.add(full, sha256);
-                            Ok(bytes)
-                        }
-                        None => self.hash(&mut file, full),
-                    }),
-            },
-            _ => self.hash(&mut file, full),
-        };
-        match result {
+    fn file(&mut self, file: File, name: Vec<u8>, path: &Path) {
+        match self.read_file(file, name) {
             Ok(bytes) => self.read.measure += Measure { files: 1, bytes },
-            Err(error) => self.read.unreadable.push((folder.join(name), error)),
+            Err(error) => self.read.unreadable.push((path.to_owned(), error)),
         }
+    }
+
+    /// Reads a file of the tree, no further than it can go on. Its length.
+    fn read_file(&mut self, mut file: File, name: Vec<u8>) -> io::Result<u64> {
+        let bytes = file.metadata()?.len();
+        let member = self.member(&name);
+        if let Some((archive, index, member)) = member {
+            if let Some(content) = self.read.contents.get_mut(index) {
+                content.named = true;
+            }
+            let size = u64::from(member.size);
+            if bytes == size && !member.is_folder() {
+                self.left = self.left.saturating_sub(bytes);
+                return match fits(member, &self.buffers.batch) {
+                    Some(size) => self.compare_whole(archive, index, size, &mut file, name),
+                    None => self.compare(archive, index, member, &mut file, name),
+                };
+            }
+            self.read.differences.changed.push(shown(&name));
+            self.read.member_alone(archive, index, self.buffers);
+            if bytes > size {
+                self.read
+                    .too_long
+                    .get_or_insert((shown(&name), bytes, size));
+                return Ok(bytes);
+            }
+        } else if self.archive().is_some() && !self.is_toolchain_copy(&name) {
+            self.read.differences.added.push(shown(&name));
+        }
+        if bytes > self.left {
+            let left = self.left;
+            self.read
+                .too_long
+                .get_or_insert((shown(&name), bytes, left));
+            return Ok(bytes);
+        }
+        self.left -= bytes;
+        self.hash(&mut file, name, bytes)
+    }
+
+    /// See [`drop_toolchain_copies`].
+    fn is_toolchain_copy(&self, name: &[u8]) -> bool {
+        let original = folder_of(name, b"go.mod").map(|folder| [folder, b"_go.mod"].concat());
+        self.id.is_toolchain() && original.is_some_and(|name| self.member(&name).is_some())
     }
 
     /// Inflates the member and compares the file with it: if they are equal
@@ -333,10 +413,10 @@ impl Walk<'_> {
     fn compare_whole(
         &mut self,
         archive: &Archive,
-        member: &Member,
+        index: usize,
         size: usize,
         file: &mut File,
-        full: Vec<u8>,
+        name: Vec<u8>,
     ) -> io::Result<u64> {
         let Buffers {
             inflater,
@@ -348,97 +428,97 @@ impl Walk<'_> {
             content.resize(size, 0);
         }
         let content = content.get_mut(..size).unwrap_or_default();
-        if let Err(error) = archive.inflate_whole(member, inflater, content) {
+        if let Err(error) = archive.inflate_whole(index, inflater, content) {
             self.read.zip_error = Some(error);
-            return self.hash(file, full);
+            return self.hash(file, name, size as u64);
         }
         let read = read_retrying(file, batch.room());
         if let Ok(len) = read
             && batch.room().get(..len) == Some(&*content)
         {
-            self.read.wait(batch, len, full, Of::Both);
+            self.read.wait(batch, len, Of::Both(index));
             return Ok(len as u64);
         }
         if let Some(room) = batch.room().get_mut(..size) {
             room.copy_from_slice(content);
         }
-        self.read.wait(batch, size, member.name.clone(), Of::Zip);
+        self.read.wait(batch, size, Of::Zip(index));
         read?;
-        self.read.differences.changed.push(below(&member.name));
+        self.read.differences.changed.push(shown(&name));
         file.seek(SeekFrom::Start(0))?;
-        self.hash(file, full)
+        self.hash(file, name, size as u64)
     }
 
     /// Hashes the member and compares the file with it. If they are equal the
-    /// member's hash is the file's; else the file is rewound to be hashed alone.
+    /// member's hash is the file's; else the file is hashed alone.
     fn compare(
         &mut self,
         archive: &Archive,
+        index: usize,
         member: &Member,
         file: &mut File,
-    ) -> io::Result<Option<([u8; 32], u64)>> {
+        name: Vec<u8>,
+    ) -> io::Result<u64> {
         let mut hash = Sha256::new();
         let mut equal = Ok(true);
-        let mut left = member.size;
+        let size = u64::from(member.size);
+        let mut left = size;
         let buffer = &mut self.buffers.file;
-        let inflated = archive.inflate(member, &mut self.buffers.inflater, |chunk| {
+        let inflated = archive.inflate(index, &mut self.buffers.inflater, |chunk| {
             hash.update(chunk);
             left = left.saturating_sub(chunk.len() as u64);
             if matches!(equal, Ok(true)) {
                 equal = same(file, chunk, left == 0, buffer);
             }
         });
-        if let Err(error) = inflated {
-            self.read.zip_error = Some(error);
-            file.seek(SeekFrom::Start(0))?;
-            return Ok(None);
+        match inflated {
+            Err(error) => self.read.zip_error = Some(error),
+            Ok(()) => {
+                self.read.hashed += size;
+                let equal = equal?;
+                self.read.know(index, hash.finalize().into(), equal);
+                if equal {
+                    return Ok(size);
+                }
+                self.read.differences.changed.push(shown(&name));
+            }
         }
-        if member.size == 0 {
-            equal = same(file, &[], true, buffer);
-        }
-        let sha256: [u8; 32] = hash.finalize().into();
-        self.read.hashed += member.size;
-        self.read.zip.add(member.name.clone(), sha256);
-        if equal? {
-            return Ok(Some((sha256, member.size)));
-        }
-        self.read.differences.changed.push(below(&member.name));
         file.seek(SeekFrom::Start(0))?;
-        Ok(None)
+        self.hash(file, name, size)
     }
 
-    /// Hashes a file, at its beginning, as one of the tree. Its length.
-    fn hash(&mut self, file: &mut File, full: Vec<u8>) -> io::Result<u64> {
+    /// Hashes a file of `bytes` bytes, at its beginning, as one of the tree. Its length.
+    fn hash(&mut self, file: &mut File, name: Vec<u8>, bytes: u64) -> io::Result<u64> {
         let batch = &mut self.buffers.batch;
         let len = read_retrying(file, batch.room())?;
         if len <= batch.largest() {
-            self.read.wait(batch, len, full, Of::Tree);
+            self.read.wait(batch, len, Of::Tree(name));
             return Ok(len as u64);
         }
         file.seek(SeekFrom::Start(0))?;
-        let (sha256, bytes) = hash_file(file, &mut self.buffers.file)?;
+        let (sha256, bytes) = hash_file(file, bytes, &mut self.buffers.file)?;
         self.read.hashed += bytes;
-        self.read.tree.add(full, sha256);
+        self.read.own.push((name, sha256));
         Ok(bytes)
     }
 }
 
-/// Longer than any module, toolchain or build output: no file, or a trap.
-const MAX_FILE: u64 = 64 << 30;
-
-/// The SHA-256 of a file and its length.
-pub(crate) fn hash_file(file: &mut File, buffer: &mut [u8]) -> io::Result<([u8; 32], u64)> {
+/// The SHA-256 of a file of `expected` bytes and its true length. One that
+/// goes on behind them is not read to its end.
+pub(crate) fn hash_file(
+    file: &mut File,
+    expected: u64,
+    buffer: &mut [u8],
+) -> io::Result<([u8; 32], u64)> {
     let mut hash = Sha256::new();
     let mut bytes = 0;
     loop {
         let read = read_retrying(file, buffer)?;
         hash.update(&buffer[..read]);
         bytes += read as u64;
-        if bytes > MAX_FILE {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("goes on after {MAX_FILE} bytes"),
-            ));
+        if bytes > expected {
+            let message = format!("grew beyond its {expected} bytes while it was read");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
         if read < buffer.len() {
             return Ok((hash.finalize().into(), bytes));

@@ -1,16 +1,15 @@
 //! One module version: are its pieces complete, and are they what they should be?
 
 use super::archive::{Archive, ZipError};
-use super::tree::{self, Buffers, Copies, Copy};
+use super::tree::{self, Buffers, Copies};
 use super::{Proof, Source, VersionProof};
 use crate::config::VerifyLevel;
 use crate::findings::{Finding, Rule};
 use crate::folder::Folder;
 use crate::formats::gosum::MergedSums;
-use crate::formats::h1::{H1, h1_of_go_mod};
+use crate::formats::h1::{H1, H1Error, h1_of_go_mod};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::PieceKind;
-use crate::formats::modzip;
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
 use crate::scan::{Measure, ModCache, Version, VersionKind};
 use crate::sorting;
@@ -47,6 +46,8 @@ struct Witnesses {
     ziphash: Option<H1>,
     zip: Option<H1>,
     tree: Option<H1>,
+    /// The tree was not hashed, as a file in it is longer than it can be.
+    too_long: bool,
 }
 
 impl Checker<'_> {
@@ -225,7 +226,7 @@ impl Checker<'_> {
         buffers: &mut Buffers,
         checked: &mut Checked,
     ) {
-        let archive = self.open_zip(version, checked);
+        let mut archive = self.open_zip(version, checked);
         let whole_tree = version.tree.is_some() && version.partial.is_none();
         let read_tree = whole_tree && self.level >= VerifyLevel::Used;
         let read_zip = match self.level {
@@ -233,7 +234,6 @@ impl Checker<'_> {
             VerifyLevel::Used => !whole_tree,
             VerifyLevel::Full => true,
         };
-        let zip = archive.as_ref().filter(|_| read_zip);
         let go_sum = self
             .sums
             .zip(&version.id)
@@ -245,35 +245,35 @@ impl Checker<'_> {
             ziphash,
             zip: None,
             tree: None,
+            too_long: false,
         };
+        let zip = archive.as_mut().filter(|_| read_zip);
+        let with_zip = zip.is_some();
         let mut copies = self.read(version, zip, read_tree, buffers);
         checked.hashed += copies.hashed;
         if read_tree {
             checked.measure = Some(copies.measure);
         }
-        let zip_ok = zip.is_some() && copies.zip_error.is_none();
-        if zip_ok {
-            witnesses.zip = self.h1(version, &copies.zip, checked, PieceKind::Zip);
-        }
         if let Some(error) = copies.zip_error.take() {
             checked.proof.zip = Proof::Damaged;
             checked.findings.push(self.zip_finding(version, &error));
+        } else if with_zip && let Some(archive) = &archive {
+            witnesses.zip = self.h1(version, copies.zip_h1(archive), checked, PieceKind::Zip);
         }
         if read_tree {
             self.report_foreign(version, &copies, checked);
-            if copies.unreadable.is_empty() && copies.foreign.is_empty() {
-                witnesses.tree =
-                    self.tree_h1(version, &copies.tree, archive.as_ref(), &witnesses, checked);
-            } else {
+            witnesses.too_long = copies.too_long.is_some();
+            if !copies.unreadable.is_empty() || !copies.foreign.is_empty() {
                 checked.proof.tree = Proof::Damaged;
+            } else if !witnesses.too_long {
+                witnesses.tree =
+                    self.tree_h1(version, &copies, archive.as_ref(), &witnesses, checked);
             }
             // Only the zip can say which files of a damaged tree are meant.
             let wrong = witnesses.tree.is_some_and(|tree| !witnesses.trusts(tree));
-            if wrong
-                && zip.is_none()
-                && let Some(archive) = &archive
-            {
-                copies = self.read(version, Some(archive), true, buffers);
+            if (wrong || witnesses.too_long) && !with_zip && archive.is_some() {
+                copies = self.read(version, archive.as_mut(), true, buffers);
+                checked.hashed += copies.hashed;
             }
         }
         self.judge(version, &witnesses, &copies, archive.as_ref(), checked);
@@ -287,55 +287,27 @@ impl Checker<'_> {
         let in_memory = if whole { self.in_memory } else { 0 };
         let opened = open_regular(&path)
             .map_err(ZipError::Io)
-            .and_then(|file| Archive::open(file, in_memory));
-        let archive = match opened {
-            Ok(archive) => archive,
-            Err(error) => {
+            .and_then(|file| Archive::open(&version.id, file, in_memory));
+        opened
+            .inspect_err(|error| {
                 checked.proof.zip = Proof::Damaged;
-                checked.findings.push(self.zip_finding(version, &error));
-                return None;
-            }
-        };
-        let mut rules = modzip::ZipRules::new(&version.id, archive.bytes);
-        for member in &archive.members {
-            rules.add(&member.name, member.size, member.irregular);
-        }
-        let review = rules.finish();
-        if let Some(first) = review.violations.first() {
-            checked.proof.zip = Proof::Damaged;
-            let more = match review.violations.len() - 1 + review.more {
-                0 => String::new(),
-                more => format!(" (and {more} more)"),
-            };
-            let finding = Finding::new(
-                Rule::ZipInvalid,
-                version.id.to_string(),
-                format!(
-                    "the zip breaks a rule of Go's: {}: {}{more}",
-                    String::from_utf8_lossy(&first.name),
-                    first.problem
-                ),
-            );
-            checked.findings.push(finding.at(&path));
-        }
-        Some(archive)
+                checked.findings.push(self.zip_finding(version, error));
+            })
+            .ok()
     }
 
     fn read(
         &self,
         version: &Version,
-        zip: Option<&Archive>,
+        zip: Option<&mut Archive>,
         tree: bool,
         buffers: &mut Buffers,
     ) -> Copies {
         match (tree, zip) {
-            (true, zip) => tree::read_tree(
-                &self.cache.tree_path(&version.id),
-                &version.id.zip_prefix(),
-                zip,
-                version.kind == VersionKind::Toolchain,
-                buffers,
-            ),
+            (true, zip) => {
+                let path = self.cache.tree_path(&version.id);
+                tree::read_tree(&version.id, &path, zip, buffers)
+            }
             (false, Some(zip)) => tree::read_zip(zip, buffers),
             (false, None) => Copies::default(),
         }
@@ -344,11 +316,11 @@ impl Checker<'_> {
     fn h1(
         &self,
         version: &Version,
-        copy: &Copy,
+        h1: Result<H1, H1Error>,
         checked: &mut Checked,
         piece: PieceKind,
     ) -> Option<H1> {
-        match copy.h1([]) {
+        match h1 {
             Ok(h1) => Some(h1),
             Err(error) => {
                 let (rule, path) = match piece {
@@ -371,20 +343,17 @@ impl Checker<'_> {
     fn tree_h1(
         &self,
         version: &Version,
-        tree: &Copy,
+        copies: &Copies,
         archive: Option<&Archive>,
         witnesses: &Witnesses,
         checked: &mut Checked,
     ) -> Option<H1> {
-        let h1 = self.h1(version, tree, checked, PieceKind::Info)?;
+        let h1 = copies.tree_h1(&version.id, archive, false);
+        let h1 = self.h1(version, h1, checked, PieceKind::Info)?;
         if witnesses.trusts(h1) {
             return Some(h1);
         }
-        let folders = archive.into_iter().flat_map(|archive| &archive.members);
-        let folders = folders
-            .filter(|member| member.is_folder())
-            .map(|member| &*member.name);
-        match tree.h1(folders) {
+        match copies.tree_h1(&version.id, archive, true) {
             Ok(with_folders) if witnesses.trusts(with_folders) => Some(with_folders),
             _ => Some(h1),
         }
@@ -497,6 +466,20 @@ impl Checker<'_> {
             }
             checked.proof.tree = proof;
         }
+        if let Some((name, bytes, most)) = &copies.too_long {
+            let what = described(&copies.differences, archive);
+            let message = format!("the extracted tree{what} differs: {}", witnesses.cause());
+            let actual = format!(
+                "{name} of {bytes} bytes, where at most {most} can be right: it was not hashed"
+            );
+            let expected = list(trusted.iter().copied());
+            checked.findings.push(
+                Finding::new(Rule::ExtractedHashMismatch, id.clone(), message)
+                    .at(&self.cache.tree_path(&version.id))
+                    .differs(expected, actual),
+            );
+            checked.proof.tree = Proof::Damaged;
+        }
     }
 }
 
@@ -539,7 +522,9 @@ impl Witnesses {
                 (Some(zip), Some(tree)) if zip == tree => {
                     "zip and tree agree with each other and not with the .ziphash, which was damaged or edited"
                 }
-                (Some(zip), Some(_)) if Some(zip) == self.ziphash => {
+                (Some(zip), tree)
+                    if Some(zip) == self.ziphash && (tree.is_some() || self.too_long) =>
+                {
                     "zip and .ziphash agree, so the tree was edited after extraction"
                 }
                 (Some(_), Some(tree)) if Some(tree) == self.ziphash => {
@@ -551,7 +536,11 @@ impl Witnesses {
                 _ => "it disagrees with the .ziphash, and no go.sum line says which is right",
             };
         }
-        match (in_sum(self.ziphash), in_sum(self.zip), in_sum(self.tree)) {
+        let tree = match self.too_long {
+            true => Some(false),
+            false => in_sum(self.tree),
+        };
+        match (in_sum(self.ziphash), in_sum(self.zip), tree) {
             (Some(true), Some(true), Some(false)) | (Some(true), None, Some(false)) => {
                 "go.sum and .ziphash agree, so the tree was edited after extraction"
             }
@@ -564,6 +553,7 @@ impl Witnesses {
             (Some(false), zip, tree)
                 if zip != Some(true)
                     && tree != Some(true)
+                    && !self.too_long
                     && self.zip.is_none_or(|h1| Some(h1) == self.ziphash)
                     && self.tree.is_none_or(|h1| Some(h1) == self.ziphash) =>
             {

@@ -23,6 +23,7 @@ mod http;
 mod lib_proxy;
 mod shared;
 mod tree;
+pub mod zip;
 
 pub use command::{Gocachevet, Run, gocachevet};
 pub use go::{Caches, GoEnv, Project, build_cache};

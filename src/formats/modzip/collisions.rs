@@ -1,58 +1,53 @@
 //! Names in a zip that some file system takes for one.
 
-use std::collections::HashMap;
-
 use super::ZipProblem;
+use crate::sorting;
+use std::cmp::Ordering;
 
-/// The names seen, as a tree of path elements: long names that share their
-/// beginnings cost no more memory than the zip's own list of names.
-#[derive(Debug, Default)]
-pub(super) struct Collisions {
-    /// By the node of the folder (0 is the root) and the folded element.
-    elements: HashMap<(usize, String), Element>,
-}
-
-#[derive(Debug)]
-struct Element {
-    node: usize,
-    /// As first seen, unfolded.
-    name: String,
-    is_folder: bool,
-}
-
-impl Collisions {
-    /// Takes up a name, and the folders it lies in.
-    pub(super) fn add(&mut self, path: &str, is_folder: bool) -> Result<(), ZipProblem> {
-        let mut folder = 0;
-        let mut rest = Some(path);
-        while let Some(path) = rest {
-            let (name, below) = match path.split_once('/') {
-                Some((name, below)) => (name, Some(below)),
-                None => (path, None),
-            };
-            rest = below;
-            let is_folder = is_folder || below.is_some();
-            let node = self.elements.len() + 1;
-            let known = self
-                .elements
-                .entry((folder, fold(name)))
-                .or_insert_with(|| Element {
-                    node,
-                    name: name.to_owned(),
-                    is_folder,
-                });
-            if known.name != name {
-                return Err(ZipProblem::CaseCollision(known.name.clone()));
-            }
-            if known.is_folder != is_folder {
-                return Err(ZipProblem::FileAndFolder);
-            }
-            if !is_folder && known.node != node {
-                return Err(ZipProblem::Duplicate);
-            }
-            folder = known.node;
+/// The entries of `named` that collide with one before them, each with why.
+/// `path` gives an entry's path and whether it is a folder.
+///
+/// Folded and sorted element by element, names that share a folder stand
+/// together, and what collides stands side by side. That takes no more memory
+/// than the positions.
+pub(super) fn all<'a>(
+    mut named: Vec<u32>,
+    path: impl Fn(u32) -> (&'a str, bool),
+) -> Vec<(u32, ZipProblem)> {
+    sorting::by(&mut named, |&a, &b| compare(path(a).0, path(b).0));
+    let mut found = Vec::new();
+    for pair in named.windows(2) {
+        let [a, b] = [pair[0], pair[1]];
+        if let Some(problem) = between(path(a.min(b)), path(a.max(b))) {
+            found.push((a.max(b), problem));
         }
-        Ok(())
+    }
+    found
+}
+
+/// By folded elements: a folder's name comes right before what is in it.
+fn compare(a: &str, b: &str) -> Ordering {
+    let order = |c: char| if c == '/' { '\0' } else { fold_char(c) };
+    a.chars().map(order).cmp(b.chars().map(order))
+}
+
+/// How `later` collides with `first`, element by element, if it does.
+fn between(first: (&str, bool), later: (&str, bool)) -> Option<ZipProblem> {
+    let (mut a, mut b) = (first.0.split('/'), later.0.split('/'));
+    loop {
+        match (a.next(), b.next()) {
+            (Some(a), Some(b)) if a == b => {}
+            (Some(a), Some(b)) if fold(a) == fold(b) => {
+                return Some(ZipProblem::CaseCollision(a.to_owned()));
+            }
+            (Some(_), Some(_)) => return None,
+            // One is a folder of the other, or they are one.
+            (None, None) if first.1 && later.1 => return None,
+            (None, None) if first.1 != later.1 => return Some(ZipProblem::FileAndFolder),
+            (None, None) => return Some(ZipProblem::Duplicate),
+            (None, Some(_)) => return (!first.1).then_some(ZipProblem::FileAndFolder),
+            (Some(_), None) => return (!later.1).then_some(ZipProblem::FileAndFolder),
+        }
     }
 }
 
