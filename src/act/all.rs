@@ -2,7 +2,7 @@
 
 use super::gone_is_fine;
 use super::tree::remove_tree;
-use crate::folder::{Folder, Kind};
+use crate::folder::{Folder, Kind, Root};
 use crate::formats::action::parse_shard_name;
 use crate::formats::module::ModuleVersion;
 use crate::formats::module::{AtVName, parse_at_v_name, unescape_path};
@@ -23,16 +23,16 @@ pub fn sweep(
         failed: Vec::new(),
     };
     if let Some(cache) = &inventory.modcache {
-        match Folder::open(&cache.root) {
+        match cache.folders() {
             Ok(root) => {
-                sweep.modules(&root, "", 0);
+                sweep.modules(root, root.top(), "", 0);
             }
             Err(error) => sweep.failed.push((String::new(), error)),
         }
     }
     if let Some(cache) = &inventory.buildcache {
-        match Folder::open(&cache.root) {
-            Ok(root) => sweep.builds(&root),
+        match cache.folders() {
+            Ok(root) => sweep.builds(root.top()),
             Err(error) => sweep.failed.push((String::new(), error)),
         }
     }
@@ -47,7 +47,7 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     /// Returns whether the folder is empty now.
-    fn modules(&mut self, folder: &Folder, path: &str, depth: usize) -> bool {
+    fn modules(&mut self, root: &Root, folder: &Folder, path: &str, depth: usize) -> bool {
         if depth >= MAX_DEPTH {
             return false;
         }
@@ -66,10 +66,15 @@ impl Sweep<'_> {
                 _ => format!("{path}/{name}"),
             };
             let stays = match entry.kind {
+                // What the user put elsewhere is emptied there and stays linked.
+                Kind::Link if let Some(below) = root.linked(&inner) => {
+                    self.modules(root, below, &inner, depth + 1);
+                    true
+                }
                 Kind::Folder if self.is_busy(&inner) => true,
                 Kind::Folder if is_inside(&inner) => match folder.folder(&entry.name) {
                     Ok(below) => {
-                        let empty = self.modules(&below, &inner, depth + 1);
+                        let empty = self.modules(root, &below, &inner, depth + 1);
                         !empty || folder.remove_folder(&entry.name).is_err()
                     }
                     Err(error) => {
