@@ -342,7 +342,7 @@ mod tests {
             }
         }
 
-        fn root(&self) -> Folder {
+        fn root(&self) -> Root {
             Root::open(self.dir.path(), &[]).unwrap()
         }
 

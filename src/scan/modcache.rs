@@ -81,8 +81,10 @@ impl ModCache {
     pub(crate) fn version_now(&self, before: &Version) -> Version {
         let id = &before.id;
         let pieces = self.pieces(id);
-        let piece = |kind| {
+        let mut linked = before.linked;
+        let mut piece = |kind| {
             let stat = pieces.stat(kind).ok()?;
+            linked |= stat.kind == Kind::Link;
             (stat.kind == Kind::File).then_some(Piece {
                 bytes: stat.bytes,
                 modified: stat.modified,
@@ -93,13 +95,13 @@ impl ModCache {
             stat.ok().filter(|stat| stat.kind == Kind::Folder)
         };
         let mut version = Version::new(id.clone());
-        version.linked = before.linked;
         version.info = piece(PieceKind::Info);
         version.go_mod = piece(PieceKind::Mod);
         version.zip = piece(PieceKind::Zip);
         version.ziphash = piece(PieceKind::ZipHash);
         version.lock = piece(PieceKind::Lock);
         version.partial = piece(PieceKind::Partial);
+        version.linked = linked;
         version.tree = tree().map(|stat| Tree {
             modified: stat.modified,
             measure: None,

@@ -660,6 +660,7 @@ mod tests {
             }),
             ziphash: None,
             lock: None,
+            linked: false,
             partial: None,
             tree: None,
         };
