@@ -50,15 +50,18 @@ pub fn refuse(
             path: path.to_owned(),
             why,
         };
-        let real = real(path);
-        if real.parent().is_none() {
-            return Err(refusal("is the root of the file system"));
-        }
-        if homes.iter().any(|home| home.starts_with(&real)) {
-            return Err(refusal("is a home folder, or holds one"));
+        let opened = Root::open(path, MOVABLE);
+        let parts = opened.iter().flat_map(Root::elsewhere);
+        for real in parts.map(|part| part.to.clone()).chain([real(path)]) {
+            if real.parent().is_none() {
+                return Err(refusal("is the root of the file system, or links to it"));
+            }
+            if homes.iter().any(|home| home.starts_with(&real)) {
+                return Err(refusal("is a home folder, or holds one, or links to one"));
+            }
         }
         // What cannot be read is reported as that.
-        if let Ok(root) = Root::open(path, MOVABLE) {
+        if let Ok(root) = opened {
             let folder = root.top();
             if folder.stat("go.mod".as_ref()).is_ok() || folder.stat(".git".as_ref()).is_ok() {
                 return Err(refusal("is a project, not a cache"));

@@ -4,11 +4,10 @@ use super::situation::{CacheSite, ProjectSite, Situation, SumLines, Toolchains, 
 use super::{mounts, vcs_ignore};
 use crate::config::{ConfigError, Options};
 use crate::findings::Finding;
-use crate::folder::Root;
 use crate::formats::gomod;
 use crate::formats::gosum::GoSum;
 use crate::formats::modindex::parse_go_version_file;
-use crate::formats::module::{MOVABLE, ModuleVersion};
+use crate::formats::module::ModuleVersion;
 use crate::graph;
 use crate::locate::{self, Caches, Environment, GoSumFile, Located, Project};
 use crate::scan::{self, Inventory, ModCache, Scan, Version, VersionKind};
@@ -17,7 +16,6 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Longest settings file that is read: `VERSION`, `.gitignore`, mount tables.
 const MAX_TEXT: u64 = 1 << 20;
@@ -288,8 +286,7 @@ fn is_work_sum(file: &GoSumFile) -> bool {
 /// The graph of a go.mod or go.work file.
 fn module_graph(file: &Path, modcache: &Path) -> Option<graph::Graph> {
     let project = graph::Project::read(file).ok()?;
-    let folders = Root::open(modcache, MOVABLE).ok().map(Arc::new);
-    graph::load(&project, &graph::ModCache::new(folders)).ok()
+    graph::load(&project, &graph::ModCache::new(modcache)).ok()
 }
 
 /// The lines of several go.sum files.

@@ -43,7 +43,7 @@ pub fn weigh(
         Some(cache) => plan::needs_of(
             &found.projects,
             settings.options.live.unwrap_or(Live::GoSum),
-            &graph::ModCache::new(cache.folders.clone()),
+            &graph::ModCache::of(cache.folders.clone()),
             &mut notes,
         ),
         None => Vec::new(),

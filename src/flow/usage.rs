@@ -141,7 +141,7 @@ pub(super) fn observed(
     let needed = inventory.modcache.as_ref().filter(|_| !projects.is_empty());
     let needed = needed.map(|cache| {
         let live = settings.options.live.unwrap_or(Live::GoSum);
-        let files = graph::ModCache::new(cache.folders.clone());
+        let files = graph::ModCache::of(cache.folders.clone());
         plan::needs_of(projects, live, &files, notes)
             .into_iter()
             .flat_map(|needs| needs.source)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::ModFiles;
 use super::project::read_limited;
 use crate::folder::{Kind, Root};
-use crate::formats::module::{self, ModuleVersion};
+use crate::formats::module::{self, MOVABLE, ModuleVersion};
 
 /// Reads `.mod` files from a module cache, and the `go.mod` files of folders that replace modules.
 #[derive(Debug)]
@@ -17,8 +17,14 @@ pub struct ModCache {
 }
 
 impl ModCache {
-    /// A module cache by its folders; without them it is empty.
-    pub fn new(folders: Option<Arc<Root>>) -> Self {
+    /// A module cache by its root folder (`GOMODCACHE`); one that cannot be
+    /// opened is empty.
+    pub fn new(modcache: &Path) -> Self {
+        Self::of(Root::open(modcache, MOVABLE).ok().map(Arc::new))
+    }
+
+    /// A module cache that was opened already.
+    pub fn of(folders: Option<Arc<Root>>) -> Self {
         Self { folders }
     }
 }
@@ -59,16 +65,11 @@ impl ModFiles for ModCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::module::MOVABLE;
     use std::fs;
-
-    fn cache(root: &Path) -> ModCache {
-        ModCache::new(Some(Arc::new(Root::open(root, MOVABLE).unwrap())))
-    }
 
     fn go_mod(root: &Path, path: &str) -> io::Result<Option<Vec<u8>>> {
         let module = ModuleVersion::new(path, "v1.0.0");
-        cache(root).go_mod(&module)
+        ModCache::new(root).go_mod(&module)
     }
 
     #[test]
@@ -89,7 +90,7 @@ mod tests {
             );
         }
         let folder = ModuleVersion::new("example.com/Up", "v2.0.0");
-        assert!(cache(root.path()).go_mod(&folder).is_err());
+        assert!(ModCache::new(root.path()).go_mod(&folder).is_err());
     }
 
     #[cfg(unix)]

@@ -76,9 +76,18 @@ impl Files for Folder {
     }
 }
 
+/// Whether there is no such folder. A link in its place is no folder either, and
+/// is told of by who scans the whole cache.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
 impl Listing {
     fn unread(&mut self, path: &str, error: &io::Error) {
-        if error.kind() != io::ErrorKind::NotFound {
+        if !is_absent(error) {
             self.unreadable.push((path.to_owned(), error.to_string()));
         }
     }

@@ -118,7 +118,7 @@ impl Sumdb {
         };
         match opened {
             Ok(opened) => sumdb.opened = Some(opened),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if files::is_absent(&error) => {}
             Err(error) => {
                 let finding = Finding::new(Rule::Unreadable, "sumdb", error.to_string());
                 sumdb.findings.push(finding.at(&sumdb.folder));
