@@ -392,14 +392,11 @@ fn a_repair_removes_links_everywhere_and_builds_go_on() {
 /// and all of them, on another disk.
 #[test]
 fn linked_roots_and_downloads_work_as_if_they_were_not() {
-    for parts in [
-        &["cache"][..],
-        &["cache/download"],
-        &["cache/download", "cache", ""],
-    ] {
+    for parts in [&["cache/download"][..], &["cache/download", "cache", ""]] {
         let mut env = GoEnv::new();
         env.with_sumdb().with_std();
         let project = env.project(Project::Hello);
+        env.go(&project, ["mod", "download"]);
         env.go(&project, ["build", "-o", "/dev/null", "."]);
         env.set("GOSUMDB", "off").download(&[FOREIGN]);
         let caches = Caches {
