@@ -345,7 +345,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "file in tree replaced by a link to the same content",
-        rule: Some("extracted-hash-mismatch"),
+        rule: Some("link-in-cache"),
         break_it: |b| {
             let file = b.tree().join("decode.go");
             let elsewhere = b.scratch.path().join("decode.go");
@@ -489,7 +489,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "link in the module cache",
-        rule: Some("unexpected-file"),
+        rule: Some("link-in-cache"),
         break_it: |b| symlink("/", b.modcache.join("example.com")).unwrap(),
     },
     Fault {
@@ -639,6 +639,7 @@ const CONTENT: &[&str] = &[
     "zip-invalid",
     "extracted-incomplete",
     "info-invalid",
+    "link-in-cache",
     "partial-download",
     "orphan-file",
     "unexpected-file",

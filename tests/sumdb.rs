@@ -36,7 +36,9 @@ fn what_go_cached_is_proven() {
     let env = looked_up(&modules);
     let download = env.modcache.join("cache/download");
     let latest = env.gopath.join("pkg/sumdb");
-    let sumdb = Sumdb::open(&download, Some(&latest), &setting());
+    let folder = download.join("sumdb");
+    let opened = gocachevet::folder::Folder::open(&folder);
+    let sumdb = Sumdb::open(folder, opened, Some(&latest), &setting());
     assert_eq!(sumdb.findings().count(), 0);
     for (module, h1) in MODULES {
         let id: ModuleVersion = module.parse().unwrap();
@@ -93,7 +95,8 @@ impl Changed {
 #[test]
 fn any_change_of_a_real_proof_is_refused() {
     let env = looked_up(&[ERRORS]);
-    let folder = Folder(env.modcache.join("cache/download/sumdb/sum.golang.org"));
+    let folder = env.modcache.join("cache/download/sumdb/sum.golang.org");
+    let folder = Folder(gocachevet::folder::Folder::open(&folder));
     let mut proof = Changed {
         files: BTreeMap::new(),
     };

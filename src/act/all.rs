@@ -2,7 +2,7 @@
 
 use super::gone_is_fine;
 use super::tree::remove_tree;
-use crate::folder::{Folder, Kind};
+use crate::folder::{Folder, Kind, Root};
 use crate::formats::action::parse_shard_name;
 use crate::formats::module::ModuleVersion;
 use crate::formats::module::{AtVName, parse_at_v_name, unescape_path};
@@ -19,20 +19,25 @@ pub fn sweep(
 ) -> (u64, Vec<(String, io::Error)>) {
     let mut sweep = Sweep {
         busy,
+        removed: 0,
         freed: 0,
         failed: Vec::new(),
     };
     if let Some(cache) = &inventory.modcache {
-        match Folder::open(&cache.root) {
+        match cache.folders() {
             Ok(root) => {
-                sweep.modules(&root, "", 0);
+                let top = Place {
+                    root,
+                    elsewhere: false,
+                };
+                sweep.modules(top, root.top(), "", 0);
             }
             Err(error) => sweep.failed.push((String::new(), error)),
         }
     }
     if let Some(cache) = &inventory.buildcache {
-        match Folder::open(&cache.root) {
-            Ok(root) => sweep.builds(&root),
+        match cache.folders() {
+            Ok(root) => sweep.builds(root.top()),
             Err(error) => sweep.failed.push((String::new(), error)),
         }
     }
@@ -41,13 +46,15 @@ pub fn sweep(
 
 struct Sweep<'a> {
     busy: &'a BTreeSet<&'a ModuleVersion>,
+    /// Files and folders that went.
+    removed: u64,
     freed: u64,
     failed: Vec<(String, io::Error)>,
 }
 
 impl Sweep<'_> {
     /// Returns whether the folder is empty now.
-    fn modules(&mut self, folder: &Folder, path: &str, depth: usize) -> bool {
+    fn modules(&mut self, place: Place<'_>, folder: &Folder, path: &str, depth: usize) -> bool {
         if depth >= MAX_DEPTH {
             return false;
         }
@@ -66,17 +73,31 @@ impl Sweep<'_> {
                 _ => format!("{path}/{name}"),
             };
             let stays = match entry.kind {
+                // What the user put elsewhere is emptied there and stays linked.
+                Kind::Link if let Some(below) = place.root.linked(&inner) => {
+                    let elsewhere = Place {
+                        elsewhere: true,
+                        ..place
+                    };
+                    self.modules(elsewhere, below, &inner, depth + 1);
+                    true
+                }
                 Kind::Folder if self.is_busy(&inner) => true,
                 Kind::Folder if is_inside(&inner) => match folder.folder(&entry.name) {
                     Ok(below) => {
-                        let empty = self.modules(&below, &inner, depth + 1);
-                        !empty || folder.remove_folder(&entry.name).is_err()
+                        let before = self.removed;
+                        let empty = self.modules(place, &below, &inner, depth + 1);
+                        let is_ours = !place.elsewhere || self.removed > before;
+                        let gone = empty && is_ours && folder.remove_folder(&entry.name).is_ok();
+                        self.removed += u64::from(gone);
+                        !gone
                     }
                     Err(error) => {
                         self.failed.push((inner, error));
                         true
                     }
                 },
+                _ if place.elsewhere && !is_go_s(&inner) => true,
                 Kind::Folder => {
                     let removed = remove_tree(folder, &entry.name);
                     self.note(inner, removed)
@@ -124,6 +145,7 @@ impl Sweep<'_> {
     fn note(&mut self, subject: String, removed: io::Result<u64>) -> bool {
         match removed {
             Ok(bytes) => {
+                self.removed += 1;
                 self.freed += bytes;
                 false
             }
@@ -154,6 +176,30 @@ impl Sweep<'_> {
         };
         id.is_some_and(|id| self.busy.contains(&id))
     }
+}
+
+/// Where a sweep is.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    root: &'a Root,
+    /// Behind a link: whatever that leads to may hold other things than Go's,
+    /// and those stay.
+    elsewhere: bool,
+}
+
+/// Whether something under `cache/` has a name that Go gives.
+fn is_go_s(path: &str) -> bool {
+    let Some(below) = path.strip_prefix("cache/") else {
+        return false;
+    };
+    if let Some(clone) = below.strip_prefix("vcs/") {
+        let name = clone.split('.').next().unwrap_or(clone);
+        return name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    }
+    if let Some((_, name)) = below.split_once("/@v/") {
+        return parse_at_v_name(name) != AtVName::Unknown;
+    }
+    below == "download/sumdb"
 }
 
 /// Whether a folder may have locks, or versions that stay, below it.

@@ -1,6 +1,7 @@
 //! What is never trimmed, whoever asks.
 
-use crate::folder::{Folder, Kind};
+use crate::folder::{Kind, Root};
+use crate::formats::module::MOVABLE;
 use crate::locate::Environment;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,14 +33,14 @@ pub fn refuse(
         modcache.map(|path| {
             (
                 path,
-                is_modcache as fn(&Folder) -> bool,
+                is_modcache as fn(&Root) -> bool,
                 "is no Go module cache (it has no cache/download)",
             )
         }),
         gocache.map(|path| {
             (
                 path,
-                is_gocache as fn(&Folder) -> bool,
+                is_gocache as fn(&Root) -> bool,
                 "is no Go build cache (it has neither Go's README nor trim.txt)",
             )
         }),
@@ -49,27 +50,34 @@ pub fn refuse(
             path: path.to_owned(),
             why,
         };
-        let real = real(path);
-        if real.parent().is_none() {
-            return Err(refusal("is the root of the file system"));
-        }
-        if homes.iter().any(|home| home.starts_with(&real)) {
-            return Err(refusal("is a home folder, or holds one"));
+        let opened = Root::open(path, MOVABLE);
+        let parts = opened.iter().flat_map(Root::elsewhere);
+        for real in parts.map(|part| part.to.clone()).chain([real(path)]) {
+            if real.parent().is_none() {
+                return Err(refusal("is the root of the file system, or links to it"));
+            }
+            if homes.iter().any(|home| home.starts_with(&real)) {
+                return Err(refusal("is a home folder, or holds one, or links to one"));
+            }
         }
         // What cannot be read is reported as that.
-        if let Ok(folder) = Folder::open(path) {
+        if let Ok(root) = opened {
+            let folder = root.top();
             if folder.stat("go.mod".as_ref()).is_ok() || folder.stat(".git".as_ref()).is_ok() {
                 return Err(refusal("is a project, not a cache"));
             }
             let empty = folder.entries().is_ok_and(|entries| entries.is_empty());
-            if !empty && !is_cache(&folder) {
+            if !empty && !is_cache(&root) {
                 return Err(refusal(otherwise));
             }
         }
     }
     if let (Some(modcache), Some(gocache)) = (modcache, gocache) {
-        let (one, other) = (real(modcache), real(gocache));
-        if one.starts_with(&other) || other.starts_with(&one) {
+        let other = real(gocache);
+        // A part of the module cache may lie elsewhere, too.
+        let parts = MOVABLE.iter().map(|part| real(&modcache.join(part)));
+        let mut parts = parts.chain([real(modcache)]);
+        if parts.any(|one| one.starts_with(&other) || other.starts_with(&one)) {
             return Err(Refusal {
                 path: gocache.to_owned(),
                 why: "lies in the other cache, or that lies in it",
@@ -79,15 +87,13 @@ pub fn refuse(
     Ok(())
 }
 
-fn is_modcache(folder: &Folder) -> bool {
-    let Ok(cache) = folder.folder("cache".as_ref()) else {
-        return false;
-    };
-    let lock = cache.stat("lock".as_ref());
-    cache.folder("download".as_ref()).is_ok() || lock.is_ok_and(|stat| stat.kind == Kind::File)
+fn is_modcache(root: &Root) -> bool {
+    let lock = root.stat("cache/lock".as_ref());
+    root.folder("cache/download".as_ref()).is_ok() || lock.is_ok_and(|stat| stat.kind == Kind::File)
 }
 
-fn is_gocache(folder: &Folder) -> bool {
+fn is_gocache(root: &Root) -> bool {
+    let folder = root.top();
     if folder.stat("trim.txt".as_ref()).is_ok() {
         return true;
     }

@@ -20,7 +20,7 @@
 //! # Safety in a hostile tree
 //!
 //! Every name is reached from the cache's root by descriptors that follow no
-//! link (see [`Folder`]), so that nothing outside is ever removed.
+//! link (see [`Root`]), so that nothing outside is ever removed.
 
 mod all;
 mod builds;
@@ -36,16 +36,15 @@ pub use door::{Refusal, refuse};
 pub use prove::{Held, hold, put_back_interrupted};
 pub use writable::refuse_read_only_trees;
 
-use crate::folder::Folder;
+use crate::folder::{Kind, Root};
 use crate::parallel;
 use crate::plan::{Part, Plan, Step, Target};
 use crate::scan::{Inventory, Version};
 use crate::sorting;
 use readers::Readers;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::io;
-use std::path::{Component, Path};
+use std::path::Path;
 
 /// Why a unit is still there.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +74,9 @@ pub type Result = std::result::Result<u64, Fault>;
 pub fn act(plan: &Plan, inventory: &Inventory, jobs: usize) -> Vec<Result> {
     let mut results: Vec<Option<Result>> = Vec::new();
     results.resize_with(plan.steps.len(), || None);
+    links(plan, inventory, &mut results);
     if let Some(cache) = &inventory.modcache {
-        match Folder::open(&cache.root) {
+        match cache.folders() {
             Ok(root) => {
                 let groups = by_version(plan, inventory);
                 let mut readers = Readers::of(&cache.root);
@@ -88,7 +88,7 @@ pub fn act(plan: &Plan, inventory: &Inventory, jobs: usize) -> Vec<Result> {
                     let (batch, behind) = rest.split_at(size.min(rest.len()));
                     rest = behind;
                     let work = Work {
-                        root: &root,
+                        root,
                         plan,
                         inventory,
                         jobs,
@@ -102,9 +102,9 @@ pub fn act(plan: &Plan, inventory: &Inventory, jobs: usize) -> Vec<Result> {
         }
     }
     if let Some(cache) = &inventory.buildcache {
-        match Folder::open(&cache.root) {
+        match cache.folders() {
             Ok(root) => {
-                for (at, result) in builds::remove(&root, cache, plan, jobs) {
+                for (at, result) in builds::remove(root.top(), cache, plan, jobs) {
                     set(&mut results, at, result);
                 }
             }
@@ -121,7 +121,7 @@ pub fn act(plan: &Plan, inventory: &Inventory, jobs: usize) -> Vec<Result> {
 const BATCH: usize = 64;
 
 struct Work<'a> {
-    root: &'a Folder,
+    root: &'a Root,
     plan: &'a Plan,
     inventory: &'a Inventory,
     jobs: usize,
@@ -233,7 +233,52 @@ fn copy_of(error: &io::Error) -> Fault {
 }
 
 fn is_module_step(step: &Step) -> bool {
-    !matches!(step.target, Target::Action(_) | Target::Output(_))
+    !matches!(
+        step.target,
+        Target::Action(_) | Target::Output(_) | Target::BuildLink(_)
+    )
+}
+
+/// Removes links, before anything else goes: with them there Go would find what
+/// they lead to in place of what is removed here.
+fn links(plan: &Plan, inventory: &Inventory, results: &mut [Option<Result>]) {
+    for (at, step) in plan.steps.iter().enumerate() {
+        if matches!(step.target, Target::ModuleLink(_) | Target::BuildLink(_)) {
+            let result = link(inventory, step.target).map_err(Fault::Io);
+            set(results, at, result.map(|()| step.bytes));
+        }
+    }
+}
+
+/// Unlinks a link, never what it leads to.
+fn link(inventory: &Inventory, target: Target) -> io::Result<()> {
+    let (root, path) = place_of_link(inventory, target)?;
+    let (folder, name) = root.parent(path)?;
+    match folder.stat(&name) {
+        Ok(stat) if stat.kind == Kind::Link => {
+            gone_is_fine(tree::writable(&folder, || folder.unlink(&name)))
+        }
+        Ok(_) => Err(io::Error::other("is a link no more")),
+        other => gone_is_fine(other.map(drop)),
+    }
+}
+
+/// The cache that a link stands in, and the link's path from its top folder.
+fn place_of_link(inventory: &Inventory, target: Target) -> io::Result<(&Root, &Path)> {
+    match target {
+        Target::ModuleLink(index) => {
+            let cache = inventory.modcache.as_ref().ok_or_else(missing)?;
+            let path = cache.links.get(index).ok_or_else(missing)?;
+            Ok((cache.folders()?, cache.relative(path)?))
+        }
+        Target::BuildLink(index) => {
+            let cache = inventory.buildcache.as_ref().ok_or_else(missing)?;
+            let path = cache.links.get(index).ok_or_else(missing)?;
+            let below = path.strip_prefix(&cache.root).map_err(io::Error::other)?;
+            Ok((cache.folders()?, below))
+        }
+        _ => Err(missing()),
+    }
 }
 
 /// The module cache's steps; those of one version together, since they take the
@@ -252,7 +297,12 @@ fn by_version(plan: &Plan, inventory: &Inventory) -> Vec<Vec<usize>> {
                 .get(index)
                 .and_then(|left| left.version.as_ref()),
             Target::Vcs(_) | Target::Sumdb(_) => None,
-            Target::Action(_) | Target::Output(_) => continue,
+            Target::Action(_)
+            | Target::Output(_)
+            | Target::ModuleLink(_)
+            | Target::BuildLink(_) => {
+                continue;
+            }
         };
         match id {
             Some(id) => groups.entry(id).or_default().push(at),
@@ -263,14 +313,14 @@ fn by_version(plan: &Plan, inventory: &Inventory) -> Vec<Vec<usize>> {
     alone
 }
 
-fn module_step(root: &Folder, plan: &Plan, inventory: &Inventory, at: usize) -> Result {
+fn module_step(root: &Root, plan: &Plan, inventory: &Inventory, at: usize) -> Result {
     let (Some(step), Some(cache)) = (plan.steps.get(at), &inventory.modcache) else {
         return Err(Fault::Io(missing()));
     };
     match step.target {
         Target::Residue(index) => {
             let left = cache.residue.get(index).ok_or_else(missing)?;
-            version::remove_residue(root, &cache.root, left)
+            version::remove_residue(root, cache.relative(&left.path)?, left)
         }
         Target::Vcs(index) => {
             let clone = cache.vcs.get(index).ok_or_else(missing)?;
@@ -278,55 +328,21 @@ fn module_step(root: &Folder, plan: &Plan, inventory: &Inventory, at: usize) -> 
         }
         Target::Sumdb(index) => {
             let path = plan.sumdb.get(index).ok_or_else(missing)?;
-            let (folder, name) = parent_of(root, &cache.root, path)?;
+            let (folder, name) = root.parent(cache.relative(path)?)?;
             let bytes = folder.stat(&name)?.bytes;
             folder.unlink(&name)?;
             Ok(bytes)
         }
-        Target::Version(..) | Target::Action(_) | Target::Output(_) => Err(Fault::Io(missing())),
+        Target::Version(..)
+        | Target::Action(_)
+        | Target::Output(_)
+        | Target::ModuleLink(_)
+        | Target::BuildLink(_) => Err(Fault::Io(missing())),
     }
 }
 
 fn missing() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "not in the inventory")
-}
-
-/// Goes down a slash-separated path, following no link.
-fn descend(root: &Folder, relative: &str) -> io::Result<Folder> {
-    let mut names = relative.split('/').filter(|name| !name.is_empty());
-    let first = names
-        .next()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "an empty path"))?;
-    names.try_fold(root.folder(first.as_ref())?, |folder, name| {
-        folder.folder(OsStr::new(name))
-    })
-}
-
-/// The folder that a path below the cache lies in, and its name there.
-fn parent_of(
-    root: &Folder,
-    root_path: &Path,
-    path: &Path,
-) -> io::Result<(Folder, std::ffi::OsString)> {
-    let outside = || io::Error::new(io::ErrorKind::InvalidInput, "not below the cache");
-    let relative = path.strip_prefix(root_path).map_err(|_| outside())?;
-    let mut names: Vec<&OsStr> = Vec::new();
-    for part in relative.components() {
-        match part {
-            Component::Normal(name) => names.push(name),
-            _ => return Err(outside()),
-        }
-    }
-    let (name, folders) = names.split_last().ok_or_else(outside)?;
-    let mut at = None;
-    for folder in folders {
-        at = Some(at.as_ref().unwrap_or(root).folder(folder)?);
-    }
-    let folder = match at {
-        Some(folder) => folder,
-        None => root.again()?,
-    };
-    Ok((folder, name.to_os_string()))
 }
 
 /// Removing what is not there any more is no failure.

@@ -8,14 +8,14 @@
 
 use super::tree::remove_tree;
 use super::version::{Place, locked, remove_any};
-use super::{Fault, gone_is_fine, parent_of};
-use crate::folder::{Folder, Kind};
+use super::{Fault, gone_is_fine};
+use crate::folder::{Folder, Kind, Root};
 use crate::formats::action::{ActionEntry, EntryName, parse_entry_name};
 use crate::formats::h1::H1;
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::{
-    AtVName, ModuleVersion, PieceKind, TreeDir, parse_at_v_name, parse_tree_dir, tree_dir_name,
-    unescape_path,
+    AtVName, MOVABLE, ModuleVersion, PieceKind, TreeDir, parse_at_v_name, parse_tree_dir,
+    tree_dir_name, unescape_path,
 };
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
 use crate::plan::{Part, Plan, Target};
@@ -26,6 +26,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the names of things moved aside end in.
 const SUFFIX: &str = ".gocachevet-aside";
@@ -44,7 +45,7 @@ pub struct Held {
 #[derive(Debug)]
 struct Aside {
     path: PathBuf,
-    folder: Folder,
+    folders: Arc<Root>,
     /// Held locked while anything is aside.
     _marker: File,
     moved: Vec<(PathBuf, Option<ModuleVersion>)>,
@@ -52,9 +53,11 @@ struct Aside {
 
 /// Moves everything that the plan removes aside.
 pub fn hold(plan: &Plan, inventory: &Inventory) -> io::Result<Held> {
+    let modcache = inventory.modcache.as_ref();
+    let buildcache = inventory.buildcache.as_ref();
     let roots = [
-        inventory.modcache.as_ref().map(|cache| &cache.root),
-        inventory.buildcache.as_ref().map(|cache| &cache.root),
+        modcache.and_then(|cache| Some((&cache.root, cache.folders.clone()?))),
+        buildcache.and_then(|cache| Some((&cache.root, cache.folders.clone()?))),
     ];
     let mut held = Held {
         roots: Vec::new(),
@@ -62,20 +65,22 @@ pub fn hold(plan: &Plan, inventory: &Inventory) -> io::Result<Held> {
     };
     let mut places = [None, None];
     for (place, root) in places.iter_mut().zip(roots) {
-        let Some(root) = root else { continue };
-        let folder = Folder::open(root)?;
-        let marker = locked(folder.edit(MARKER.as_ref(), true)?).map_err(io::Error::other)?;
+        let Some((root, folders)) = root else {
+            continue;
+        };
+        let marker = folders.top().edit(MARKER.as_ref(), true)?;
+        let marker = locked(marker).map_err(io::Error::other)?;
         *place = Some(held.roots.len());
         held.roots.push(Aside {
             path: root.clone(),
-            folder,
+            folders,
             _marker: marker,
             moved: Vec::new(),
         });
     }
     let [modules, builds] = places;
     for step in &plan.steps {
-        let in_builds = matches!(step.target, Target::Action(_) | Target::Output(_));
+        let in_builds = !super::is_module_step(step);
         let place = if in_builds { builds } else { modules };
         let aside = place.and_then(|place| held.roots.get_mut(place));
         let result = match aside {
@@ -96,7 +101,7 @@ impl Held {
             // Trees first get the name that Go takes for residue: half deleted,
             // they must not be put back.
             for (path, version) in &root.moved {
-                let (folder, name) = parent_of(&root.folder, &root.path, path)?;
+                let (folder, name) = root.parent(path)?;
                 let aside = with_suffix(&name);
                 match version {
                     Some(_)
@@ -114,7 +119,7 @@ impl Held {
                     }
                 }
             }
-            gone_is_fine(root.folder.unlink(MARKER.as_ref()))?;
+            gone_is_fine(root.folders.top().unlink(MARKER.as_ref()))?;
         }
         Ok(())
     }
@@ -123,16 +128,24 @@ impl Held {
     pub fn put_back(self) -> io::Result<()> {
         for root in &self.roots {
             for (path, _) in root.moved.iter().rev() {
-                let (folder, name) = parent_of(&root.folder, &root.path, path)?;
-                restore(&folder, &name, &root.path, path)?;
+                let (folder, name) = root.parent(path)?;
+                restore(&folder, &name, &root.folders, root.below(path)?)?;
             }
-            gone_is_fine(root.folder.unlink(MARKER.as_ref()))?;
+            gone_is_fine(root.folders.top().unlink(MARKER.as_ref()))?;
         }
         Ok(())
     }
 }
 
 impl Aside {
+    fn below<'a>(&self, path: &'a Path) -> io::Result<&'a Path> {
+        path.strip_prefix(&self.path).map_err(io::Error::other)
+    }
+
+    fn parent(&self, path: &Path) -> io::Result<(Folder, OsString)> {
+        self.folders.parent(self.below(path)?)
+    }
+
     fn step(
         &mut self,
         plan: &Plan,
@@ -146,7 +159,7 @@ impl Aside {
             Target::Version(index, part) => {
                 let cache = modules.ok_or_else(missing)?;
                 let version = cache.versions.get(index).ok_or_else(missing)?;
-                let place = Place::of(&self.folder, &version.id)?;
+                let place = Place::of(&self.folders, &version.id)?;
                 let _lock = place.lock(true)?;
                 place.unchanged(version)?;
                 let pieces: &[PieceKind] = match part {
@@ -182,6 +195,8 @@ impl Aside {
                 left.map(|left| left.path.clone())
             }
             Target::Sumdb(index) => plan.sumdb.get(index).cloned(),
+            Target::ModuleLink(index) => modules.and_then(|cache| cache.links.get(index).cloned()),
+            Target::BuildLink(index) => builds.and_then(|cache| cache.links.get(index).cloned()),
             Target::Action(index) => builds.and_then(|cache| {
                 let action = cache.actions.get(index)?;
                 Some(cache.action_path(action))
@@ -196,7 +211,7 @@ impl Aside {
     }
 
     fn set_aside(&mut self, path: &Path, tree: Option<ModuleVersion>) -> io::Result<()> {
-        let (folder, name) = match parent_of(&self.folder, &self.path, path) {
+        let (folder, name) = match self.parent(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             found => found?,
         };
@@ -218,7 +233,7 @@ fn with_suffix(name: &OsStr) -> OsString {
 }
 
 /// Puts one thing back. What Go made anew in its place wins if it is sound.
-fn restore(folder: &Folder, name: &OsStr, root: &Path, path: &Path) -> io::Result<()> {
+fn restore(folder: &Folder, name: &OsStr, root: &Root, path: &Path) -> io::Result<()> {
     let aside = with_suffix(name);
     let Ok(before) = folder.stat(&aside) else {
         return Ok(());
@@ -244,7 +259,7 @@ fn restore(folder: &Folder, name: &OsStr, root: &Path, path: &Path) -> io::Resul
 /// Whether something made anew can be told to be sound by itself: an action
 /// entry parses, an output is what its name says, a zip or a tree what the
 /// version's `.ziphash` says.
-fn is_sound(folder: &Folder, name: &OsStr, root: &Path, path: &Path) -> bool {
+fn is_sound(folder: &Folder, name: &OsStr, root: &Root, path: &Path) -> bool {
     match name.to_str().and_then(parse_entry_name) {
         Some(EntryName::Action(id)) => read(folder, name, ActionEntry::LEN as u64)
             .is_some_and(|content| ActionEntry::parse_named(id, &content).is_ok()),
@@ -266,8 +281,8 @@ fn is_sound(folder: &Folder, name: &OsStr, root: &Path, path: &Path) -> bool {
     }
 }
 
-fn is_sound_version(folder: &Folder, name: &OsStr, root: &Path, path: &Path) -> Option<bool> {
-    let relative = path.strip_prefix(root).ok()?.to_str()?;
+fn is_sound_version(folder: &Folder, name: &OsStr, root: &Root, path: &Path) -> Option<bool> {
+    let relative = path.to_str()?;
     let Some((module, piece)) = relative
         .strip_prefix("cache/download/")
         .and_then(|below| below.rsplit_once("/@v/"))
@@ -275,7 +290,8 @@ fn is_sound_version(folder: &Folder, name: &OsStr, root: &Path, path: &Path) -> 
         let Ok(TreeDir::Module(id)) = parse_tree_dir(relative) else {
             return None;
         };
-        return Some(verify::tree_h1(&id, path)? == ziphash(root, &id)?);
+        let tree = root.folder(path).ok()?;
+        return Some(verify::tree_h1(&id, tree)? == ziphash(root, &id)?);
     };
     let AtVName::Piece(file) = parse_at_v_name(piece) else {
         return None;
@@ -289,7 +305,8 @@ fn is_sound_version(folder: &Folder, name: &OsStr, root: &Path, path: &Path) -> 
             let zip = with_extension(name, PieceKind::Zip).and_then(|zip| folder.file(&zip).ok());
             let zip = zip.and_then(|zip| verify::zip_h1(&id, zip).ok());
             let tree = tree_dir_name(&id).ok();
-            let tree = tree.and_then(|tree| verify::tree_h1(&id, &root.join(tree)));
+            let tree = tree.and_then(|tree| root.folder(tree.as_ref()).ok());
+            let tree = tree.and_then(|tree| verify::tree_h1(&id, tree));
             said.is_some() && (said == zip || said == tree)
         }
         PieceKind::Info => {
@@ -304,8 +321,8 @@ fn is_sound_version(folder: &Folder, name: &OsStr, root: &Path, path: &Path) -> 
 
 /// What a version's `.ziphash` says: the one that Go made anew, else the one
 /// that was moved aside.
-fn ziphash(root: &Path, id: &ModuleVersion) -> Option<H1> {
-    let place = Place::of(&Folder::open(root).ok()?, id).ok()?;
+fn ziphash(root: &Root, id: &ModuleVersion) -> Option<H1> {
+    let place = Place::of(root, id).ok()?;
     let name = place.piece(PieceKind::ZipHash);
     let content = [name.clone(), with_suffix(&name)]
         .iter()
@@ -333,8 +350,8 @@ fn read(folder: &Folder, name: &OsStr, limit: u64) -> Option<Vec<u8>> {
 /// Rolls back a proof that was interrupted in this cache. Returns how many
 /// things were put back; an error of kind `WouldBlock` if a proof is going on.
 pub fn put_back_interrupted(root: &Path) -> io::Result<u64> {
-    let folder = Folder::open(root)?;
-    let marker = match folder.edit(MARKER.as_ref(), false) {
+    let root = Root::open(root, MOVABLE)?;
+    let marker = match root.top().edit(MARKER.as_ref(), false) {
         Ok(marker) => marker,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(error),
@@ -344,19 +361,24 @@ pub fn put_back_interrupted(root: &Path) -> io::Result<u64> {
         fault => io::Error::other(fault),
     })?;
     let mut count = 0;
-    put_back_below(&folder, root, root, 0, &mut count)?;
-    folder.unlink(MARKER.as_ref())?;
+    put_back_below(root.top(), &root, Path::new(""), 0, &mut count)?;
+    root.top().unlink(MARKER.as_ref())?;
     Ok(count)
 }
 
 fn put_back_below(
     folder: &Folder,
-    root: &Path,
+    root: &Root,
     path: &Path,
     depth: usize,
     count: &mut u64,
 ) -> io::Result<()> {
     for entry in folder.entries()? {
+        let inner = path.join(&entry.name);
+        if let Some(below) = inner.to_str().and_then(|inner| root.linked(inner)) {
+            put_back_below(below, root, &inner, depth + 1, count)?;
+            continue;
+        }
         let name = entry.name.as_encoded_bytes();
         if let Some(original) = name.strip_suffix(SUFFIX.as_bytes()) {
             let original = std::str::from_utf8(original)
@@ -366,7 +388,6 @@ fn put_back_below(
         } else if entry.kind == Kind::Folder && !name.contains(&b'@') && depth < MAX_DEPTH
             || name == b"@v"
         {
-            let inner = path.join(&entry.name);
             put_back_below(&folder.folder(&entry.name)?, root, &inner, depth + 1, count)?;
         }
     }

@@ -66,7 +66,7 @@ impl Removal {
 /// Does something in a folder; if it may not be changed, makes it changeable
 /// and tries again. Go makes trees' folders read-only, which stops their owner
 /// but not root.
-fn writable(folder: &Folder, change: impl Fn() -> io::Result<()>) -> io::Result<()> {
+pub(super) fn writable(folder: &Folder, change: impl Fn() -> io::Result<()>) -> io::Result<()> {
     match change() {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             // Should this fail, the first error says what matters.

@@ -1,8 +1,8 @@
 //! Removing module versions, or parts of them.
 
 use super::tree::remove_tree;
-use super::{Fault, Result, descend, gone_is_fine, parent_of};
-use crate::folder::{Folder, Kind};
+use super::{Fault, Result, gone_is_fine};
+use crate::folder::{Folder, Kind, Root};
 use crate::formats::module::{
     ModuleVersion, PieceKind, escape_path, escape_version, tree_dir_name,
 };
@@ -30,7 +30,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn of(root: &Folder, id: &ModuleVersion) -> io::Result<Place> {
+    pub(super) fn of(root: &Root, id: &ModuleVersion) -> io::Result<Place> {
         let path = escape_path(&id.path).map_err(io::Error::other)?;
         let version = escape_version(&id.version).map_err(io::Error::other)?;
         let relative = tree_dir_name(id).map_err(io::Error::other)?;
@@ -39,14 +39,12 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         };
-        let (trees, tree) = match relative.rsplit_once('/') {
-            Some((parent, name)) => (there(descend(root, parent))?, name.to_owned()),
-            None => (Some(root.again()?), relative),
-        };
+        let relative = Path::new(&relative);
+        let parent = relative.parent().unwrap_or(Path::new(""));
         Ok(Place {
-            at_v: there(descend(root, &format!("cache/download/{path}/@v")))?,
-            trees,
-            tree: tree.into(),
+            at_v: there(root.folder(format!("cache/download/{path}/@v").as_ref()))?,
+            trees: there(root.folder(parent))?,
+            tree: relative.file_name().unwrap_or_default().to_owned(),
             version,
         })
     }
@@ -168,7 +166,7 @@ impl Begun {
 /// Takes the lock, looks whether the version is what was scanned, and sends
 /// newcomers to the lock.
 pub(super) fn begin(
-    root: &Folder,
+    root: &Root,
     version: &Version,
     part: Part,
 ) -> std::result::Result<Begun, Fault> {
@@ -291,12 +289,12 @@ impl Place {
 }
 
 /// Removes what a broken download or extraction left.
-pub(super) fn remove_residue(root: &Folder, root_path: &Path, left: &Residue) -> Result {
+pub(super) fn remove_residue(root: &Root, path: &Path, left: &Residue) -> Result {
     let _lock = match &left.version {
         Some(id) => Place::of(root, id)?.lock(false)?,
         None => None,
     };
-    let (folder, name) = parent_of(root, root_path, &left.path)?;
+    let (folder, name) = root.parent(path)?;
     remove_any(&folder, &name)
 }
 
@@ -344,8 +342,8 @@ mod tests {
             }
         }
 
-        fn root(&self) -> Folder {
-            Folder::open(self.dir.path()).unwrap()
+        fn root(&self) -> Root {
+            Root::open(self.dir.path(), &[]).unwrap()
         }
 
         fn version(&self) -> Version {

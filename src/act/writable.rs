@@ -13,15 +13,16 @@ use std::path::{Path, PathBuf};
 /// WASI can neither do that nor tell the mode, so that a removal would end
 /// half way. There is no other way to know than to try.
 pub fn refuse_read_only_trees(plan: &Plan, inventory: &Inventory) -> Result<(), Refusal> {
-    let Some(root) = inventory.modcache.as_ref().map(|cache| &cache.root) else {
+    let Some(cache) = &inventory.modcache else {
         return Ok(());
     };
     for path in trees(plan, inventory) {
         // A tree that is gone, or no folder, is found out when its turn comes.
-        let Ok(folder) = Folder::open_no_follow(&path) else {
+        let opened = || cache.folders()?.folder(cache.relative(&path)?);
+        let Ok(folder) = opened() else {
             continue;
         };
-        if !probe(&path, &folder, &root.join("cache")) {
+        if !probe(&path, &folder, &cache.root.join("cache")) {
             return Err(Refusal {
                 path,
                 why: "is read-only, and WASI cannot make it writable (use the native program, or let Go write with -modcacherw; with `--slim archive` or the build cache alone no tree is removed)",

@@ -199,7 +199,7 @@ fn graphs(found: &Found) -> Vec<(PathBuf, Graph)> {
     let Some(cache) = &found.inventory.modcache else {
         return Vec::new();
     };
-    let files = graph::ModCache::new(&cache.root);
+    let files = graph::ModCache::of(cache.folders.clone());
     let mut graphs: Vec<(PathBuf, Graph)> = Vec::new();
     for project in &found.projects {
         let key = match &project.workspace {

@@ -9,7 +9,6 @@ use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
 use crate::report::VersionAccount;
 use crate::scan::{ModCache, Version};
 use crate::sorting;
-use crate::verify::read_up_to;
 use chrono::{DateTime, Utc};
 
 /// Go refuses longer go.mod files (`x/mod/zip.MaxGoMod`).
@@ -39,7 +38,8 @@ pub fn of_cache(cache: &ModCache) -> Accounts {
 }
 
 fn account(cache: &ModCache, version: &Version) -> Account {
-    let read = |piece, limit| read_up_to(&cache.piece_path(&version.id, piece), limit).ok();
+    let pieces = cache.pieces(&version.id);
+    let read = |piece, limit| pieces.read(piece, limit).ok();
     let ziphash = version
         .ziphash
         .and_then(|_| read(PieceKind::ZipHash, MAX_ZIPHASH_BYTES));

@@ -55,6 +55,8 @@ rules! {
         "Run `gocachevet trim --repair`, or let the next build extract it again."
     InfoInvalid "info-invalid" Deny
         "Run `gocachevet trim --repair`; Go fetches the .info again."
+    LinkInCache "link-in-cache" Deny
+        "Run `gocachevet trim --repair` to remove the link, never what it leads to; then find out who made it."
     Drift "drift" Warn
         "The same version had another content before: find out which source changed (`gocachevet check --compare`)."
     PartialDownload "partial-download" Warn

@@ -21,6 +21,7 @@ use crate::cli::{CliError, Settings};
 use crate::config::{ConfigError, VerifyLevel};
 use crate::drift;
 use crate::findings::{Finding, Level, Rule, display_path};
+use crate::folder::Root;
 use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES, MergedSums};
 use crate::formats::module::match_prefix_patterns;
 use crate::judge::baseline::Baseline;
@@ -40,6 +41,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Told what a run is doing, for a progress bar.
 pub trait Watch: Sync {
@@ -112,6 +114,7 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
         jobs,
         read_actions: level > VerifyLevel::Off || state.is_some(),
     });
+    notes.extend(elsewhere(&inventory));
     let parts = inventory
         .modcache
         .as_ref()
@@ -139,17 +142,18 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
         let unreadable = scan::measure_trees(cache, shard, jobs);
         evidence.findings.extend(unreadable);
     }
+    let roots = opened(&inventory);
     for list in [
         &mut findings,
         &mut inventory.findings,
         &mut evidence.findings,
         &mut evidence.overall,
     ] {
-        list.retain(|finding| !vanished(finding));
+        list.retain(|finding| !vanished(finding, &roots));
     }
     let observed =
         state.map(|state| usage::observed(&inventory, &projects, &state, settings, &mut notes));
-    let ledger = usage::read_ledger(&caches, &mut findings);
+    let ledger = usage::read_ledger(&inventory, &mut findings);
     let mut drift = None;
     if let (Some(cache), Some(ledger)) = (&inventory.modcache, &ledger)
         && level > VerifyLevel::Off
@@ -194,9 +198,37 @@ fn since_recorded(
     drift::compare(&now, &changed, "the ledger", sums, &sumdb)
 }
 
-/// Whether a finding is about something that a running `go`, or another trim,
-/// finished or removed while it was looked at.
-fn vanished(finding: &Finding) -> bool {
+/// Which caches, and which parts of them, a link puts elsewhere.
+fn elsewhere(inventory: &Inventory) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (root, folders) in opened(inventory) {
+        if std::fs::symlink_metadata(&root).is_ok_and(|about| about.is_symlink()) {
+            let to = std::fs::canonicalize(&root).or_else(|_| std::fs::read_link(&root));
+            let to = to.map_or_else(|_| "elsewhere".to_owned(), |to| display_path(&to));
+            notes.push(format!("{} is a link to {to}", display_path(&root)));
+        }
+        for part in folders.elsewhere() {
+            let (at, to) = (root.join(part.at), display_path(&part.to));
+            notes.push(format!("{} is a link to {to}", display_path(&at)));
+        }
+    }
+    notes
+}
+
+/// The caches that could be opened, by their paths.
+fn opened(inventory: &Inventory) -> Vec<(PathBuf, Arc<Root>)> {
+    let modcache = inventory.modcache.as_ref();
+    let buildcache = inventory.buildcache.as_ref();
+    let roots = [
+        modcache.and_then(|cache| Some((cache.root.clone(), cache.folders.clone()?))),
+        buildcache.and_then(|cache| Some((cache.root.clone(), cache.folders.clone()?))),
+    ];
+    roots.into_iter().flatten().collect()
+}
+
+/// Whether a finding is about something in a cache that a running `go`, or
+/// another trim, finished or removed while it was looked at.
+fn vanished(finding: &Finding, roots: &[(PathBuf, Arc<Root>)]) -> bool {
     let fleeting = matches!(
         finding.rule,
         Rule::Unreadable | Rule::ExtractedIncomplete | Rule::PartialDownload
@@ -205,7 +237,12 @@ fn vanished(finding: &Finding) -> bool {
     let path = finding.path.as_deref();
     let path = path.filter(|path| fleeting && !path.contains("\\x"));
     path.is_some_and(|path| {
-        matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+        let below = roots
+            .iter()
+            .find_map(|(root, folders)| Some((Path::new(path).strip_prefix(root).ok()?, folders)));
+        below.is_some_and(|(path, folders)| {
+            matches!(folders.stat(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+        })
     })
 }
 
@@ -219,7 +256,8 @@ pub fn look_briefly(settings: &Settings) -> Result<Found, CliError> {
         jobs: jobs(settings),
         read_actions: false,
     });
-    let ledger = usage::read_ledger(&caches, &mut Vec::new());
+    let ledger = usage::read_ledger(&inventory, &mut Vec::new());
+    let notes = elsewhere(&inventory);
     Ok(Found {
         caches,
         projects: Vec::new(),
@@ -230,7 +268,7 @@ pub fn look_briefly(settings: &Settings) -> Result<Found, CliError> {
         ledger,
         findings: Vec::new(),
         drift: None,
-        notes: Vec::new(),
+        notes,
     })
 }
 
@@ -247,7 +285,8 @@ pub(crate) fn cached_sumdb(cache: &ModCache, go: &GoSettings) -> Sumdb {
     let database = sumdb_setting(go);
     let remembered = Path::new(&go.gopath()).join("pkg/sumdb");
     let latest = remembered.is_absolute().then_some(remembered.as_path());
-    Sumdb::open(&cache.root.join("cache/download"), latest, &database)
+    let opened = || cache.folders()?.folder("cache/download/sumdb".as_ref());
+    Sumdb::open(cache.download().join("sumdb"), opened(), latest, &database)
 }
 
 /// Holds the evidence against the checksum database's cached records, as far

@@ -43,7 +43,7 @@ pub fn weigh(
         Some(cache) => plan::needs_of(
             &found.projects,
             settings.options.live.unwrap_or(Live::GoSum),
-            &graph::ModCache::new(&cache.root),
+            &graph::ModCache::of(cache.folders.clone()),
             &mut notes,
         ),
         None => Vec::new(),
@@ -219,7 +219,11 @@ pub fn forget_removed(found: &mut Found, plan: &Plan, results: &[act::Result]) {
                         gone.paths.insert(display_path(path));
                     }
                 }
-                Target::Action(_) | Target::Output(_) => {}
+                Target::ModuleLink(index) => {
+                    let link = cache.links.get(index);
+                    gone.paths.extend(link.map(|link| display_path(link)));
+                }
+                Target::Action(_) | Target::Output(_) | Target::BuildLink(_) => {}
             }
         }
     }
@@ -236,6 +240,11 @@ pub fn forget_removed(found: &mut Found, plan: &Plan, results: &[act::Result]) {
                     outputs.get_mut(index),
                     cache.outputs.get(index).map(|output| output.id.to_string()),
                 ),
+                Target::BuildLink(index) => {
+                    let link = cache.links.get(index);
+                    gone.paths.extend(link.map(|link| display_path(link)));
+                    continue;
+                }
                 _ => continue,
             };
             if let Some(slot) = slot {
@@ -315,7 +324,10 @@ impl Gone {
                 Rule::ExtractedIncomplete | Rule::PartialDownload
             ),
             Some(Part::ZipHash) => matches!(finding.rule, Rule::OrphanFile | Rule::ZiphashMismatch),
-            Some(Part::Tree) => finding.rule == Rule::ExtractedHashMismatch,
+            Some(Part::Tree) => matches!(
+                finding.rule,
+                Rule::ExtractedHashMismatch | Rule::LinkInCache
+            ),
             Some(Part::Zip) => matches!(finding.rule, Rule::ZipHashMismatch | Rule::ZipInvalid),
         }
     }

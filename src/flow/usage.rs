@@ -16,6 +16,7 @@ use crate::usage::state::{self, StateError};
 use crate::usage::{Context, Observed, State, mark, observe};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashSet};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Where the mark's state lies: as told, else in the temporary folder, under a
@@ -75,9 +76,9 @@ pub fn set_mark(settings: &Settings, now: DateTime<Utc>) -> Result<Marked, CliEr
     state
         .write(&path)
         .map_err(|error| CliError::Work(format!("{}: {error}", display_path(&path))))?;
-    let (set_back, error) = match (gocache, &inventory.buildcache) {
-        (Some(gocache), Some(found)) => mark::set(gocache, &state, &found.actions, jobs),
-        _ => (0, None),
+    let (set_back, error) = match &inventory.buildcache {
+        Some(found) => mark::set(found, &state, jobs),
+        None => (0, None),
     };
     Ok(Marked {
         path,
@@ -140,7 +141,7 @@ pub(super) fn observed(
     let needed = inventory.modcache.as_ref().filter(|_| !projects.is_empty());
     let needed = needed.map(|cache| {
         let live = settings.options.live.unwrap_or(Live::GoSum);
-        let files = graph::ModCache::new(&cache.root);
+        let files = graph::ModCache::of(cache.folders.clone());
         plan::needs_of(projects, live, &files, notes)
             .into_iter()
             .flat_map(|needs| needs.source)
@@ -191,26 +192,42 @@ fn as_go_knew(root: &std::path::Path, settings: &Settings) -> Option<PathBuf> {
 }
 
 /// The ledger, empty if there is none yet.
-pub(super) fn read_ledger(caches: &Caches, findings: &mut Vec<Finding>) -> Option<Ledger> {
-    let [modcache, gocache] = roots(caches);
-    let path = ledger::path(modcache, gocache)?;
-    Ledger::read(&path)
-        .map_err(|why| findings.push(ledger::unusable(&path, &why)))
+pub(super) fn read_ledger(inventory: &Inventory, findings: &mut Vec<Finding>) -> Option<Ledger> {
+    let (path, folder) = ledger::place(inventory)?;
+    let read = match folder {
+        Ok(folder) => Ledger::read(&folder),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Ledger::default()),
+        Err(error) => Err(format!("cannot be reached: {error}")),
+    };
+    read.map_err(|why| findings.push(ledger::unusable(&path, &why)))
         .ok()
 }
 
 /// Enters this job in the ledger, and its point in the report's trend.
 pub fn record(found: &Found, report: &mut Report, now: DateTime<Utc>) -> Result<(), CliError> {
-    let [modcache, gocache] = roots(&found.caches);
-    let Some(path) = ledger::path(modcache, gocache) else {
+    let Some((path, folder)) = ledger::place(&found.inventory) else {
         return Ok(());
+    };
+    let folder = match folder {
+        Ok(folder) => folder,
+        // A module cache from which all was removed has no folder for it. What
+        // else is in the way has been reported.
+        Err(error) => {
+            if error.kind() != ErrorKind::NotFound {
+                report.notes.push(format!(
+                    "this job was not recorded: the ledger {} cannot be reached ({error})",
+                    display_path(&path)
+                ));
+            }
+            return Ok(());
+        }
     };
     let failed =
         |error: std::io::Error| CliError::Work(format!("{}: {error}", display_path(&path)));
     let mut ledger = match &found.ledger {
         Some(ledger) => ledger.clone(),
         None => {
-            ledger::set_aside(&path).map_err(failed)?;
+            ledger::set_aside(&folder).map_err(failed)?;
             Ledger::default()
         }
     };
@@ -233,10 +250,7 @@ pub fn record(found: &Found, report: &mut Report, now: DateTime<Utc>) -> Result<
         },
         now,
     );
-    // A module cache from which all was removed has no folder for it.
-    if path.parent().is_some_and(|parent| parent.is_dir()) {
-        ledger.write(&path).map_err(failed)?;
-    }
+    ledger.write(&folder).map_err(failed)?;
     report.trend = ledger.trend();
     Ok(())
 }

@@ -24,17 +24,6 @@ impl Folder {
         }
     }
 
-    /// Opens a folder by its path; its last name may not be a link.
-    pub fn open_no_follow(path: &Path) -> io::Result<Folder> {
-        if fs::symlink_metadata(path)?.is_dir() {
-            Ok(Folder {
-                path: path.to_owned(),
-            })
-        } else {
-            Err(io::Error::new(io::ErrorKind::NotADirectory, "not a folder"))
-        }
-    }
-
     /// This folder once more.
     pub fn again(&self) -> io::Result<Folder> {
         Ok(Folder {
@@ -123,6 +112,11 @@ impl Folder {
             modified: since_epoch(Metadata::modified, &metadata),
             accessed: since_epoch(Metadata::accessed, &metadata),
         })
+    }
+
+    /// What a symbolic link says.
+    pub fn link_target(&self, name: &OsStr) -> io::Result<PathBuf> {
+        fs::read_link(self.path.join(name))
     }
 
     /// Sets access and modification time of a file, as Go does it.

@@ -7,16 +7,23 @@
 //! resolve the same long path for every file. Elsewhere it is a path, and links
 //! are looked for before each step.
 
+//! What lies below a cache's root is opened in no other way: nothing here takes
+//! a path but [`Folder::open`], for a root, and [`Root`], which goes down from it.
+
 #[cfg(not(unix))]
 mod by_path;
+mod root;
 #[cfg(unix)]
 mod unix;
 
 use chrono::{DateTime, Utc};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read};
+use std::path::{Component, Path};
 
 #[cfg(not(unix))]
 pub use by_path::Folder;
+pub use root::{Elsewhere, Root};
 #[cfg(unix)]
 pub use unix::Folder;
 
@@ -53,6 +60,34 @@ pub struct Stat {
     pub modified: DateTime<Utc>,
     /// Access time, as far as the mount keeps it.
     pub accessed: DateTime<Utc>,
+}
+
+impl Folder {
+    /// Goes down a relative path, name by name; no link is followed.
+    pub fn descend(&self, relative: &Path) -> io::Result<Folder> {
+        let mut at = self.again()?;
+        for part in relative.components() {
+            let Component::Normal(name) = part else {
+                let message = "not a path below this folder";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            };
+            at = at.folder(name)?;
+        }
+        Ok(at)
+    }
+
+    /// Reads a small regular file; one that is longer than `limit` is an error.
+    pub fn read_up_to(&self, name: &OsStr, limit: u64) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.file(name)?
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut content)?;
+        if content.len() as u64 > limit {
+            let message = format!("is longer than {limit} bytes, which Go never writes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(content)
+    }
 }
 
 /// A time from seconds and nanoseconds; what cannot be a date becomes the epoch.

@@ -1,15 +1,15 @@
 use super::{Entry, Kind, Stat, time};
 use chrono::{DateTime, Utc};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, fchmod, mkdirat, openat, renameat,
-    statat, unlinkat, utimensat,
+    AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, fchmod, mkdirat, openat, readlinkat,
+    renameat, statat, unlinkat, utimensat,
 };
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 /// An open folder.
 #[derive(Debug)]
@@ -21,13 +21,6 @@ impl Folder {
     /// Opens the top of a tree. Only here links are followed: the user named it.
     pub fn open(path: &Path) -> io::Result<Folder> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = openat(rustix::fs::CWD, path, flags, Mode::empty())?;
-        Ok(Folder { fd })
-    }
-
-    /// Opens a folder by its path; its last name may not be a link.
-    pub fn open_no_follow(path: &Path) -> io::Result<Folder> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let fd = openat(rustix::fs::CWD, path, flags, Mode::empty())?;
         Ok(Folder { fd })
     }
@@ -160,6 +153,12 @@ impl Folder {
                 u32::try_from(stat.st_atime_nsec).unwrap_or(0),
             ),
         })
+    }
+
+    /// What a symbolic link says.
+    pub fn link_target(&self, name: &OsStr) -> io::Result<PathBuf> {
+        let target = readlinkat(&self.fd, name, Vec::new())?;
+        Ok(OsString::from_vec(target.into_bytes()).into())
     }
 
     /// Sets access and modification time of `name`, as Go does it.

@@ -25,6 +25,10 @@ pub use path::{
 pub use pattern::{match_pattern, match_prefix_patterns};
 pub use tree_dir::{TreeDir, parse_tree_dir, tree_dir_name};
 
+/// The folders of a module cache that people put elsewhere by a link, outer
+/// before inner, and that Go follows. Any other link in it is somebody's trap.
+pub const MOVABLE: &[&str] = &["cache", "cache/download"];
+
 /// A module at one version, both in their plain (unescaped) form.
 ///
 /// Ordered by path, then by semantic version; versions that semantic

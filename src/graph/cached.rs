@@ -1,25 +1,31 @@
 //! The `.mod` files of a module cache on disk.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use super::ModFiles;
 use super::project::read_limited;
-use crate::formats::module::{self, ModuleVersion};
+use crate::folder::{Kind, Root};
+use crate::formats::module::{self, MOVABLE, ModuleVersion};
 
 /// Reads `.mod` files from a module cache, and the `go.mod` files of folders that replace modules.
 #[derive(Debug)]
 pub struct ModCache {
-    download: PathBuf,
+    folders: Option<Arc<Root>>,
 }
 
 impl ModCache {
-    /// A module cache by its root folder (`GOMODCACHE`).
+    /// A module cache by its root folder (`GOMODCACHE`); one that cannot be
+    /// opened is empty.
     pub fn new(modcache: &Path) -> Self {
-        Self {
-            download: modcache.join("cache").join("download"),
-        }
+        Self::of(Root::open(modcache, MOVABLE).ok().map(Arc::new))
+    }
+
+    /// A module cache that was opened already.
+    pub fn of(folders: Option<Arc<Root>>) -> Self {
+        Self { folders }
     }
 }
 
@@ -27,11 +33,24 @@ impl ModFiles for ModCache {
     fn go_mod(&self, module: &ModuleVersion) -> io::Result<Option<Vec<u8>>> {
         let path = module::escape_path(&module.path).map_err(io::Error::other)?;
         let version = module::escape_version(&module.version).map_err(io::Error::other)?;
-        let name = format!("{version}.mod");
-        let path = Path::new(&path).join("@v").join(name);
-        open_below(&self.download, &path)?
-            .map(read_limited)
-            .transpose()
+        let path = format!("cache/download/{path}/@v/{version}.mod");
+        let Some(folders) = &self.folders else {
+            return Ok(None);
+        };
+        // A hostile `go.mod` may have made the path up: no link in the cache is followed.
+        let open = || {
+            let (folder, name) = folders.parent(path.as_ref())?;
+            match folder.stat(&name)?.kind {
+                Kind::File => folder.file(&name),
+                Kind::Link => Err(io::Error::other("a symbolic link leads there")),
+                _ => Err(io::Error::other("not a regular file")),
+            }
+        };
+        match open() {
+            Ok(file) => read_limited(file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn local_go_mod(&self, dir: &Path) -> io::Result<Option<Vec<u8>>> {
@@ -43,36 +62,10 @@ impl ModFiles for ModCache {
     }
 }
 
-/// Opens a file of the cache by a path that a hostile `go.mod` may have made up: it must not lead
-/// out of the cache, nor through a symbolic link in it.
-fn open_below(root: &Path, path: &Path) -> io::Result<Option<File>> {
-    let mut full = root.to_owned();
-    for component in path.components() {
-        let Component::Normal(name) = component else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a module path",
-            ));
-        };
-        full.push(name);
-        match fs::symlink_metadata(&full) {
-            Ok(meta) if meta.is_symlink() => {
-                return Err(io::Error::other("a symbolic link leads there"));
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        }
-    }
-    if !fs::symlink_metadata(&full)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    File::open(full).map(Some)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn go_mod(root: &Path, path: &str) -> io::Result<Option<Vec<u8>>> {
         let module = ModuleVersion::new(path, "v1.0.0");

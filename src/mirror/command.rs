@@ -18,7 +18,7 @@ use crate::formats::gosum::{GoSum, MergedSums};
 use crate::heat::Heat;
 use crate::locate::{self, Environment};
 use crate::report::{Failure, Tool, Verdict};
-use crate::usage::ledger::Ledger;
+use crate::usage::ledger::{self, Ledger};
 
 /// Where the versions lie, and how they go.
 enum Storage {
@@ -328,10 +328,9 @@ fn read_logs(
     for ledger in &args.ledgers {
         let path = environment.resolve(ledger);
         let wrong = |why: String| CliError::Work(format!("{}: {why}", display_path(&path)));
-        if !path.exists() {
-            return Err(wrong("there is no such file".to_owned()));
-        }
-        accesses.add(&Ledger::read(&path).map_err(wrong)?, now);
+        let bytes = locate::read(&path, ledger::MAX_BYTES);
+        let bytes = bytes.map_err(|error| wrong(error.to_string()))?;
+        accesses.add(&Ledger::parse(&bytes).map_err(wrong)?, now);
     }
     if accesses.odd > 0 {
         notes.push(format!(

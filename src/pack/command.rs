@@ -109,12 +109,12 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
         ));
     }
     let roots = Roots {
-        modules: cache.root.clone(),
+        modules: cache.folders.clone(),
         builds: found
             .inventory
             .buildcache
             .as_ref()
-            .map(|builds| builds.root.clone()),
+            .and_then(|builds| builds.folders.clone()),
     };
     let mut needs = needs::of(&found.projects, &roots, &args.platforms)?;
     if let Some(name) = &args.toolchain {

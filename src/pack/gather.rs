@@ -4,7 +4,7 @@ use super::manifest::Module;
 use super::needs::{Needs, TOOLCHAIN};
 use super::{Shape, manifest, records};
 use crate::flow::Watch;
-use crate::folder::Folder;
+use crate::folder;
 use crate::formats::action::{ActionId, OutputId};
 use crate::formats::gomod::MAX_BYTES as MAX_GO_MOD_BYTES;
 use crate::formats::h1::{H1, h1_of_go_mod};
@@ -21,7 +21,8 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes that are read at a time.
 pub(super) const CHUNK: usize = 256 << 10;
@@ -45,41 +46,27 @@ pub(super) enum Root {
 /// The opened caches.
 #[derive(Debug)]
 pub(super) struct Roots {
-    pub(super) modules: PathBuf,
-    pub(super) builds: Option<PathBuf>,
+    pub(super) modules: Option<Arc<folder::Root>>,
+    pub(super) builds: Option<Arc<folder::Root>>,
 }
 
 impl Roots {
     /// Opens what a source stands for, no link followed below the cache's root.
     pub(super) fn open(&self, root: Root, path: &Path) -> io::Result<File> {
         let top = match root {
-            Root::Modules => Some(&self.modules),
+            Root::Modules => self.modules.as_ref(),
             Root::Builds => self.builds.as_ref(),
         };
-        let top = top.ok_or(io::ErrorKind::NotFound)?;
-        open_below(&Folder::open(top)?, path)
-    }
-}
-
-/// Opens a regular file below a folder, step by step.
-fn open_below(top: &Folder, path: &Path) -> io::Result<File> {
-    let mut at = top.again()?;
-    let mut parts = path.components().peekable();
-    while let Some(Component::Normal(name)) = parts.next() {
-        if parts.peek().is_some() {
-            at = at.folder(name)?;
-            continue;
+        let (folder, name) = top.ok_or(io::ErrorKind::NotFound)?.parent(path)?;
+        let file = folder.file(&name)?;
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file",
+            )),
         }
-        let file = at.file(name)?;
-        if !file.metadata()?.is_file() {
-            break;
-        }
-        return Ok(file);
     }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidInput,
-        "not a regular file",
-    ))
 }
 
 /// A file of the bundle to be.
@@ -349,8 +336,8 @@ fn sumdb_files(
         };
         let folder = Path::new("cache/download/sumdb").join(&database.name);
         let top = format!("{}sumdb/{}", shape.prefix(), database.name);
-        let (tiles, lookups) =
-            records::of(&from.roots.modules.join(&folder), database, key, &lookups);
+        let files = from.sumdb.files(&database.name);
+        let (tiles, lookups) = records::of(&folder, &files, database, key, &lookups);
         if tiles.is_empty() && lookups.is_empty() {
             continue;
         }

@@ -46,7 +46,7 @@ pub(super) fn of(
     roots: &Roots,
     platforms: &[Platform],
 ) -> Result<Needs, CliError> {
-    let cache = &ModCache::new(&roots.modules);
+    let cache = &ModCache::of(roots.modules.clone());
     let mut needs = Needs::default();
     let mut groups: BTreeMap<PathBuf, Vec<&Project>> = BTreeMap::new();
     for project in projects {

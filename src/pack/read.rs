@@ -117,7 +117,8 @@ fn unpack_to(
     jobs: usize,
 ) -> io::Result<Checked> {
     fs::create_dir(part)?;
-    let top = Folder::open_no_follow(part)?;
+    let beside = Folder::open(part.parent().unwrap_or(part))?;
+    let top = beside.folder(part.file_name().unwrap_or_default())?;
     let mut checked = read(bundle, expected, Some(Unpack { top, at: None }))?;
     if let (Some(manifest), true) = (&checked.manifest, checked.problems.is_empty()) {
         checked.problems = zips(part, manifest, jobs);

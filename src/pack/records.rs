@@ -21,11 +21,11 @@ const MAX_LOOKUP: usize = 1 << 20;
 /// The names of all tiles that hold, and the records that are wanted, by name.
 pub(super) fn of(
     root: &Path,
+    folder: &Folder,
     database: &Database,
     key: &Verifier,
     wanted: &BTreeSet<String>,
 ) -> (Vec<String>, BTreeMap<String, Vec<u8>>) {
-    let folder = Folder(root.to_owned());
     let mut listing = folder.list();
     listing
         .files
@@ -53,7 +53,7 @@ pub(super) fn of(
             Some((file.clone(), [kept, newest.note].concat()))
         });
         let answers = Answers {
-            folder: &folder,
+            folder,
             tiles: &listing,
             lookups: sorting::collect(renewed),
         };

@@ -84,6 +84,10 @@ pub enum Target {
     Residue(usize),
     /// A damaged file of the checksum database, by index into [`Plan::sumdb`].
     Sumdb(usize),
+    /// A symbolic link in the module cache, by index into its links.
+    ModuleLink(usize),
+    /// A symbolic link in the build cache, by index into its links.
+    BuildLink(usize),
     /// An action entry.
     Action(usize),
     /// A build output.
@@ -124,12 +128,33 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         total: report::bytes(inputs.inventory),
         ..Plan::default()
     };
+    links(inputs, &mut plan);
     let mut draft = modules::draft(inputs, &mut plan);
     let mut builds = builds::draft(inputs, &mut plan);
     size::fit(inputs, &mut draft, &mut builds, &mut plan);
     draft.finish(inputs, &mut plan);
     builds.finish(inputs, &mut plan);
     plan
+}
+
+/// Links that Go would follow go by a repair: to Go it is as if what they stand
+/// for had never been there.
+fn links(inputs: &Inputs<'_>, plan: &mut Plan) {
+    if !inputs.policy.repair {
+        return;
+    }
+    let mods = inputs.inventory.modcache.as_ref();
+    let builds = inputs.inventory.buildcache.as_ref();
+    let in_modules = 0..mods.map_or(0, |cache| cache.links.len());
+    let in_builds = 0..builds.map_or(0, |cache| cache.links.len());
+    let targets = in_modules
+        .map(Target::ModuleLink)
+        .chain(in_builds.map(Target::BuildLink));
+    plan.steps.extend(targets.map(|target| Step {
+        target,
+        bytes: 0,
+        cause: Cause::Damaged,
+    }));
 }
 
 impl Plan {
@@ -193,6 +218,16 @@ impl Plan {
                 .zip(mods)
                 .map_or_else(Vec::new, |(path, cache)| {
                     one(report::Unit::Residue, below(&cache.root, path), path)
+                }),
+            Target::ModuleLink(index) => mods
+                .and_then(|cache| Some((&cache.root, cache.links.get(index)?)))
+                .map_or_else(Vec::new, |(root, link)| {
+                    one(report::Unit::Residue, below(root, link), link)
+                }),
+            Target::BuildLink(index) => builds
+                .and_then(|cache| Some((&cache.root, cache.links.get(index)?)))
+                .map_or_else(Vec::new, |(root, link)| {
+                    one(report::Unit::Residue, below(root, link), link)
                 }),
             Target::Action(index) => builds
                 .and_then(|cache| Some((cache, cache.actions.get(index)?)))

@@ -45,6 +45,7 @@ fn version(name: &str, days: i64) -> Version {
         zip: piece(100),
         ziphash: piece(47),
         lock: piece(0),
+        linked: false,
         partial: None,
         tree: Some(Tree {
             modified: ago(days),

@@ -1,7 +1,6 @@
 //! Where an entry of the build cache comes from: what an output is, which
 //! actions lead to it, and whether its content is still what its name says.
 
-use crate::folder::Folder;
 use crate::formats::action::{ActionId, EntryName, OutputId, parse_entry_name};
 use crate::formats::output_kind::{HEAD_BYTES, OutputKind, TAIL_BYTES, output_kind};
 use crate::scan::{Action, BuildCache, Output};
@@ -155,7 +154,7 @@ struct Content {
 }
 
 fn read(cache: &BuildCache, output: &Output) -> io::Result<Content> {
-    let shard = Folder::open_no_follow(&cache.root.join(output.id.shard()))?;
+    let shard = cache.shard(&output.id.shard())?;
     let name = format!("{}-d", output.id);
     let mut inner = None;
     let mut file = if output.executable {

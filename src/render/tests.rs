@@ -563,6 +563,7 @@ fn openmetrics_of_findings() {
     gocachevet_findings{rule="zip-invalid",level="deny"} 0
     gocachevet_findings{rule="extracted-incomplete",level="deny"} 0
     gocachevet_findings{rule="info-invalid",level="deny"} 0
+    gocachevet_findings{rule="link-in-cache",level="deny"} 0
     gocachevet_findings{rule="drift",level="warn"} 0
     gocachevet_findings{rule="partial-download",level="warn"} 0
     gocachevet_findings{rule="orphan-file",level="warn"} 0

@@ -4,9 +4,9 @@
 
 use super::measure::{any, unreadable};
 use super::modcache::unexpected;
-use super::{Action, BuildCache, Measure, Output};
+use super::{Action, BuildCache, Measure, Output, link_in_cache};
 use crate::findings::{Finding, Rule, display_path};
-use crate::folder::{Folder, Kind, Stat};
+use crate::folder::{Entry, Folder, Kind, Root, Stat};
 use crate::formats::action::{
     ActionEntry, ActionId, EntryName, parse_entry_name, parse_shard_name,
 };
@@ -15,11 +15,29 @@ use crate::parallel;
 use crate::sorting;
 use chrono::DateTime;
 use std::ffi::OsStr;
-use std::io::Read;
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Files in the top folder that Go (now or once) and this tool write.
 const TOP_FILES: [&str; 4] = ["README", "trim.txt", "testexpire.txt", "log.txt"];
+
+/// Those of them that Go reads.
+const READ_FILES: [&str; 2] = ["trim.txt", "testexpire.txt"];
+
+impl BuildCache {
+    /// The cache's opened folders.
+    pub(crate) fn folders(&self) -> io::Result<&Arc<Root>> {
+        self.folders
+            .as_ref()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the cache is not open"))
+    }
+
+    /// The shard that an entry lies in, opened.
+    pub(crate) fn shard(&self, name: &str) -> io::Result<Folder> {
+        self.folders()?.top().folder(name.as_ref())
+    }
+}
 
 /// Walks the build cache at `root`.
 pub(super) fn scan(
@@ -32,14 +50,16 @@ pub(super) fn scan(
         root: root.to_owned(),
         ..BuildCache::default()
     };
-    let folder = match Folder::open(root) {
-        Ok(folder) => folder,
+    let folders = match Root::open(root, &[]) {
+        Ok(folders) => Arc::new(folders),
         Err(error) => {
             findings.push(unreadable(root, &error));
             return cache;
         }
     };
-    let shards = top(&folder, root, &mut cache, findings);
+    cache.folders = Some(folders.clone());
+    let folder = folders.top();
+    let shards = top(folder, root, &mut cache, findings);
     let scanned = parallel::map(
         jobs,
         shards.len(),
@@ -61,6 +81,7 @@ pub(super) fn scan(
         cache.actions.extend(shard.actions);
         cache.outputs.extend(shard.outputs);
         cache.other += shard.other;
+        cache.links.extend(shard.links);
         findings.extend(shard.findings);
     }
     sorting::by_key(&mut cache.actions, |action| action.id);
@@ -85,9 +106,21 @@ fn top(
         let name = entry.name.to_str().unwrap_or_default();
         match (entry.kind, name) {
             (Kind::Folder, _) if parse_shard_name(name).is_some() => shards.push(name.to_owned()),
-            (Kind::Folder, "fuzz") => cache.fuzz = any(&path, findings).0,
+            (Kind::Folder, "fuzz") => {
+                cache.fuzz = any(folder, &entry.name, &path, findings).measure;
+            }
+            (Kind::Link, _) if parse_shard_name(name).is_some() || READ_FILES.contains(&name) => {
+                let what = match READ_FILES.contains(&name) {
+                    true => "when it last trimmed, or what tests have expired,",
+                    false => "build outputs",
+                };
+                let target = folder.link_target(&entry.name);
+                findings.push(link_in_cache(name, &path, &target, what));
+                cache.other += Measure { files: 1, bytes: 0 };
+                cache.links.push(path);
+            }
             (Kind::Folder, _) => {
-                cache.other += any(&path, findings).0;
+                cache.other += any(folder, &entry.name, &path, findings).measure;
                 findings.push(unexpected(&path, "is not written by Go"));
             }
             (kind, _) => {
@@ -125,6 +158,7 @@ struct Shard {
     actions: Vec<Action>,
     outputs: Vec<Output>,
     other: Measure,
+    links: Vec<PathBuf>,
     findings: Vec<Finding>,
 }
 
@@ -166,10 +200,22 @@ impl Shard {
                         modified,
                     });
                 }
+                (Some(name), Kind::Link) => {
+                    let (subject, what) = match name {
+                        EntryName::Action(id) => (id.to_string(), "the action entry"),
+                        EntryName::Output(id) => (id.to_string(), "the build output"),
+                    };
+                    let path = path.join(&entry.name);
+                    let target = folder.link_target(&entry.name);
+                    self.findings
+                        .push(link_in_cache(subject, &path, &target, what));
+                    self.other += Measure { files: 1, bytes: 0 };
+                    self.links.push(path);
+                }
                 (_, kind) => {
                     let path = path.join(&entry.name);
                     self.other += match kind {
-                        Kind::Folder => any(&path, &mut self.findings).0,
+                        Kind::Folder => any(folder, &entry.name, &path, &mut self.findings).measure,
                         _ => Measure {
                             files: 1,
                             bytes: stat.bytes,
@@ -212,15 +258,24 @@ impl Shard {
             for entry in &entries {
                 bytes += inner.stat(&entry.name)?.bytes;
             }
-            Ok((entries, bytes))
+            Ok((inner, entries, bytes))
         });
+        let subject = || display_path(Path::new(name));
         match listed {
-            Ok((entries, bytes)) => {
-                if entries.len() > 1 || entries.iter().any(|entry| entry.kind != Kind::File) {
-                    let subject = display_path(Path::new(name));
+            Ok((inner, entries, bytes)) => {
+                for entry in entries.iter().filter(|entry| entry.kind == Kind::Link) {
+                    let at = path.join(&entry.name);
+                    let target = inner.link_target(&entry.name);
+                    let what = "the executable";
+                    self.findings
+                        .push(link_in_cache(subject(), &at, &target, what));
+                    self.links.push(at);
+                }
+                let odd = |entry: &Entry| !matches!(entry.kind, Kind::File | Kind::Link);
+                if entries.len() > 1 || entries.iter().any(odd) {
                     let message = "holds something else than its one executable";
                     self.findings
-                        .push(Finding::new(Rule::UnexpectedFile, subject, message).at(path));
+                        .push(Finding::new(Rule::UnexpectedFile, subject(), message).at(path));
                 }
                 bytes
             }

@@ -1,10 +1,12 @@
 //! What the two caches hold.
 
 use crate::findings::Finding;
+use crate::folder::Root;
 use crate::formats::action::{ActionEntry, ActionId, OutputId};
 use crate::formats::module::ModuleVersion;
 use chrono::{DateTime, Utc};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Both caches, and what was odd about them.
 #[derive(Debug, Default)]
@@ -22,6 +24,11 @@ pub struct Inventory {
 pub struct ModCache {
     /// `GOMODCACHE`.
     pub root: PathBuf,
+    /// The same, opened; `None` if it could not be.
+    pub folders: Option<Arc<Root>>,
+    /// Symbolic links that Go would follow, but for those in extracted trees:
+    /// nothing behind them was looked at.
+    pub links: Vec<PathBuf>,
     /// When the walk began; what changed since may be something else by now.
     pub walked: DateTime<Utc>,
     /// Every module version that has at least one piece, by path and version.
@@ -76,6 +83,9 @@ pub struct Version {
     pub partial: Option<Piece>,
     /// The extracted tree.
     pub tree: Option<Tree>,
+    /// A piece of it, or a folder it lies in, is a symbolic link: whatever else
+    /// is there, a build would read what that leads to.
+    pub linked: bool,
 }
 
 /// The kinds of module version.
@@ -139,6 +149,10 @@ pub struct Residue {
 pub struct BuildCache {
     /// `GOCACHE`.
     pub root: PathBuf,
+    /// The same, opened; `None` if it could not be.
+    pub folders: Option<Arc<Root>>,
+    /// Symbolic links that Go would follow: nothing behind them was looked at.
+    pub links: Vec<PathBuf>,
     /// Action entries (`-a`), by ID.
     pub actions: Vec<Action>,
     /// Outputs (`-d`), by ID.

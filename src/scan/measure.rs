@@ -1,6 +1,6 @@
 //! Sizes of whole trees.
 
-use super::{Measure, ModCache};
+use super::{Measure, ModCache, link_in_cache};
 use crate::findings::{Finding, Rule};
 use crate::folder::{Folder, Kind};
 use crate::parallel;
@@ -8,8 +8,7 @@ use crate::shard::Shard;
 use chrono::{DateTime, Utc};
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
-use walkdir::WalkDir;
+use std::path::{Path, PathBuf};
 
 /// Deeper trees are not walked: Go's own names never come near, and a cache
 /// may be hostile.
@@ -33,14 +32,19 @@ pub fn trees(modcache: &mut ModCache, shard: Shard, jobs: usize) -> Vec<Finding>
             todo.len(),
             || (),
             |(), index| {
-                let path = modcache.tree_path(&modcache.versions[todo[index]].id);
-                let mut measure = Measure::default();
-                let mut findings = Vec::new();
-                match Folder::open_no_follow(&path) {
-                    Ok(folder) => folder_tree(&folder, &path, 0, &mut measure, &mut findings),
-                    Err(error) => findings.push(unreadable(&path, &error)),
+                let id = &modcache.versions[todo[index]].id;
+                let path = modcache.tree_path(id);
+                let mut walk = Walk::default();
+                match modcache.open_tree(id) {
+                    Ok(folder) => walk.folder(&folder, &path, 0),
+                    Err(error) => walk.findings.push(unreadable(&path, &error)),
                 }
-                (measure, findings)
+                let mut findings = walk.findings;
+                for (at, target) in walk.links {
+                    let what = "a file or folder of the module's source";
+                    findings.push(link_in_cache(id.to_string(), &at, &target, what));
+                }
+                (walk.measure, findings)
             },
         )
     };
@@ -56,65 +60,78 @@ pub fn trees(modcache: &mut ModCache, shard: Shard, jobs: usize) -> Vec<Finding>
     findings
 }
 
-fn folder_tree(
-    folder: &Folder,
-    path: &Path,
-    depth: usize,
-    measure: &mut Measure,
-    findings: &mut Vec<Finding>,
-) {
-    let entries = match folder.entries() {
-        Ok(entries) => entries,
-        Err(error) => return findings.push(unreadable(path, &error)),
-    };
-    for entry in entries {
-        if entry.kind == Kind::Folder {
-            let path = path.join(&entry.name);
-            match folder.folder(&entry.name) {
-                Ok(_) if depth >= MAX_DEPTH => findings.push(too_deep(&path)),
-                Ok(inner) => folder_tree(&inner, &path, depth + 1, measure, findings),
-                Err(error) => findings.push(unreadable(&path, &error)),
-            }
-            continue;
-        }
-        match folder.stat(&entry.name) {
-            Ok(stat) => {
-                *measure += Measure {
-                    files: 1,
-                    bytes: stat.bytes,
+/// So many links of one tree are told of: they are all of a kind.
+const MAX_LINKS: usize = 10;
+
+/// What walking a tree brought.
+#[derive(Default)]
+pub(crate) struct Walk {
+    /// Its files.
+    pub(crate) measure: Measure,
+    /// The last change in it.
+    pub(crate) newest: DateTime<Utc>,
+    /// Links in it, none of them followed, and what they say.
+    pub(crate) links: Vec<(PathBuf, io::Result<PathBuf>)>,
+    /// What could not be read.
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Walk {
+    fn folder(&mut self, folder: &Folder, path: &Path, depth: usize) {
+        let entries = match folder.entries() {
+            Ok(entries) => entries,
+            Err(error) => return self.findings.push(unreadable(path, &error)),
+        };
+        for entry in entries {
+            let inner = || path.join(&entry.name);
+            match folder.stat(&entry.name) {
+                Ok(stat) => {
+                    self.newest = self.newest.max(stat.modified);
+                    if entry.kind != Kind::Folder {
+                        self.measure += Measure {
+                            files: 1,
+                            bytes: stat.bytes,
+                        };
+                    }
                 }
+                Err(error) => self.findings.push(unreadable(&inner(), &error)),
             }
-            Err(error) => findings.push(unreadable(&path.join(&entry.name), &error)),
+            match entry.kind {
+                Kind::Folder => match folder.folder(&entry.name) {
+                    Ok(_) if depth >= MAX_DEPTH => self.findings.push(too_deep(&inner())),
+                    Ok(below) => self.folder(&below, &inner(), depth + 1),
+                    Err(error) => self.findings.push(unreadable(&inner(), &error)),
+                },
+                Kind::Link if self.links.len() < MAX_LINKS => {
+                    self.links.push((inner(), folder.link_target(&entry.name)));
+                }
+                Kind::Link | Kind::File | Kind::Other => {}
+            }
         }
     }
 }
 
-/// Walks any other tree: the checksum database, clones, residue, fuzz data.
-pub(crate) fn any(path: &Path, findings: &mut Vec<Finding>) -> (Measure, DateTime<Utc>) {
-    let mut measure = Measure::default();
-    let mut newest = DateTime::<Utc>::UNIX_EPOCH;
-    for entry in WalkDir::new(path).follow_links(false).max_depth(MAX_DEPTH) {
-        let metadata = entry.and_then(|entry| {
-            let metadata = entry.metadata()?;
-            Ok(metadata)
-        });
-        match metadata {
-            Ok(metadata) => {
-                if !metadata.is_dir() {
-                    measure += Measure {
-                        files: 1,
-                        bytes: metadata.len(),
-                    };
+/// Walks any other tree: the checksum database, clones, residue, fuzz data. What
+/// could not be read is added to `findings`.
+pub(crate) fn any(parent: &Folder, name: &OsStr, path: &Path, findings: &mut Vec<Finding>) -> Walk {
+    let mut walk = Walk::default();
+    match parent.stat(name) {
+        Ok(stat) => {
+            walk.newest = stat.modified;
+            if stat.kind == Kind::Folder {
+                match parent.folder(name) {
+                    Ok(folder) => walk.folder(&folder, path, 0),
+                    Err(error) => walk.findings.push(unreadable(path, &error)),
                 }
-                newest = newest.max(metadata.modified().map(DateTime::from).unwrap_or_default());
-            }
-            Err(error) => {
-                let at = error.path().unwrap_or(path).to_owned();
-                findings.push(unreadable(&at, &error.into()));
+            } else {
+                let bytes = stat.bytes;
+                walk.measure += Measure { files: 1, bytes };
             }
         }
+        Err(error) => walk.findings.push(unreadable(path, &error)),
     }
-    (measure, newest)
+    findings.append(&mut walk.findings);
+    walk
 }
 
 /// The finding for a file or folder that could not be read.

@@ -1,7 +1,8 @@
 //! The two trees, walked once each, as an [`Inventory`].
 //!
 //! Scanning never fails on odd content: what is odd becomes a finding. No link
-//! is followed but the one the user may have named as the cache itself.
+//! is followed but the one the user may have named as the cache itself, and
+//! those that put a module cache's `cache` or `cache/download` elsewhere.
 
 mod buildcache;
 mod inventory;
@@ -14,8 +15,11 @@ pub use inventory::{
 };
 pub use measure::trees as measure_trees;
 pub(crate) use measure::{MAX_DEPTH, unreadable};
+pub(crate) use modcache::Pieces;
 
-use std::path::Path;
+use crate::findings::{Finding, Rule, display_path};
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// What a scan needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -46,4 +50,21 @@ pub fn scan(what: Scan<'_>) -> Inventory {
         buildcache,
         findings,
     }
+}
+
+/// The finding for a link that Go would follow to read `what`. `target` is what
+/// it says.
+pub(crate) fn link_in_cache(
+    subject: impl Into<String>,
+    path: &Path,
+    target: &io::Result<PathBuf>,
+    what: &str,
+) -> Finding {
+    let to = match target {
+        Ok(target) => display_path(target),
+        Err(error) => format!("a place that cannot be told ({error})"),
+    };
+    let message =
+        format!("is a symbolic link to {to}: Go follows it and would read {what} from there");
+    Finding::new(Rule::LinkInCache, subject, message).at(path)
 }

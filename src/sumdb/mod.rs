@@ -25,10 +25,11 @@ mod tests;
 pub mod tlog;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::findings::{Finding, Rule};
+use crate::folder;
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
 use database::{Database, Standpoint, Sums};
@@ -42,6 +43,8 @@ const MAX_NOTE: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub struct Sumdb {
     folder: PathBuf,
+    /// The same, opened; `None` if it could not be.
+    opened: Option<folder::Folder>,
     /// Where Go remembers the newest tree heads.
     latest: Option<PathBuf>,
     databases: Vec<Database>,
@@ -97,20 +100,32 @@ pub enum Contradiction {
 }
 
 impl Sumdb {
-    /// Examines the checksum database's files in `download` (`cache/download`
-    /// of a module cache). `latest` is the folder where Go remembers the newest
-    /// tree heads, `$GOPATH/pkg/sumdb`. Never fails: what could not be read is
-    /// a finding.
+    /// Examines the checksum database's files in a folder, `cache/download/sumdb`
+    /// of a module cache, which is `opened` as that cache's folders are. `latest`
+    /// is the folder where Go remembers the newest tree heads,
+    /// `$GOPATH/pkg/sumdb`. Never fails: what could not be read is a finding.
     #[must_use]
-    pub fn open(download: &Path, latest: Option<&Path>, setting: &GoSumdb) -> Self {
-        let folder = download.join("sumdb");
+    pub fn open(
+        folder: PathBuf,
+        opened: io::Result<folder::Folder>,
+        latest: Option<&Path>,
+        setting: &GoSumdb,
+    ) -> Self {
         let mut sumdb = Self {
-            folder: folder.clone(),
+            folder,
             latest: latest.map(Path::to_owned),
             ..Self::default()
         };
+        match opened {
+            Ok(opened) => sumdb.opened = Some(opened),
+            Err(error) if files::is_absent(&error) => {}
+            Err(error) => {
+                let finding = Finding::new(Rule::Unreadable, "sumdb", error.to_string());
+                sumdb.findings.push(finding.at(&sumdb.folder));
+            }
+        }
         for verifier in setting.keys() {
-            let root = folder.join(verifier.name());
+            let root = sumdb.folder.join(verifier.name());
             let remembered = latest.map(|latest| latest.join(verifier.name()).join("latest"));
             let note = remembered
                 .as_deref()
@@ -124,12 +139,19 @@ impl Sumdb {
                     }
                 });
             let notes: Vec<_> = note.iter().map(|(path, note)| (*path, &note[..])).collect();
-            let files = Folder(root.clone());
-            sumdb
-                .databases
-                .push(database::examine(&files, &root, &notes, &verifier));
+            let files = sumdb.files(verifier.name());
+            let database = database::examine(&files, &root, &notes, &verifier);
+            sumdb.databases.push(database);
         }
         sumdb
+    }
+
+    /// The files of a database.
+    pub(crate) fn files(&self, name: &str) -> Folder {
+        Folder(match &self.opened {
+            Some(opened) => opened.descend(name.as_ref()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        })
     }
 
     /// What the checksum database says of `module`, given the hashes of its zip
@@ -197,9 +219,7 @@ impl Sumdb {
         if head.file == "latest" {
             return read_note(&self.latest.as_ref()?.join(name).join("latest")).ok()?;
         }
-        let record = Folder(self.folder.join(name))
-            .read(&head.file, MAX_NOTE)
-            .ok()??;
+        let record = self.files(name).read(&head.file, MAX_NOTE).ok()??;
         Some(tlog::Record::parse(&record)?.note.to_vec())
     }
 

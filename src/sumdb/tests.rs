@@ -344,7 +344,9 @@ fn several_databases_stand_side_by_side() {
     }
     let check = |setting: &str, id: u64| {
         let setting = GoSumdb::parse(setting).unwrap();
-        let sumdb = Sumdb::open(dir.path(), None, &setting);
+        let folder = dir.path().join("sumdb");
+        let opened = crate::folder::Folder::open(&folder);
+        let sumdb = Sumdb::open(folder, opened, None, &setting);
         assert_eq!(
             sumdb.findings().filter(|f| f.level == Level::Deny).count(),
             0

@@ -1,6 +1,5 @@
 //! What kinds of output the entries of a job name.
 
-use crate::folder::Folder;
 use crate::formats::action::OutputId;
 use crate::formats::output_kind::{HEAD_BYTES, OutputKind, TAIL_BYTES, output_kind};
 use crate::parallel;
@@ -29,7 +28,7 @@ pub(super) fn of_outputs(
 }
 
 fn kind(cache: &BuildCache, id: OutputId) -> io::Result<OutputKind> {
-    let shard = Folder::open_no_follow(&cache.root.join(id.shard()))?;
+    let shard = cache.shard(&id.shard())?;
     let mut file = shard.file(format!("{id}-d").as_ref())?;
     let mut head = Vec::new();
     (&mut file).take(HEAD_BYTES as u64).read_to_end(&mut head)?;

@@ -8,6 +8,7 @@ use super::Observed;
 use super::state::write_whole;
 use crate::drift::{Account, Accounts};
 use crate::findings::{Finding, Rule, display_path};
+use crate::folder::{Folder, Kind};
 use crate::formats::action::ActionId;
 use crate::formats::gosum::MergedSums;
 use crate::formats::h1::H1;
@@ -18,7 +19,7 @@ use crate::sorting;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 const SCHEMA: &str = "gocachevet.ledger/1";
@@ -31,7 +32,7 @@ const SET_ASIDE: &str = "gocachevet-ledger.set-aside.json";
 
 /// Longest ledger that is read or written: what makes it longer is forgotten,
 /// what was used longest ago first.
-const MAX_BYTES: u64 = 64 << 20;
+pub const MAX_BYTES: u64 = 64 << 20;
 
 /// Jobs that are remembered.
 const MAX_JOBS: usize = 60;
@@ -158,11 +159,20 @@ pub struct Needs {
     pub seen: DateTime<Utc>,
 }
 
-/// Where the ledger of these caches lies.
-pub fn path(modcache: Option<&Path>, gocache: Option<&Path>) -> Option<PathBuf> {
-    match (modcache, gocache) {
-        (Some(modcache), _) => Some(modcache.join("cache").join(NAME)),
-        (None, Some(gocache)) => Some(gocache.join(NAME)),
+/// Where the ledger of these caches lies: its path, and the folder, opened as the
+/// cache's folders are. It is read and written there or nowhere.
+pub fn place(inventory: &Inventory) -> Option<(PathBuf, io::Result<Folder>)> {
+    match (&inventory.modcache, &inventory.buildcache) {
+        (Some(cache), _) => {
+            let folder = cache
+                .folders()
+                .and_then(|root| root.folder("cache".as_ref()));
+            Some((cache.root.join("cache").join(NAME), folder))
+        }
+        (None, Some(cache)) => {
+            let folder = cache.folders().and_then(|root| root.top().again());
+            Some((cache.root.join(NAME), folder))
+        }
         (None, None) => None,
     }
 }
@@ -180,21 +190,19 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// Reads a ledger; an empty one if there is none. Else why it cannot be used.
-    pub fn read(path: &Path) -> Result<Ledger, String> {
-        let metadata = match std::fs::symlink_metadata(path) {
+    /// Reads the ledger in a folder; an empty one if there is none. Else why it
+    /// cannot be used.
+    pub fn read(folder: &Folder) -> Result<Ledger, String> {
+        match folder.stat(NAME.as_ref()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ledger::default()),
             Err(error) => return Err(error.to_string()),
-            Ok(metadata) => metadata,
-        };
-        if !metadata.is_file() {
-            return Err("is not a regular file".to_owned());
+            Ok(stat) if stat.kind != Kind::File => {
+                return Err("is not a regular file".to_owned());
+            }
+            Ok(_) => {}
         }
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(|error| error.to_string())?;
-        Ledger::parse(&bytes)
+        let bytes = folder.read_up_to(NAME.as_ref(), MAX_BYTES);
+        Ledger::parse(&bytes.map_err(|error| error.to_string())?)
     }
 
     /// Reads a ledger's content.
@@ -225,8 +233,8 @@ impl Ledger {
     }
 
     /// Writes the ledger whole or not at all, and no longer than it is read.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
-        write_whole(path, &self.to_bytes(MAX_BYTES)?)
+    pub fn write(&self, folder: &Folder) -> io::Result<()> {
+        write_whole(folder, NAME.as_ref(), &self.to_bytes(MAX_BYTES)?)
     }
 
     /// The file's content: with fewer units where all of them are too long.
@@ -529,8 +537,8 @@ pub fn unusable(path: &Path, why: &str) -> Finding {
 }
 
 /// Puts a ledger that cannot be used out of the way.
-pub fn set_aside(path: &Path) -> io::Result<()> {
-    std::fs::rename(path, path.with_file_name(SET_ASIDE))
+pub fn set_aside(folder: &Folder) -> io::Result<()> {
+    folder.rename(NAME.as_ref(), SET_ASIDE.as_ref())
 }
 
 /// Go's own trim does not do its work on this build cache.
@@ -652,6 +660,7 @@ mod tests {
             }),
             ziphash: None,
             lock: None,
+            linked: false,
             partial: None,
             tree: None,
         };

@@ -7,12 +7,10 @@
 
 use super::state::{Head, MarkedAction, MarkedVersion, State, nanos};
 use crate::findings::display_path;
-use crate::folder::Folder;
 use crate::formats::action::ActionId;
 use crate::parallel;
-use crate::scan::{Action, Inventory};
+use crate::scan::{BuildCache, Inventory};
 use chrono::{DateTime, TimeDelta, Utc};
-use std::path::Path;
 
 /// Younger entries are not refreshed when they are used.
 const REFRESHED_AFTER: TimeDelta = TimeDelta::hours(1);
@@ -81,20 +79,15 @@ fn set_to(used: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (whole <= now - REFRESHED_AFTER).then_some(whole)
 }
 
-/// Sets the times as the state says, after it was written; `found` are the
-/// entries that it was made of, and those that have their time already (an
+/// Sets the times as the state says, after it was written; `cache` is what it
+/// was made of, and those entries that have their time already (an
 /// earlier mark gave it to them) are left alone. Returns how many entries were
 /// set back and the first of those that could not be.
-pub fn set(
-    gocache: &Path,
-    state: &State,
-    found: &[Action],
-    jobs: usize,
-) -> (usize, Option<std::io::Error>) {
+pub fn set(cache: &BuildCache, state: &State, jobs: usize) -> (usize, Option<std::io::Error>) {
     let young: Vec<&MarkedAction> = state
         .actions
         .iter()
-        .zip(found)
+        .zip(&cache.actions)
         .filter(|(marked, found)| marked.set != nanos(found.modified))
         .map(|(marked, _)| marked)
         .collect();
@@ -103,7 +96,7 @@ pub fn set(
         jobs,
         shards.len(),
         || (),
-        |(), index| set_shard(gocache, shards[index]),
+        |(), index| set_shard(cache, shards[index]),
     );
     let mut count = 0;
     let mut error = None;
@@ -119,11 +112,11 @@ fn first(id: ActionId) -> u8 {
     first
 }
 
-fn set_shard(gocache: &Path, entries: &[&MarkedAction]) -> (usize, Option<std::io::Error>) {
+fn set_shard(cache: &BuildCache, entries: &[&MarkedAction]) -> (usize, Option<std::io::Error>) {
     let Some(shard) = entries.first().map(|entry| entry.id.shard()) else {
         return (0, None);
     };
-    let folder = match Folder::open_no_follow(&gocache.join(shard)) {
+    let folder = match cache.shard(&shard) {
         Ok(folder) => folder,
         Err(error) => return (0, Some(error)),
     };
@@ -146,7 +139,9 @@ fn set_shard(gocache: &Path, entries: &[&MarkedAction]) -> (usize, Option<std::i
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::BuildCache;
+    use crate::folder::Root;
+    use crate::scan::Action;
+    use std::sync::Arc;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
@@ -229,32 +224,28 @@ mod tests {
             .collect();
         marked.actions[1].id.0[31] = 2;
         std::fs::create_dir(dir.path().join("02")).unwrap();
-        let found: Vec<Action> = marked
-            .actions
-            .iter()
-            .map(|marked| Action {
-                id: marked.id,
-                entry: None,
-                bytes: 175,
-                modified: DateTime::from_timestamp_nanos(marked.used),
-            })
-            .collect();
-        let (count, error) = set(dir.path(), &marked, &found, 2);
+        let found = |time: fn(&MarkedAction) -> i64| BuildCache {
+            folders: Some(Arc::new(Root::open(dir.path(), &[]).unwrap())),
+            actions: marked
+                .actions
+                .iter()
+                .map(|marked| Action {
+                    id: marked.id,
+                    entry: None,
+                    bytes: 175,
+                    modified: DateTime::from_timestamp_nanos(time(marked)),
+                })
+                .collect(),
+            ..BuildCache::default()
+        };
+        let (count, error) = set(&found(|marked| marked.used), &marked, 2);
         assert_eq!(count, 1);
         // The third folder is not there at all.
         assert!(error.is_some());
         let modified: DateTime<Utc> = std::fs::metadata(&path).unwrap().modified().unwrap().into();
         assert_eq!(modified, at(NOW));
         // They have their times already.
-        let set_so: Vec<Action> = found
-            .iter()
-            .zip(&marked.actions)
-            .map(|(action, marked)| Action {
-                modified: DateTime::from_timestamp_nanos(marked.set),
-                ..*action
-            })
-            .collect();
-        let (count, error) = set(dir.path(), &marked, &set_so, 2);
+        let (count, error) = set(&found(|marked| marked.set), &marked, 2);
         assert!(count == 0 && error.is_none());
     }
 }

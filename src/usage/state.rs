@@ -5,12 +5,14 @@
 //! written in a few milliseconds.
 
 use crate::findings::display_path;
+use crate::folder::Folder;
 use crate::formats::action::ActionId;
 use crate::locate::Environment;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -186,7 +188,9 @@ impl State {
 
     /// Writes the state whole or not at all.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        write_whole(path, &self.to_bytes())
+        let folder = Folder::open(path.parent().unwrap_or(Path::new("/")))?;
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        write_whole(&folder, name, &self.to_bytes())
     }
 }
 
@@ -202,22 +206,18 @@ fn record(record: &[u8; RECORD]) -> MarkedAction {
 }
 
 /// Writes a file beside `path` and gives it that name when it is complete.
-pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", crate::parallel::process_id()));
-    let beside = path.with_file_name(name);
+pub(super) fn write_whole(folder: &Folder, name: &OsStr, content: &[u8]) -> io::Result<()> {
+    let mut beside = name.to_owned();
+    beside.push(format!(".{}.tmp", crate::parallel::process_id()));
     // What a killed run left; it may also be somebody's link.
-    let _ = std::fs::remove_file(&beside);
+    let _ = folder.unlink(&beside);
     let write = || {
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&beside)?;
+        let mut file = folder.create(&beside)?;
         file.write_all(content)?;
-        std::fs::rename(&beside, path)
+        folder.rename(&beside, name)
     };
     write().inspect_err(|_| {
-        let _ = std::fs::remove_file(&beside);
+        let _ = folder.unlink(&beside);
     })
 }
 

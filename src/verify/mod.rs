@@ -12,24 +12,25 @@ mod version;
 
 use crate::config::VerifyLevel;
 use crate::findings::{Finding, Rule, display_path};
+use crate::folder::Folder;
 use crate::formats::action::OutputId;
 use crate::formats::gosum::MergedSums;
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
 use crate::parallel;
 use crate::report::Verification;
-use crate::scan::{Inventory, ModCache, Version, VersionKind};
+use crate::scan::{Inventory, ModCache, Residue, Version, VersionKind};
 use crate::shard::Shard;
 use crate::sorting;
 use archive::{Archive, ZipError};
-use settle::Now;
-use std::collections::BTreeSet;
+use settle::{Now, Patience};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 pub use sumdb::weigh;
 pub(crate) use tree::Buffers;
-pub(crate) use version::read_up_to;
-use version::{Checked, Checker};
+use version::Checker;
 
 /// The h1 of a module zip that stands alone, as in a proxy's storage.
 ///
@@ -72,11 +73,10 @@ fn archive_h1(archive: Result<Archive, ZipError>, buffers: &mut Buffers) -> Resu
 
 /// The h1 of an extracted tree that stands alone; `None` if it cannot be read or
 /// holds what Go does not extract.
-pub(crate) fn tree_h1(id: &ModuleVersion, path: &Path) -> Option<H1> {
-    let copies = tree::read_tree(id, path, None, &mut Buffers::new(1));
-    let whole = copies.unreadable.is_empty() && copies.foreign.is_empty();
+pub(crate) fn tree_h1(id: &ModuleVersion, tree: Folder) -> Option<H1> {
+    let copies = tree::read_tree(id, Ok(tree), Path::new(""), None, &mut Buffers::new(1));
     let h1 = copies.tree_h1(id, None, false).ok();
-    h1.filter(|_| whole && copies.too_long.is_none())
+    h1.filter(|_| copies.is_whole() && copies.too_long.is_none())
 }
 
 /// Hands out the files of a module zip that are `wanted`, by their paths in the
@@ -185,8 +185,10 @@ pub fn verify(
     let mut evidence = Evidence::default();
     evidence.verification.level = level.name().to_owned();
     if let Some(cache) = &mut inventory.modcache {
-        versions(cache, sums, level, shard, jobs, tick, &mut evidence);
-        residue(cache, &mut inventory.findings, &mut evidence);
+        let patience = Patience::new(PATIENCE);
+        let parts = Parts { level, shard, jobs };
+        versions(cache, sums, parts, &patience, tick, &mut evidence);
+        residue(cache, &mut inventory.findings, &patience, &mut evidence);
     }
     if let Some(cache) = &inventory.buildcache {
         outputs::verify(cache, level, shard, jobs, tick, &mut evidence);
@@ -201,12 +203,22 @@ pub fn verify(
     evidence
 }
 
-fn versions(
-    cache: &mut ModCache,
-    sums: &MergedSums,
+/// How long a check waits for `go` commands that are downloading, in all.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is checked, and by how many.
+#[derive(Clone, Copy)]
+struct Parts {
     level: VerifyLevel,
     shard: Shard,
     jobs: usize,
+}
+
+fn versions(
+    cache: &mut ModCache,
+    sums: &MergedSums,
+    Parts { level, shard, jobs }: Parts,
+    patience: &Patience,
     tick: &(impl Fn() + Sync),
     evidence: &mut Evidence,
 ) {
@@ -234,26 +246,29 @@ fn versions(
         let version = &cache.versions[order[index]];
         let checked = checker.check(version, buffers);
         if checked.findings.is_empty() {
-            return (checked, Now::Same);
+            return (checked, Now::Same, false);
         }
         // The lock is kept until it has been checked again.
-        let (now, _lock) = settle::look_again(cache, version);
+        let (now, _lock) = settle::look_again(cache, version, patience);
         match now {
-            Now::Same => (checked, now),
-            Now::Changed(ref version) => (checker.check(version, buffers), now),
-            Now::InProgress => (Checked::default(), now),
+            Now::Same => (checked, now, false),
+            Now::Changed(ref version) => (checker.check(version, buffers), now, false),
+            Now::InProgress(mut version) => {
+                let (checked, excused) = settle::beside_go(&checker, &mut version, buffers);
+                (checked, Now::InProgress(version), excused)
+            }
         }
     });
     let mut results: Vec<_> = order.into_iter().zip(results).collect();
     sorting::by_key(&mut results, |(index, _)| *index);
-    for (index, (checked, now)) in results {
+    for (index, (checked, now, excused)) in results {
         let version = &mut cache.versions[index];
         match now {
             Now::Same => {}
-            Now::Changed(now) => *version = *now,
-            Now::InProgress => {
-                evidence.in_progress.insert(version.id.clone());
-            }
+            Now::Changed(now) | Now::InProgress(now) => *version = *now,
+        }
+        if excused {
+            evidence.in_progress.insert(version.id.clone());
         }
         if let (Some(tree), Some(measure)) = (&mut version.tree, checked.measure) {
             tree.measure = Some(measure);
@@ -273,28 +288,61 @@ fn versions(
     }
 }
 
-/// What a download that is going on writes is no residue.
-fn residue(cache: &mut ModCache, findings: &mut Vec<Finding>, evidence: &mut Evidence) {
-    let mut written = BTreeSet::new();
+/// What a download that is going on writes is no residue. Go removes what earlier
+/// ones left before it begins (`modfetch/fetch.go:downloadZip`), so that of a
+/// version whose lock is held only the newest can be its.
+fn residue(
+    cache: &mut ModCache,
+    findings: &mut Vec<Finding>,
+    patience: &Patience,
+    evidence: &mut Evidence,
+) {
+    let mut held: BTreeMap<ModuleVersion, bool> = BTreeMap::new();
+    let mut written: BTreeMap<ModuleVersion, Residue> = BTreeMap::new();
+    let (mut no_residue, mut beside_go) = (BTreeSet::new(), BTreeSet::new());
     for left in std::mem::take(&mut cache.residue) {
-        match left.version.as_ref() {
-            Some(id) if settle::in_progress(cache, id) => {
-                evidence.in_progress.insert(id.clone());
-                written.insert(display_path(&left.path));
-                cache.other_download += left.measure;
+        let Some(id) = left.version.clone() else {
+            cache.residue.push(left);
+            continue;
+        };
+        let held = *held
+            .entry(id.clone())
+            .or_insert_with(|| settle::in_progress(cache, &id, patience));
+        if settle::is_gone(cache, &left.path) {
+            no_residue.insert(display_path(&left.path));
+        } else if !held {
+            cache.residue.push(left);
+        } else {
+            let older = match written.remove(&id) {
+                Some(other) if other.modified > left.modified => {
+                    written.insert(id, other);
+                    Some(left)
+                }
+                other => {
+                    written.insert(id, left);
+                    other
+                }
+            };
+            if let Some(older) = older {
+                beside_go.insert(display_path(&older.path));
+                cache.residue.push(older);
             }
-            _ => cache.residue.push(left),
         }
     }
-    if !written.is_empty() {
-        findings.retain(|finding| {
-            finding.rule != Rule::PartialDownload
-                || !finding
-                    .path
-                    .as_ref()
-                    .is_some_and(|path| written.contains(path))
-        });
+    for (id, left) in written {
+        evidence.in_progress.insert(id);
+        no_residue.insert(display_path(&left.path));
+        cache.other_download += left.measure;
     }
+    findings.retain_mut(|finding| {
+        let path = finding.path.as_ref();
+        let path = path.filter(|_| finding.rule == Rule::PartialDownload);
+        if path.is_some_and(|path| beside_go.contains(path)) {
+            finding.message.push_str(settle::HELD);
+            return true;
+        }
+        path.is_none_or(|path| !no_residue.contains(path))
+    });
 }
 
 /// Zips that are read into memory whole, over all threads.

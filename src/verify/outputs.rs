@@ -7,7 +7,6 @@ use super::batch::Batch;
 use super::tree::{hash_file, largest, read_retrying};
 use crate::config::VerifyLevel;
 use crate::findings::{Finding, Level, Rule};
-use crate::folder::Folder;
 use crate::formats::action::OutputId;
 use crate::parallel;
 use crate::scan::{Action, BuildCache, Output};
@@ -184,7 +183,7 @@ fn contents(
 }
 
 fn open(cache: &BuildCache, output: &Output) -> io::Result<File> {
-    let shard = Folder::open_no_follow(&cache.root.join(output.id.shard()))?;
+    let shard = cache.shard(&output.id.shard())?;
     let name = format!("{}-d", output.id);
     if !output.executable {
         return shard.file(name.as_ref());

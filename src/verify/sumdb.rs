@@ -4,7 +4,6 @@
 //! against `.ziphash`, which is only the cache's own word. A record of the
 //! checksum database outranks both: it is signed.
 
-use super::version::read_up_to;
 use super::{Evidence, Proof, Source};
 use crate::findings::{Finding, Rule};
 use crate::formats::gosum::{MergedSums, SumClaim};
@@ -170,7 +169,8 @@ impl Weighing<'_> {
             return false;
         };
         let path = self.cache.piece_path(&self.version.id, PieceKind::Mod);
-        let content = match read_up_to(&path, super::version::MAX_GO_MOD) {
+        let pieces = self.cache.pieces(&self.version.id);
+        let content = match pieces.read(PieceKind::Mod, super::version::MAX_GO_MOD) {
             Ok(content) => content,
             Err(error) => {
                 evidence
@@ -192,6 +192,7 @@ impl Weighing<'_> {
         if let Some(proof) = evidence.versions.get_mut(index) {
             proof.go_mod = match differs {
                 true => Proof::Damaged,
+                false if self.version.linked => Proof::Unknown,
                 false => Proof::Proven(Source::Sumdb),
             };
         }
@@ -200,9 +201,10 @@ impl Weighing<'_> {
 
     fn ziphash(&self) -> Option<H1> {
         self.version.ziphash?;
-        let path = self.cache.piece_path(&self.version.id, PieceKind::ZipHash);
+        let pieces = self.cache.pieces(&self.version.id);
+        let content = pieces.read(PieceKind::ZipHash, MAX_ZIPHASH_BYTES);
         // What cannot be read, or says nothing, has been reported.
-        match parse_ziphash(&read_up_to(&path, MAX_ZIPHASH_BYTES).ok()?) {
+        match parse_ziphash(&content.ok()?) {
             ZipHash::Sum(h1) => Some(h1),
             _ => None,
         }

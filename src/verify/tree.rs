@@ -94,7 +94,9 @@ pub(crate) struct Copies {
     pub(crate) differences: Differences,
     /// Why the zip could not be read, if so.
     pub(crate) zip_error: Option<super::archive::ZipError>,
-    /// Links and other things that Go never extracts.
+    /// Links, and what they say.
+    pub(crate) links: Vec<(PathBuf, io::Result<PathBuf>)>,
+    /// Other things that Go never extracts.
     pub(crate) foreign: Vec<PathBuf>,
     /// Files and folders that could not be read.
     pub(crate) unreadable: Vec<(PathBuf, io::Error)>,
@@ -113,9 +115,10 @@ pub(crate) fn read_zip(archive: &mut Archive, buffers: &mut Buffers) -> Copies {
     read
 }
 
-/// Reads the tree at `path`, and its zip side by side where one is given.
+/// Reads a tree, which lies at `path`, and its zip side by side where one is given.
 pub(crate) fn read_tree(
     id: &ModuleVersion,
+    tree: io::Result<Folder>,
     path: &Path,
     archive: Option<&mut Archive>,
     buffers: &mut Buffers,
@@ -130,7 +133,7 @@ pub(crate) fn read_tree(
         left: MAX_ZIP_BYTES,
         buffers,
     };
-    match Folder::open_no_follow(path) {
+    match tree {
         Ok(folder) => walk.folder(&folder, path, b"", 0),
         Err(error) => walk.read.unreadable.push((path.to_owned(), error)),
     }
@@ -155,6 +158,11 @@ pub(crate) fn read_tree(
 }
 
 impl Copies {
+    /// Whether all of the tree was read, and it holds nothing but files.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.unreadable.is_empty() && self.foreign.is_empty() && self.links.is_empty()
+    }
+
     /// Makes the zip ready to be read, if it can be.
     fn locate<'a>(&mut self, archive: Option<&'a mut Archive>) -> Option<&'a Archive> {
         let archive = archive?;
@@ -340,7 +348,12 @@ impl<'a> Walk<'a> {
                         self.read.unreadable.push((path.join(&name), error));
                     }
                 },
-                Kind::Link | Kind::Other => {
+                Kind::Link => {
+                    self.unread(folder, &name);
+                    let target = folder.link_target(&name);
+                    self.read.links.push((path.join(&name), target));
+                }
+                Kind::Other => {
                     self.unread(folder, &name);
                     self.read.foreign.push(path.join(&name));
                 }

@@ -5,16 +5,13 @@ use super::tree::{self, Buffers, Copies};
 use super::{Proof, Source, VersionProof};
 use crate::config::VerifyLevel;
 use crate::findings::{Finding, Rule};
-use crate::folder::Folder;
 use crate::formats::gosum::MergedSums;
 use crate::formats::h1::{H1, H1Error, h1_of_go_mod};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::PieceKind;
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
-use crate::scan::{Measure, ModCache, Version, VersionKind};
+use crate::scan::{Measure, ModCache, Pieces, Version, VersionKind, link_in_cache};
 use crate::sorting;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Go refuses longer go.mod files (`x/mod/zip.MaxGoMod`).
@@ -50,15 +47,37 @@ struct Witnesses {
     too_long: bool,
 }
 
+impl Checked {
+    /// A build may read another copy than the one that was hashed.
+    fn proves_nothing(&mut self) {
+        let VersionProof {
+            zip, tree, go_mod, ..
+        } = &mut self.proof;
+        for proof in [zip, tree, go_mod] {
+            if matches!(proof, Proof::Proven(_)) {
+                *proof = Proof::Unknown;
+            }
+        }
+        self.proven = 0;
+    }
+}
+
 impl Checker<'_> {
     pub(super) fn check(&self, version: &Version, buffers: &mut Buffers) -> Checked {
         let mut checked = Checked::default();
-        self.structure(version, &mut checked);
-        let ziphash = self.ziphash(version, &mut checked);
-        if self.level >= VerifyLevel::Used {
-            self.go_mod(version, &mut checked);
+        let pieces = self.cache.pieces(&version.id);
+        // Of what a link hides nobody can say that it is missing.
+        if !version.linked {
+            self.structure(version, &pieces, &mut checked);
         }
-        self.content(version, ziphash, buffers, &mut checked);
+        let ziphash = self.ziphash(version, &pieces, &mut checked);
+        if self.level >= VerifyLevel::Used {
+            self.go_mod(version, &pieces, &mut checked);
+        }
+        self.content(version, &pieces, ziphash, buffers, &mut checked);
+        if version.linked {
+            checked.proves_nothing();
+        }
         checked.proof.damaged = checked
             .findings
             .iter()
@@ -71,7 +90,7 @@ impl Checker<'_> {
     }
 
     /// Are the pieces there that belong together?
-    fn structure(&self, version: &Version, checked: &mut Checked) {
+    fn structure(&self, version: &Version, pieces: &Pieces, checked: &mut Checked) {
         let id = &version.id;
         let mut find = |rule, piece, message: &str| {
             let path = self.piece(version, piece);
@@ -98,7 +117,7 @@ impl Checker<'_> {
                 let message = "has source but no .mod, without which Go cannot load it";
                 find(Rule::OrphanFile, PieceKind::Mod, message);
             }
-            self.info(version, checked);
+            self.info(version, pieces, checked);
         }
         let mut find = |rule, path: &Path, message: &str| {
             checked
@@ -137,12 +156,12 @@ impl Checker<'_> {
         }
     }
 
-    fn info(&self, version: &Version, checked: &mut Checked) {
+    fn info(&self, version: &Version, pieces: &Pieces, checked: &mut Checked) {
         if version.info.is_none() {
             return;
         }
         let path = self.piece(version, PieceKind::Info);
-        let problem = match read_up_to(&path, MAX_INFO_BYTES as u64) {
+        let problem = match pieces.read(PieceKind::Info, MAX_INFO_BYTES as u64) {
             Ok(content) => match RevInfo::parse_for(&version.id.version, &content) {
                 Ok(_) => return,
                 Err(error) => {
@@ -159,10 +178,10 @@ impl Checker<'_> {
     }
 
     /// The `.ziphash`, if there is one that says anything.
-    fn ziphash(&self, version: &Version, checked: &mut Checked) -> Option<H1> {
+    fn ziphash(&self, version: &Version, pieces: &Pieces, checked: &mut Checked) -> Option<H1> {
         version.ziphash?;
         let path = self.piece(version, PieceKind::ZipHash);
-        let content = match read_up_to(&path, MAX_ZIPHASH_BYTES) {
+        let content = match pieces.read(PieceKind::ZipHash, MAX_ZIPHASH_BYTES) {
             Ok(content) => content,
             Err(error) => {
                 checked
@@ -184,14 +203,14 @@ impl Checker<'_> {
         None
     }
 
-    fn go_mod(&self, version: &Version, checked: &mut Checked) {
+    fn go_mod(&self, version: &Version, pieces: &Pieces, checked: &mut Checked) {
         let Some(piece) = version.go_mod else { return };
         let claims = self.sums.go_mod(&version.id);
         if claims.is_empty() {
             return;
         }
         let path = self.piece(version, PieceKind::Mod);
-        match read_up_to(&path, MAX_GO_MOD) {
+        match pieces.read(PieceKind::Mod, MAX_GO_MOD) {
             Ok(content) => {
                 checked.hashed += piece.bytes;
                 let actual = h1_of_go_mod(&content);
@@ -222,11 +241,12 @@ impl Checker<'_> {
     fn content(
         &self,
         version: &Version,
+        pieces: &Pieces,
         ziphash: Option<H1>,
         buffers: &mut Buffers,
         checked: &mut Checked,
     ) {
-        let mut archive = self.open_zip(version, checked);
+        let mut archive = self.open_zip(version, pieces, checked);
         let whole_tree = version.tree.is_some() && version.partial.is_none();
         let read_tree = whole_tree && self.level >= VerifyLevel::Used;
         let read_zip = match self.level {
@@ -263,7 +283,7 @@ impl Checker<'_> {
         if read_tree {
             self.report_foreign(version, &copies, checked);
             witnesses.too_long = copies.too_long.is_some();
-            if !copies.unreadable.is_empty() || !copies.foreign.is_empty() {
+            if !copies.is_whole() {
                 checked.proof.tree = Proof::Damaged;
             } else if !witnesses.too_long {
                 witnesses.tree =
@@ -279,13 +299,18 @@ impl Checker<'_> {
         self.judge(version, &witnesses, &copies, archive.as_ref(), checked);
     }
 
-    fn open_zip(&self, version: &Version, checked: &mut Checked) -> Option<Archive> {
+    fn open_zip(
+        &self,
+        version: &Version,
+        pieces: &Pieces,
+        checked: &mut Checked,
+    ) -> Option<Archive> {
         version.zip?;
-        let path = self.piece(version, PieceKind::Zip);
         let whole = self.level == VerifyLevel::Full
             || (self.level == VerifyLevel::Used && version.tree.is_none());
         let in_memory = if whole { self.in_memory } else { 0 };
-        let opened = open_regular(&path)
+        let opened = pieces
+            .open(PieceKind::Zip)
             .map_err(ZipError::Io)
             .and_then(|file| Archive::open(&version.id, file, in_memory));
         opened
@@ -304,10 +329,13 @@ impl Checker<'_> {
         buffers: &mut Buffers,
     ) -> Copies {
         match (tree, zip) {
-            (true, zip) => {
-                let path = self.cache.tree_path(&version.id);
-                tree::read_tree(&version.id, &path, zip, buffers)
-            }
+            (true, zip) => tree::read_tree(
+                &version.id,
+                self.cache.open_tree(&version.id),
+                &self.cache.tree_path(&version.id),
+                zip,
+                buffers,
+            ),
             (false, Some(zip)) => tree::read_zip(zip, buffers),
             (false, None) => Copies::default(),
         }
@@ -360,8 +388,13 @@ impl Checker<'_> {
     }
 
     fn report_foreign(&self, version: &Version, copies: &Copies, checked: &mut Checked) {
+        for (path, target) in copies.links.iter().take(10) {
+            let what = "a file or folder of the module's source";
+            let finding = link_in_cache(version.id.to_string(), path, target, what);
+            checked.findings.push(finding);
+        }
         for path in copies.foreign.iter().take(10) {
-            let message = "the extracted tree holds a link or a device; Go extracts only files";
+            let message = "the extracted tree holds a device or a pipe; Go extracts only files";
             checked.findings.push(
                 Finding::new(Rule::ExtractedHashMismatch, version.id.to_string(), message).at(path),
             );
@@ -604,7 +637,7 @@ fn list(hashes: impl IntoIterator<Item = H1>) -> String {
 }
 
 /// Damage that a repair mends by removing the version.
-fn repairable(rule: Rule) -> bool {
+pub(super) fn repairable(rule: Rule) -> bool {
     matches!(
         rule,
         Rule::ZipHashMismatch
@@ -614,26 +647,6 @@ fn repairable(rule: Rule) -> bool {
             | Rule::ZipInvalid
             | Rule::ExtractedIncomplete
             | Rule::InfoInvalid
+            | Rule::LinkInCache
     )
-}
-
-/// Opens a file in its folder without following a link in its place.
-fn open_regular(path: &Path) -> io::Result<File> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
-    };
-    Folder::open_no_follow(parent)?.file(name)
-}
-
-/// Reads a small file; one that is longer than `limit` is an error.
-pub(crate) fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    open_regular(path)?
-        .take(limit + 1)
-        .read_to_end(&mut content)?;
-    if content.len() as u64 > limit {
-        let message = format!("is longer than {limit} bytes, which Go never writes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-    }
-    Ok(content)
 }

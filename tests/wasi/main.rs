@@ -24,6 +24,14 @@ fn timeless(run: &Run) -> Value {
     report["tool"]["target"].take();
     report["generated_at"].take();
     report["verification"]["seconds"].take();
+    for finding in report["findings"].as_array_mut().unwrap() {
+        // wasmtime does not tell where an absolute link leads.
+        if finding["rule"] == "link-in-cache" {
+            let message = finding["message"].as_str().unwrap();
+            let (_, reads) = message.split_once(": Go follows it").unwrap();
+            finding["message"] = reads.into();
+        }
+    }
     for threshold in report["thresholds"].as_array_mut().unwrap() {
         // An age counts from now.
         if threshold["name"] == "max-age" {
@@ -250,13 +258,16 @@ fn links_are_followed_in_no_runtime() {
         shard.join(format!("{}-d", "0".repeat(64))),
     )
     .unwrap();
-    let report = same_everywhere(copy.paths(), &[], 0);
+    let report = same_everywhere(copy.paths(), &[], 1);
     for cache in ["modcache", "buildcache"] {
         let grown =
             report[cache]["bytes"].as_u64().unwrap() - inside[cache]["bytes"].as_u64().unwrap();
         assert!(grown < 2_000, "{cache} grew by {grown}");
     }
-    assert_eq!(rules(&report), ["unexpected-file"; 5]);
+    let mut rules = rules(&report);
+    rules.sort();
+    let [links, odd] = [["link-in-cache"; 3].as_slice(), &["unexpected-file"; 2]];
+    assert_eq!(rules, [links, odd].concat());
 }
 
 /// wasmtime cannot list a folder with such a name in it, wazero cannot look at
