@@ -51,6 +51,15 @@ impl ModuleVersion {
         self.path == "golang.org/toolchain"
     }
 
+    /// The system and architecture that a toolchain is for, such as
+    /// `linux-amd64`: `v0.0.1-go1.24.0.linux-amd64` (`toolchain/select.go:Exec`).
+    pub fn toolchain_platform(&self) -> Option<&str> {
+        let name = self.version.strip_prefix("v0.0.1-go")?;
+        let (_, platform) = name.rsplit_once('.')?;
+        let (os, arch) = platform.split_once('-')?;
+        (self.is_toolchain() && !os.is_empty() && !arch.is_empty()).then_some(platform)
+    }
+
     /// What every name in the module's zip starts with, `path@version/`.
     pub fn zip_prefix(&self) -> String {
         format!("{self}/")

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Mirror, StoredFile, StoredVersion, remove};
 use crate::findings::{Finding, Rule};
-use crate::formats::gosum::{MergedSums, SumClaim};
+use crate::formats::gosum::{MergedSums, SumClaim, agreed};
 use crate::formats::h1::{H1, h1_of_go_mod};
 use crate::formats::modzip::MAX_GO_MOD_BYTES;
 
@@ -69,8 +69,14 @@ impl Evidence {
         claims: &[SumClaim],
         rule: Rule,
     ) {
-        if claims.iter().any(|claim| claim.h1 == h1) {
+        if agreed(claims) == Some(h1) {
             self.proven += 1;
+            return;
+        }
+        if claims.iter().any(|claim| claim.h1 == h1) {
+            let message = "the lines of go.sum files differ for it, so none of them proves it";
+            let finding = Finding::new(Rule::ConflictingClaims, version.id.to_string(), message);
+            self.findings.push(finding.at(&root.join(&file.path)));
             return;
         }
         let Some(claim) = claims.first() else {

@@ -80,16 +80,17 @@ impl Copy {
         h1_of(files.chain(folders).collect())
     }
 
-    /// Drops every `go.mod` beside a `_go.mod`: copies that Go itself makes in a
-    /// toolchain's tree (`toolchain/select.go`), where its zip has none.
+    /// Drops every `go.mod` that equals the `_go.mod` beside it: copies that Go
+    /// itself makes in a toolchain's tree (`toolchain/select.go`), where its zip
+    /// has none. Another `go.mod` stays, and no hash fits the tree.
     fn drop_toolchain_copies(&mut self) {
-        let originals: HashSet<Vec<u8>> = self
+        let originals: HashSet<(Vec<u8>, [u8; 32])> = self
             .files
             .iter()
-            .filter_map(|(name, _)| name.strip_suffix(b"/_go.mod"))
-            .map(|folder| [folder, b"/go.mod"].concat())
+            .filter_map(|(name, sha256)| Some((name.strip_suffix(b"/_go.mod")?, *sha256)))
+            .map(|(folder, sha256)| ([folder, b"/go.mod"].concat(), sha256))
             .collect();
-        self.files.retain(|(name, _)| !originals.contains(name));
+        self.files.retain(|file| !originals.contains(file));
     }
 }
 
@@ -99,6 +100,13 @@ pub(crate) struct Differences {
     pub(crate) changed: Vec<String>,
     pub(crate) added: Vec<String>,
     pub(crate) missing: Vec<String>,
+}
+
+impl Differences {
+    /// Whether the tree has nothing but what its zip has, and not all of it.
+    pub(crate) fn only_missing(&self) -> bool {
+        self.changed.is_empty() && self.added.is_empty() && !self.missing.is_empty()
+    }
 }
 
 /// What reading a version's copies brought.
@@ -181,6 +189,20 @@ pub(crate) fn read_tree(
         read.settle(&mut buffers.batch);
     }
     read
+}
+
+/// Whether there is no file at all below `path`, links and devices included.
+pub(crate) fn is_empty(path: &Path) -> io::Result<bool> {
+    fn empty(folder: &Folder, depth: usize) -> io::Result<bool> {
+        for Entry { name, kind } in folder.entries()? {
+            let deep = kind != Kind::Folder || depth >= crate::scan::MAX_DEPTH;
+            if deep || !empty(&folder.folder(&name)?, depth + 1)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+    empty(&Folder::open_no_follow(path)?, 0)
 }
 
 impl Copies {
