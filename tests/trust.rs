@@ -230,6 +230,19 @@ fn lines_that_differ_prove_nothing() {
         "{told}"
     );
     assert_eq!(proven(&report, "go_sum"), 0);
+
+    // Nor does a bundle take what any of the lines says.
+    let bundle = app.env.dir().join("bundle.tar");
+    let pack = app
+        .env
+        .gocachevet()
+        .dir(&app.dir)
+        .args(["pack", "--bundle"]);
+    let run = pack.arg(&bundle).run();
+    assert_ne!(run.code, Some(0), "{run}");
+    let told = format!("{}{}", run.stdout, run.stderr);
+    assert!(told.contains("lines of go.sum files differ"), "{run}");
+    assert!(!bundle.exists());
 }
 
 fn project_copy(app: &App, to: &Path, go_sum: &str) {
