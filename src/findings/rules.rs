@@ -50,9 +50,9 @@ rules! {
     SumdbUnproven "sumdb-unproven" Note
         "Nothing to do: Go keeps records only of versions it had to look up."
     ConflictingClaims "conflicting-claims" Deny
-        "Find out which hash is right: `go mod verify` does not read go.sum, the checksum database does (`gocachevet doctor --online`). Then remove the wrong line."
+        "Find out which hash is right (of public modules `gocachevet doctor --online` asks the checksum database), then remove the wrong line."
     ToolchainUnproven "toolchain-unproven" Deny
-        "Remove it and let Go download it again with the checksum database on: `gocachevet trim --unused`, or `go clean -modcache`."
+        "Outside any project run `GOTOOLCHAIN=local go clean -modcache`, and let Go download it again with the checksum database on; or install that Go version."
     FipsUnproven "fips-unproven" Warn
         "Name the Go installation whose `lib/fips140` has the snapshot: `gocachevet check --goroot DIR`."
     ModUnproven "mod-unproven" Warn

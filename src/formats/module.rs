@@ -136,6 +136,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_toolchain_names_its_platform() {
+        for (path, version, platform) in [
+            (
+                "golang.org/toolchain",
+                "v0.0.1-go1.24.0.linux-amd64",
+                Some("linux-amd64"),
+            ),
+            (
+                "golang.org/toolchain",
+                "v0.0.1-go1.25rc1.windows-386",
+                Some("windows-386"),
+            ),
+            ("golang.org/toolchain", "v0.0.1-go1.24.0", None),
+            ("golang.org/toolchain", "v0.0.1-go1.24.-", None),
+            ("golang.org/x/text", "v0.0.1-go1.24.0.linux-amd64", None),
+        ] {
+            let id = ModuleVersion::new(path, version);
+            assert_eq!(id.toolchain_platform(), platform, "{id}");
+        }
+    }
+
+    #[test]
     fn reads_what_it_shows() {
         for s in [
             "rsc.io/quote@v1.5.2",
