@@ -40,7 +40,7 @@ rules! {
     ZipHashMismatch "zip-hash-mismatch" Deny
         "Run `gocachevet trim --repair` so that Go downloads the version again; if it comes back, the source of the module changed."
     ExtractedHashMismatch "extracted-hash-mismatch" Deny
-        "Run `gocachevet trim --repair`; Go builds from this tree without checking it."
+        "Run `gocachevet trim --repair`, so that Go unpacks or downloads it again."
     ModHashMismatch "mod-hash-mismatch" Deny
         "Run `gocachevet trim --repair`; Go refuses to load this go.mod."
     ZiphashMismatch "ziphash-mismatch" Deny
