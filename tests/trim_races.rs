@@ -346,7 +346,8 @@ fn an_extraction_that_is_going_on_is_no_finding() {
             .run()
     };
     let rules = |report: &serde_json::Value| -> Vec<String> {
-        let findings = report["findings"].as_array().unwrap().iter();
+        let findings = support::complaints(report);
+        let findings = findings.iter();
         let rule = findings.map(|finding| finding["rule"].as_str().unwrap().to_owned());
         rule.collect()
     };

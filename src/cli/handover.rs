@@ -42,6 +42,7 @@ struct Handover {
     vars: BTreeMap<String, String>,
     cwd: PathBuf,
     os: String,
+    arch: String,
     options: Options,
     retention: Retention,
     rules: BTreeMap<Rule, Level>,
@@ -95,6 +96,7 @@ pub fn write(settings: &Settings) -> Result<Vec<u8>, CliError> {
         vars,
         cwd: environment.cwd.clone(),
         os: environment.os.clone(),
+        arch: environment.arch.clone(),
         options: Options {
             output: Vec::new(),
             format: None,
@@ -141,6 +143,7 @@ pub fn read(from: impl Read) -> Result<Settings, CliError> {
             ),
             cwd: handover.cwd,
             os: handover.os,
+            arch: handover.arch,
         },
         options: Options {
             format: Some(crate::config::Format::Json),
@@ -182,6 +185,7 @@ mod tests {
                     .collect(),
                 cwd: "/src".into(),
                 os: "linux".into(),
+                arch: "amd64".into(),
             },
             options: Options {
                 project: vec!["a".into()],

@@ -50,6 +50,10 @@ pub struct Options {
     #[arg(long, value_name = "LEVEL", global = true, help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<VerifyLevel>,
+    /// Deny whatever nothing outside the caches vouches for, unless `[rules]` says otherwise
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", global = true, help_heading = "How")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
     /// Threads [default: the machine's cores]
     #[arg(
         long,
@@ -272,11 +276,13 @@ fn parts(
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum VerifyLevel {
-    /// Nothing but what the scan sees.
+    /// Nothing but what the scan sees; leaves everything open.
     Off,
     /// Structure: pieces, sizes, zip directories, `.ziphash` against go.sum.
+    /// Leaves open what is in zips, trees, `.mod` files and build outputs.
     Quick,
-    /// And the content that a build would read.
+    /// And the content that a build would read. Leaves open the zips beside
+    /// extracted trees.
     Used,
     /// Both copies of every version, and every build output.
     Full,
@@ -290,6 +296,18 @@ impl VerifyLevel {
             VerifyLevel::Quick => "quick",
             VerifyLevel::Used => "used",
             VerifyLevel::Full => "full",
+        }
+    }
+
+    /// What it does not look at, in words that follow the level's name.
+    pub fn leaves_open(self) -> Option<&'static str> {
+        match self {
+            VerifyLevel::Off => Some("leaves everything open"),
+            VerifyLevel::Quick => Some(
+                "leaves open what is in zips, trees, .mod files and build outputs: none was read",
+            ),
+            VerifyLevel::Used => Some("leaves open the zips beside extracted trees"),
+            VerifyLevel::Full => None,
         }
     }
 }

@@ -24,6 +24,7 @@ fn settings(vars: &[(&str, &str)], env_file: &str) -> Situation {
             .collect(),
         cwd: "/work".into(),
         os: "linux".to_owned(),
+        ..Environment::default()
     };
     Situation {
         go: go_settings(&environment),
@@ -681,6 +682,7 @@ fn the_machine_is_looked_at_without_being_touched() {
             .collect(),
         cwd: project.clone(),
         os: std::env::consts::OS.to_owned(),
+        ..Environment::default()
     };
     let options = crate::config::Options {
         modcache: Some(project.join("mod")),

@@ -69,10 +69,10 @@ fn account(cache: &ModCache, version: &Version) -> Account {
 pub fn of_go_sum(sums: &GoSum) -> Accounts {
     let mut accounts = Accounts::new();
     for (module, hashes) in &sums.zips {
-        accounts.entry(module.clone()).or_default().zip = hashes.first().copied();
+        accounts.entry(module.clone()).or_default().zip = hashes.first().map(|sum| sum.h1);
     }
     for (module, hashes) in &sums.go_mods {
-        accounts.entry(module.clone()).or_default().go_mod = hashes.first().copied();
+        accounts.entry(module.clone()).or_default().go_mod = hashes.first().map(|sum| sum.h1);
     }
     accounts
 }

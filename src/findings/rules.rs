@@ -40,7 +40,7 @@ rules! {
     ZipHashMismatch "zip-hash-mismatch" Deny
         "Run `gocachevet trim --repair` so that Go downloads the version again; if it comes back, the source of the module changed."
     ExtractedHashMismatch "extracted-hash-mismatch" Deny
-        "Run `gocachevet trim --repair`; Go builds from this tree without checking it."
+        "Run `gocachevet trim --repair`, so that Go unpacks or downloads it again."
     ModHashMismatch "mod-hash-mismatch" Deny
         "Run `gocachevet trim --repair`; Go refuses to load this go.mod."
     ZiphashMismatch "ziphash-mismatch" Deny
@@ -49,6 +49,20 @@ rules! {
         "Compare go.sum with the checksum database (`gocachevet check --online`); do not build until you know which one changed."
     SumdbUnproven "sumdb-unproven" Note
         "Nothing to do: Go keeps records only of versions it had to look up."
+    ConflictingClaims "conflicting-claims" Deny
+        "Find out which hash is right (of public modules `gocachevet doctor --online` asks the checksum database), then remove the wrong line."
+    ToolchainUnproven "toolchain-unproven" Deny
+        "Outside any project run `GOTOOLCHAIN=local go clean -modcache`, and let Go download it again with the checksum database on; or install that Go version."
+    FipsUnproven "fips-unproven" Warn
+        "Name the Go installation whose `lib/fips140` has the snapshot: `gocachevet check --goroot DIR`."
+    ModUnproven "mod-unproven" Warn
+        "Run `go mod tidy`, which adds the missing line, and commit go.sum."
+    NoTrust "no-trust" Warn
+        "Name the project whose go.sum lists these modules: `gocachevet check --project DIR`, or all below a folder: `gocachevet check --projects-under DIR`."
+    Unproven "unproven" Note
+        "Name every project that uses the cache with `--project` or `--projects-under`. What no project lists, such as tools run by version, stays unproven."
+    InfoUnproven "info-unproven" Note
+        "Nothing to do: no checksum covers `.info` files, only their form and version can be checked."
     ZipInvalid "zip-invalid" Deny
         "Run `gocachevet trim --repair`; Go neither notices nor replaces a damaged zip by itself."
     ExtractedIncomplete "extracted-incomplete" Deny
@@ -136,6 +150,20 @@ rules! {
 }
 
 impl Rule {
+    /// Whether its findings name what nothing outside the cache vouches for:
+    /// `--strict` denies those.
+    pub fn names_unproven(self) -> bool {
+        matches!(
+            self,
+            Rule::ToolchainUnproven
+                | Rule::FipsUnproven
+                | Rule::ModUnproven
+                | Rule::NoTrust
+                | Rule::Unproven
+                | Rule::InfoUnproven
+        )
+    }
+
     /// Whether only the doctor finds such things.
     pub fn is_diagnosis(self) -> bool {
         (Rule::SettingInvalid..=Rule::GoSumUnused).contains(&self)

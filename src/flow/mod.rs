@@ -141,6 +141,7 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
     if let Some(cache) = &mut inventory.modcache {
         let unreadable = scan::measure_trees(cache, shard, jobs);
         evidence.findings.extend(unreadable);
+        verify::tally(cache, shard, &mut evidence);
     }
     let roots = opened(&inventory);
     for list in [
@@ -298,6 +299,49 @@ fn weigh_sumdb(cache: &ModCache, settings: &Settings, sums: &MergedSums, evidenc
     let exempt = |path: &str| match_prefix_patterns(&exempt, path);
     let shard = settings.shard.unwrap_or(Shard::WHOLE);
     verify::weigh(cache, sums, &sumdb, exempt, shard, evidence);
+    let named = settings.options.goroot.as_deref();
+    let named = named.map(|goroot| settings.environment.resolve(goroot));
+    let goroots: Vec<PathBuf> = named.into_iter().chain(go.goroot).collect();
+    verify::snapshots(cache, &goroots, shard, evidence);
+}
+
+/// What nothing outside the caches vouches for.
+fn unvouched(found: &Found, settings: &Settings) -> verify::Unvouched {
+    let Some(cache) = &found.inventory.modcache else {
+        return verify::Unvouched::default();
+    };
+    let sums = match found.projects.len() {
+        0 => {
+            let options = &settings.options;
+            let under = options.projects_under.iter().map(|dir| display_path(dir));
+            let under: Vec<String> = under.collect();
+            match under.is_empty() {
+                true => format!(
+                    "there is no go.mod or go.work in {} or above it",
+                    display_path(&settings.environment.cwd)
+                ),
+                false => format!("there is no go.mod below {}", under.join(", ")),
+            }
+        }
+        _ => {
+            let projects = found.projects.iter().map(|project| &project.dir);
+            let projects: Vec<String> = projects.map(|dir| display_path(dir)).take(5).collect();
+            format!("no go.sum lists one ({})", projects.join(", "))
+        }
+    };
+    let sumdb = cache.root.join("cache/download/sumdb");
+    let looked = format!(
+        "{sums}, and no record of the checksum database in {}",
+        display_path(&sumdb)
+    );
+    verify::unvouched(
+        cache,
+        &found.sums,
+        &found.evidence,
+        settings.environment.platform().as_deref(),
+        &looked,
+        settings.shard.unwrap_or(Shard::WHOLE),
+    )
 }
 
 /// What the module cache says of each version.
@@ -420,6 +464,8 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         &found.evidence.overall,
     ];
     let mut findings: Vec<Finding> = all.into_iter().flatten().cloned().collect();
+    let unvouched = unvouched(found, settings);
+    findings.extend(unvouched.findings);
     let own = found.evidence.findings.clone();
     let empty = Ledger::default();
     let known = found.ledger.as_ref().unwrap_or(&empty);
@@ -497,6 +543,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         remote: None,
         drift: found.drift.clone(),
         accounts: Vec::new(),
+        unproven: unvouched.list,
         largest: found
             .inventory
             .modcache
@@ -514,7 +561,8 @@ fn apply_policy(
     now: DateTime<Utc>,
     notes: &mut Vec<String>,
 ) -> Result<(Vec<Finding>, report::Policy), CliError> {
-    let findings = levels::apply(findings, &settings.rules);
+    let strict = settings.options.strict == Some(true);
+    let findings = levels::apply(findings, &settings.rules, strict);
     let silenced = levels::silence(findings, &settings.silence, now.date_naive());
     notes.extend(silenced.notes);
     let mut findings = silenced.findings;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::h1::H1;
 use super::module::ModuleVersion;
 
-pub use merged::{MergedSums, SumClaim};
+pub use merged::{MergedSums, SumClaim, SumLine, agreed};
 
 /// The largest `go.sum` worth reading, in bytes. The caller keeps to it.
 pub const MAX_GO_SUM_BYTES: u64 = 64 << 20;
@@ -23,8 +23,17 @@ pub const MAX_LINE_BYTES: usize = 4096;
 /// Go drops such lines when it reads them.
 const EMPTY_GO_MOD: &str = "h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=";
 
+/// A hash, and the first line that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sum {
+    /// The hash.
+    pub h1: H1,
+    /// The line, counted from 1.
+    pub line: usize,
+}
+
 /// Hashes by module version; several for one are kept as they stand.
-pub type Sums = BTreeMap<ModuleVersion, Vec<H1>>;
+pub type Sums = BTreeMap<ModuleVersion, Vec<Sum>>;
 
 /// The content of a `go.sum` file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,12 +91,12 @@ impl GoSum {
     }
 
     /// The hashes of a version's whole content; empty if there is no line.
-    pub fn zip(&self, module: &ModuleVersion) -> &[H1] {
+    pub fn zip(&self, module: &ModuleVersion) -> &[Sum] {
         self.zips.get(module).map_or(&[], Vec::as_slice)
     }
 
     /// The hashes of a version's `go.mod`; empty if there is no line.
-    pub fn go_mod(&self, module: &ModuleVersion) -> &[H1] {
+    pub fn go_mod(&self, module: &ModuleVersion) -> &[Sum] {
         self.go_mods.get(module).map_or(&[], Vec::as_slice)
     }
 
@@ -134,8 +143,8 @@ impl GoSum {
             None => (&mut self.zips, version),
         };
         let known = sums.entry(ModuleVersion::new(path, version)).or_default();
-        if !known.contains(&h1) {
-            known.push(h1);
+        if known.iter().all(|sum| sum.h1 != h1) {
+            known.push(Sum { h1, line: number });
         }
         Ok(())
     }
@@ -168,11 +177,11 @@ rsc.io/quote v1.5.2/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=
         let sums = GoSum::parse(QUOTE.as_bytes()).unwrap();
         assert_eq!(sums.len(), 2);
         assert_eq!(
-            sums.zip(&quote())[0].to_string(),
+            sums.zip(&quote())[0].h1.to_string(),
             "h1:w5fcysjrx7yqtD/aO+QwRjYZOKnaM9Uh2b40tElTs3Y="
         );
         assert_eq!(
-            sums.go_mod(&quote())[0].to_string(),
+            sums.go_mod(&quote())[0].h1.to_string(),
             "h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0="
         );
         assert!(
@@ -190,11 +199,8 @@ rsc.io/quote v1.5.2/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=
             QUOTE.replace('\n', "\r\n")
         );
         let sums = GoSum::parse(text.as_bytes()).unwrap();
-        assert_eq!(
-            sums.zip(&quote()).len(),
-            2,
-            "two that disagree, one said twice"
-        );
+        let lines: Vec<usize> = sums.zip(&quote()).iter().map(|sum| sum.line).collect();
+        assert_eq!(lines, [3, 5], "two that disagree, one said twice");
         assert_eq!(sums.ignored, [7]);
         assert_eq!(sums.len(), 3);
         assert!(GoSum::parse(b"").unwrap().is_empty());
@@ -250,8 +256,9 @@ rsc.io/quote v1.5.2/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=
             let text: String = lines.iter().map(|((path, version), sum)| format!("{path} {version} {}\n", H1(*sum))).collect();
             let sums = GoSum::parse(text.as_bytes()).unwrap();
             prop_assert_eq!(sums.len(), lines.len());
-            for ((path, version), sum) in lines {
-                prop_assert_eq!(sums.zip(&ModuleVersion::new(path, version)), &[H1(sum)]);
+            for (index, ((path, version), sum)) in lines.into_iter().enumerate() {
+                let sum = Sum { h1: H1(sum), line: index + 1 };
+                prop_assert_eq!(sums.zip(&ModuleVersion::new(path, version)), &[sum]);
             }
         }
 

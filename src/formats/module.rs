@@ -55,6 +55,15 @@ impl ModuleVersion {
         self.path == "golang.org/toolchain"
     }
 
+    /// The system and architecture that a toolchain is for, such as
+    /// `linux-amd64`: `v0.0.1-go1.24.0.linux-amd64` (`toolchain/select.go:Exec`).
+    pub fn toolchain_platform(&self) -> Option<&str> {
+        let name = self.version.strip_prefix("v0.0.1-go")?;
+        let (_, platform) = name.rsplit_once('.')?;
+        let (os, arch) = platform.split_once('-')?;
+        (self.is_toolchain() && !os.is_empty() && !arch.is_empty()).then_some(platform)
+    }
+
     /// What every name in the module's zip starts with, `path@version/`.
     pub fn zip_prefix(&self) -> String {
         format!("{self}/")
@@ -129,6 +138,28 @@ impl FromStr for ModuleVersion {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_toolchain_names_its_platform() {
+        for (path, version, platform) in [
+            (
+                "golang.org/toolchain",
+                "v0.0.1-go1.24.0.linux-amd64",
+                Some("linux-amd64"),
+            ),
+            (
+                "golang.org/toolchain",
+                "v0.0.1-go1.25rc1.windows-386",
+                Some("windows-386"),
+            ),
+            ("golang.org/toolchain", "v0.0.1-go1.24.0", None),
+            ("golang.org/toolchain", "v0.0.1-go1.24.-", None),
+            ("golang.org/x/text", "v0.0.1-go1.24.0.linux-amd64", None),
+        ] {
+            let id = ModuleVersion::new(path, version);
+            assert_eq!(id.toolchain_platform(), platform, "{id}");
+        }
+    }
 
     #[test]
     fn reads_what_it_shows() {

@@ -7,13 +7,20 @@ use chrono::NaiveDate;
 use std::collections::BTreeMap;
 
 /// Gives findings the levels that the configuration sets and drops those
-/// allowed.
-pub fn apply(findings: Vec<Finding>, levels: &BTreeMap<Rule, Level>) -> Vec<Finding> {
+/// allowed. `strict` denies what names something unproven, unless the
+/// configuration has a level for its rule.
+pub fn apply(findings: Vec<Finding>, levels: &BTreeMap<Rule, Level>, strict: bool) -> Vec<Finding> {
     findings
         .into_iter()
-        .map(|finding| Finding {
-            level: levels.get(&finding.rule).copied().unwrap_or(finding.level),
-            ..finding
+        .map(|finding| {
+            let own = match strict && finding.rule.names_unproven() {
+                true => Level::Deny,
+                false => finding.level,
+            };
+            Finding {
+                level: levels.get(&finding.rule).copied().unwrap_or(own),
+                ..finding
+            }
         })
         .filter(|finding| finding.level != Level::Allow)
         .collect()
@@ -97,7 +104,7 @@ mod tests {
             ]
         };
         let levels = BTreeMap::from([(Rule::Drift, Level::Deny), (Rule::LoneLock, Level::Allow)]);
-        let left: Vec<_> = apply(findings(), &levels)
+        let left: Vec<_> = apply(findings(), &levels, false)
             .into_iter()
             .map(|finding| (finding.subject, finding.level))
             .collect();
@@ -105,7 +112,22 @@ mod tests {
             left,
             [("a".to_owned(), Level::Deny), ("c".to_owned(), Level::Deny)]
         );
-        assert_eq!(apply(findings(), &BTreeMap::new()), findings());
+        assert_eq!(apply(findings(), &BTreeMap::new(), false), findings());
+    }
+
+    #[test]
+    fn strict_denies_what_is_unproven_unless_told_otherwise() {
+        let findings = vec![
+            Finding::new(Rule::Unproven, "a", ""),
+            Finding::new(Rule::InfoUnproven, "b", ""),
+            Finding::new(Rule::LoneLock, "c", ""),
+        ];
+        let levels = BTreeMap::from([(Rule::InfoUnproven, Level::Note)]);
+        let left: Vec<_> = apply(findings, &levels, true)
+            .into_iter()
+            .map(|finding| finding.level)
+            .collect();
+        assert_eq!(left, [Level::Deny, Level::Note, Level::Note]);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Environment {
     pub cwd: PathBuf,
     /// `std::env::consts::OS`; its defaults differ per system.
     pub os: String,
+    /// The processor's architecture, in Go's words.
+    pub arch: String,
 }
 
 impl Environment {
@@ -36,7 +38,19 @@ impl Environment {
             vars: crate::sorting::collect(std::env::vars_os()),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
             os: std::env::consts::OS.to_owned(),
+            arch: go_arch().to_owned(),
         }
+    }
+
+    /// The system and architecture whose toolchains Go runs here, such as
+    /// `linux-amd64`; `None` inside a WASI runtime that was told nothing.
+    pub fn platform(&self) -> Option<String> {
+        let os = match self.os.as_str() {
+            "" | "wasi" => return None,
+            "macos" => "darwin",
+            os => os,
+        };
+        Some(format!("{os}-{}", self.arch))
     }
 
     /// A variable, if it is set and not empty: to Go both are the same.
@@ -76,6 +90,22 @@ impl Environment {
             [drive, b':', b'\\' | b'/', ..] => drive.is_ascii_alphabetic(),
             _ => false,
         }
+    }
+}
+
+/// What Go calls the architecture that this program was compiled for.
+pub(crate) fn go_arch() -> &'static str {
+    let little = cfg!(target_endian = "little");
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" if little => "ppc64le",
+        "powerpc64" => "ppc64",
+        "mips" if little => "mipsle",
+        "mips64" if little => "mips64le",
+        "loongarch64" => "loong64",
+        arch => arch,
     }
 }
 

@@ -62,5 +62,6 @@ pub(super) fn environment(os: &str, vars: &[(&str, &str)]) -> Environment {
             .collect(),
         cwd: PathBuf::from("/work"),
         os: os.to_owned(),
+        arch: "amd64".to_owned(),
     }
 }

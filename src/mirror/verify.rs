@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Mirror, StoredFile, StoredVersion, remove};
 use crate::findings::{Finding, Rule};
-use crate::formats::gosum::{MergedSums, SumClaim};
+use crate::formats::gosum::{MergedSums, SumClaim, agreed};
 use crate::formats::h1::{H1, h1_of_go_mod};
 use crate::formats::modzip::MAX_GO_MOD_BYTES;
 
@@ -69,8 +69,14 @@ impl Evidence {
         claims: &[SumClaim],
         rule: Rule,
     ) {
-        if claims.iter().any(|claim| claim.h1 == h1) {
+        if agreed(claims) == Some(h1) {
             self.proven += 1;
+            return;
+        }
+        if claims.iter().any(|claim| claim.h1 == h1) {
+            let message = "the lines of go.sum files differ for it, so none of them proves it";
+            let finding = Finding::new(Rule::ConflictingClaims, version.id.to_string(), message);
+            self.findings.push(finding.at(&root.join(&file.path)));
             return;
         }
         let Some(claim) = claims.first() else {
@@ -112,4 +118,46 @@ fn read_go_mod(file: File) -> Result<Vec<u8>, String> {
         return Err("larger than any go.mod that Go accepts".to_owned());
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::gosum::GoSum;
+    use crate::formats::h1::H1;
+    use crate::formats::module::ModuleVersion;
+
+    #[test]
+    fn lines_that_differ_prove_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let content = "module x.y\n";
+        std::fs::write(dir.path().join("v1.0.0.mod"), content).unwrap();
+        let right = h1_of_go_mod(content.as_bytes());
+        let file = StoredFile {
+            path: "v1.0.0.mod".into(),
+            bytes: content.len() as u64,
+        };
+        let mirror = Mirror {
+            versions: vec![StoredVersion {
+                id: ModuleVersion::new("x.y", "v1.0.0"),
+                info: None,
+                go_mod: Some(file),
+                zip: None,
+                ziphash: None,
+                stored: chrono::DateTime::UNIX_EPOCH,
+            }],
+            oddities: Vec::new(),
+        };
+        let mut sums = MergedSums::new();
+        let mut add = |name: &str, h1: H1| {
+            let text = format!("x.y v1.0.0/go.mod {h1}\n");
+            sums.add(name, &GoSum::parse(text.as_bytes()).unwrap());
+            let evidence = verify(dir.path(), &mirror, &sums);
+            let rules = evidence.findings.iter().map(|finding| finding.rule);
+            (evidence.proven, rules.collect::<Vec<_>>())
+        };
+        assert_eq!(add("a/go.sum", right), (1, vec![]));
+        let other = add("b/go.sum", H1([1; 32]));
+        assert_eq!(other, (0, vec![Rule::ConflictingClaims]));
+    }
 }

@@ -257,6 +257,15 @@ fn modules(
         piece,
         why,
     };
+    for (id, hashes) in needs.zips.iter().chain(&needs.go_mods) {
+        if hashes.len() > 1 {
+            gathered.damaged.insert(Damaged {
+                subject: id.to_string(),
+                message: "the lines of go.sum files differ for it, so none of them proves it"
+                    .to_owned(),
+            });
+        }
+    }
     for (id, hashes) in &needs.zips {
         match cached(id) {
             Some(version) if version.zip.is_some() => {

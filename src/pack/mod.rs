@@ -79,15 +79,9 @@ impl Platform {
             "macos" => "darwin",
             os => os,
         };
-        let arch = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            "x86" => "386",
-            arch => arch,
-        };
         Platform {
             os: os.to_owned(),
-            arch: arch.to_owned(),
+            arch: crate::locate::go_arch().to_owned(),
         }
     }
 }

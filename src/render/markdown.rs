@@ -72,7 +72,7 @@ impl Page {
             Verdict::Fail => "❌ Go caches: fail",
         };
         self.line(&format!("## {verdict}"));
-        self.block(&format!("{}.", summary::headline(report)));
+        self.block(&format!("{}.", markdown_prose(&summary::headline(report))));
     }
 
     /// Both caches side by side, a row for each fact that is known.
@@ -218,13 +218,8 @@ impl Page {
             ),
             human::duration(verification.seconds),
         );
-        let proofs = summary::proofs(verification);
-        if !proofs.is_empty() {
-            line.push_str(&format!(
-                "; {} proven, versions by {}",
-                human::size(verification.bytes_proven),
-                markdown_prose(&proofs)
-            ));
+        for proof in summary::proofs(verification) {
+            line.push_str(&format!("; {}", markdown_prose(&proof)));
         }
         if verification.failed > 0 {
             line.push_str(&format!(

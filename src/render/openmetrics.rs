@@ -209,8 +209,20 @@ fn verification(page: &mut Page, report: &Report) {
     page.gauge(
         "verification_proven",
         Some("bytes"),
-        "Bytes shown equal to what is trusted.",
+        "Bytes of modules shown equal to what is trusted.",
         one(verification.bytes_proven as f64),
+    );
+    page.gauge(
+        "verification_unproven",
+        Some("bytes"),
+        "Bytes of modules that nothing outside the cache vouches for.",
+        one(verification.bytes_unproven as f64),
+    );
+    page.gauge(
+        "verification_consistent",
+        Some("bytes"),
+        "Bytes of build outputs whose content is what their name says.",
+        one(verification.bytes_consistent as f64),
     );
     page.gauge(
         "verification_failed",
@@ -222,12 +234,13 @@ fn verification(page: &mut Page, report: &Report) {
     page.gauge(
         "verification_versions",
         None,
-        "Module versions proven, by what proved them.",
+        "Module versions by what their content was found equal to; ziphash is no proof.",
         [
             ("go_sum", by.go_sum),
             ("ziphash", by.ziphash),
             ("sumdb", by.sumdb),
             ("seal", by.seal),
+            ("goroot", by.goroot),
         ]
         .map(|(source, number)| (vec![("proven_by", source)], number as f64))
         .to_vec(),

@@ -54,7 +54,11 @@ pub(crate) fn clean() -> Report {
             versions_checked: 231,
             outputs_checked: 751,
             bytes_hashed: 2_900_000_000,
-            bytes_proven: 3_118_000_000,
+            bytes_proven: 2_858_000_000,
+            bytes_unproven: 2_000_000,
+            bytes_consistent: 258_000_000,
+            unproven: 3,
+            leaves_open: None,
             failed: 0,
             seconds: 1.43,
             proven_by: ProvenBy {
@@ -72,6 +76,7 @@ pub(crate) fn clean() -> Report {
         remote: None,
         drift: None,
         accounts: Vec::new(),
+        unproven: Vec::new(),
         largest: vec![
             ModuleSize {
                 module: "github.com/aws/aws-sdk-go".to_owned(),

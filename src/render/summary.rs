@@ -52,7 +52,16 @@ pub(crate) fn headline(report: &Report) -> String {
     };
     let part = report.shard.as_ref();
     let part = part.map(|shard| format!("Part {} of {}: ", shard.index, shard.count));
-    format!("{}{}; {caches}", part.unwrap_or_default(), parts.join(", "))
+    let open = report.verification.as_ref().and_then(|verification| {
+        let open = verification.leaves_open.as_ref()?;
+        Some(format!("; --verify {} {open}", verification.level))
+    });
+    format!(
+        "{}{}; {caches}{}",
+        part.unwrap_or_default(),
+        parts.join(", "),
+        open.unwrap_or_default()
+    )
 }
 
 /// A table of what this job used, headings first; align `lrrrrr`.
@@ -180,20 +189,42 @@ pub(crate) fn sentence(text: &str) -> String {
     }
 }
 
-/// What was proven by what: `go.sum 228, .ziphash 3`.
-pub(crate) fn proofs(verification: &Verification) -> String {
+/// What was proven by what, what is only consistent, and what nothing vouches
+/// for, a sentence each.
+pub(crate) fn proofs(verification: &Verification) -> Vec<String> {
     let by = &verification.proven_by;
-    [
+    let by = [
         ("go.sum", by.go_sum),
         ("checksum database", by.sumdb),
         ("seal", by.seal),
-        (".ziphash alone", by.ziphash),
+        ("Go installation", by.goroot),
     ]
     .into_iter()
     .filter(|(_, versions)| *versions > 0)
     .map(|(source, versions)| format!("{source} {}", human::count(versions)))
     .collect::<Vec<_>>()
-    .join(", ")
+    .join(", ");
+    let mut proofs = Vec::new();
+    if !by.is_empty() {
+        proofs.push(format!(
+            "{} of modules proven; versions by {by}",
+            human::size(verification.bytes_proven)
+        ));
+    }
+    if verification.bytes_consistent > 0 {
+        proofs.push(format!(
+            "{} of build outputs consistent (content equals name), which is no proof",
+            human::size(verification.bytes_consistent)
+        ));
+    }
+    if verification.unproven > 0 {
+        proofs.push(format!(
+            "{} unproven ({}): nothing outside the cache vouches for them",
+            human::counted(verification.unproven, "version", "versions"),
+            human::size(verification.bytes_unproven)
+        ));
+    }
+    proofs
 }
 
 /// Bytes before and after a trim, and whether it was done or only planned.

@@ -32,7 +32,9 @@ fn text_of_a_clean_cache() {
 
     Verified  full
       231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, none failed
-      3.12 GB proven; versions by go.sum 228, .ziphash alone 3
+      2.86 GB of modules proven; versions by go.sum 228
+      258 MB of build outputs consistent (content equals name), which is no proof
+      3 versions unproven (2.00 MB): nothing outside the cache vouches for them
 
     Largest modules
       github.com/aws/aws-sdk-go   3 versions   812 MB  26.0%
@@ -59,7 +61,9 @@ fn text_of_findings() {
 
     Verified  full
       231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, 2 failed
-      3.12 GB proven; versions by go.sum 228, .ziphash alone 3
+      2.86 GB of modules proven; versions by go.sum 228
+      258 MB of build outputs consistent (content equals name), which is no proof
+      3 versions unproven (2.00 MB): nothing outside the cache vouches for them
 
     Used by this job  since the mark 9 min ago
                          hit rate   hits  misses  rewritten           idle
@@ -140,7 +144,9 @@ fn text_of_a_trim() {
 
     Verified  full
       231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, none failed
-      3.12 GB proven; versions by go.sum 228, .ziphash alone 3
+      2.86 GB of modules proven; versions by go.sum 228
+      258 MB of build outputs consistent (content equals name), which is no proof
+      3 versions unproven (2.00 MB): nothing outside the cache vouches for them
 
     Largest modules
       github.com/aws/aws-sdk-go   3 versions   812 MB  26.0%
@@ -213,7 +219,7 @@ fn markdown_of_a_clean_cache() {
     | Last used | 2 h to 34 d ago | 5 min to 4 d ago |
     | Findings | 0 | 0 |
 
-    Verified (full): 231 versions and 751 build outputs in 1.4 s; 3.12 GB proven, versions by `go.sum` 228, `.ziphash` alone 3.
+    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which is no proof; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them.
 
     ### Where the space goes
 
@@ -258,7 +264,7 @@ fn markdown_of_findings() {
     | Not used by this job | 113 | 238 (41.0 MB) |
     | Findings | 14 | 0 |
 
-    Verified (full): 231 versions and 751 build outputs in 1.4 s; 3.12 GB proven, versions by `go.sum` 228, `.ziphash` alone 3; **2 failed**.
+    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which is no proof; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them; **2 failed**.
 
     | Limit | Measured | Allowed | |
     |:--|--:|--:|:--|
@@ -379,7 +385,7 @@ fn markdown_of_a_trim() {
     | Last used | 2 h to 34 d ago | 5 min to 4 d ago |
     | Findings | 0 | 0 |
 
-    Verified (full): 231 versions and 751 build outputs in 1.4 s; 3.12 GB proven, versions by `go.sum` 228, `.ziphash` alone 3.
+    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which is no proof; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them.
 
     **Size changed 3.38 GB → 3.11 GB (-270 MB, -7.99%)**
 
@@ -517,19 +523,28 @@ fn openmetrics_of_findings() {
     # TYPE gocachevet_verification_hashed_bytes gauge
     # UNIT gocachevet_verification_hashed_bytes bytes
     gocachevet_verification_hashed_bytes 2900000000
-    # HELP gocachevet_verification_proven_bytes Bytes shown equal to what is trusted.
+    # HELP gocachevet_verification_proven_bytes Bytes of modules shown equal to what is trusted.
     # TYPE gocachevet_verification_proven_bytes gauge
     # UNIT gocachevet_verification_proven_bytes bytes
-    gocachevet_verification_proven_bytes 3118000000
+    gocachevet_verification_proven_bytes 2858000000
+    # HELP gocachevet_verification_unproven_bytes Bytes of modules that nothing outside the cache vouches for.
+    # TYPE gocachevet_verification_unproven_bytes gauge
+    # UNIT gocachevet_verification_unproven_bytes bytes
+    gocachevet_verification_unproven_bytes 2000000
+    # HELP gocachevet_verification_consistent_bytes Bytes of build outputs whose content is what their name says.
+    # TYPE gocachevet_verification_consistent_bytes gauge
+    # UNIT gocachevet_verification_consistent_bytes bytes
+    gocachevet_verification_consistent_bytes 258000000
     # HELP gocachevet_verification_failed Things checked that failed.
     # TYPE gocachevet_verification_failed gauge
     gocachevet_verification_failed 2
-    # HELP gocachevet_verification_versions Module versions proven, by what proved them.
+    # HELP gocachevet_verification_versions Module versions by what their content was found equal to; ziphash is no proof.
     # TYPE gocachevet_verification_versions gauge
     gocachevet_verification_versions{proven_by="go_sum"} 228
     gocachevet_verification_versions{proven_by="ziphash"} 3
     gocachevet_verification_versions{proven_by="sumdb"} 0
     gocachevet_verification_versions{proven_by="seal"} 0
+    gocachevet_verification_versions{proven_by="goroot"} 0
     # HELP gocachevet_cache_hits Units there at the mark and used since.
     # TYPE gocachevet_cache_hits gauge
     gocachevet_cache_hits{cache="modcache"} 118
@@ -560,6 +575,13 @@ fn openmetrics_of_findings() {
     gocachevet_findings{rule="ziphash-mismatch",level="deny"} 0
     gocachevet_findings{rule="sumdb-mismatch",level="deny"} 0
     gocachevet_findings{rule="sumdb-unproven",level="note"} 0
+    gocachevet_findings{rule="conflicting-claims",level="deny"} 0
+    gocachevet_findings{rule="toolchain-unproven",level="deny"} 0
+    gocachevet_findings{rule="fips-unproven",level="warn"} 0
+    gocachevet_findings{rule="mod-unproven",level="warn"} 0
+    gocachevet_findings{rule="no-trust",level="warn"} 0
+    gocachevet_findings{rule="unproven",level="note"} 0
+    gocachevet_findings{rule="info-unproven",level="note"} 0
     gocachevet_findings{rule="zip-invalid",level="deny"} 0
     gocachevet_findings{rule="extracted-incomplete",level="deny"} 0
     gocachevet_findings{rule="info-invalid",level="deny"} 0

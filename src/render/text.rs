@@ -121,7 +121,7 @@ impl Page {
             Verdict::Fail => ("FAIL", RED),
         };
         let word = self.paint(style, word);
-        self.line(&format!("{word}  {}", summary::headline(report)));
+        self.line(&format!("{word}  {}", terminal(&summary::headline(report))));
     }
 
     fn modcache(&mut self, cache: &ModCache, report: &Report) {
@@ -185,12 +185,8 @@ impl Page {
                 failed => format!("{} failed", human::count(failed)),
             }
         ));
-        let proofs = summary::proofs(verification);
-        if !proofs.is_empty() {
-            self.line(&format!(
-                "  {} proven; versions by {proofs}",
-                human::size(verification.bytes_proven)
-            ));
+        for proof in summary::proofs(verification) {
+            self.line(&format!("  {proof}"));
         }
     }
 

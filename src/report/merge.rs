@@ -104,8 +104,10 @@ pub fn merge(mut reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
     whole.policy.baselined = whole.policy.baselined.saturating_sub(shard.baselined);
     whole.verification = whole.verification.map(|verification| Verification {
         level: verification.level,
+        leaves_open: verification.leaves_open,
         ..Verification::default()
     });
+    whole.unproven = Vec::new();
     // A silence that matched nothing in one part may have in another.
     whole
         .notes
@@ -121,11 +123,13 @@ pub fn merge(mut reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
         let places = shard.own.iter().filter_map(|&at| usize::try_from(at).ok());
         let own = places.filter_map(|at| report.findings.get(at));
         whole.findings.extend(own.cloned());
+        whole.unproven.extend(report.unproven);
         if let (Some(whole), Some(part)) = (&mut whole.verification, report.verification) {
             add(whole, &part);
         }
     }
     sorting::by(&mut whole.findings, order);
+    sorting::sort(&mut whole.unproven);
     Ok(whole)
 }
 
@@ -217,6 +221,10 @@ fn add(whole: &mut Verification, part: &Verification) {
         outputs_checked,
         bytes_hashed,
         bytes_proven,
+        bytes_unproven,
+        bytes_consistent,
+        unproven,
+        leaves_open: _,
         failed,
         seconds,
         proven_by,
@@ -225,6 +233,9 @@ fn add(whole: &mut Verification, part: &Verification) {
     sum(outputs_checked, part.outputs_checked);
     sum(bytes_hashed, part.bytes_hashed);
     sum(bytes_proven, part.bytes_proven);
+    sum(bytes_unproven, part.bytes_unproven);
+    sum(bytes_consistent, part.bytes_consistent);
+    sum(unproven, part.unproven);
     sum(failed, part.failed);
     // They ran side by side.
     *seconds = seconds.max(part.seconds);
@@ -233,9 +244,11 @@ fn add(whole: &mut Verification, part: &Verification) {
         ziphash,
         sumdb,
         seal,
+        goroot,
     } = proven_by;
     sum(go_sum, part.proven_by.go_sum);
     sum(ziphash, part.proven_by.ziphash);
     sum(sumdb, part.proven_by.sumdb);
     sum(seal, part.proven_by.seal);
+    sum(goroot, part.proven_by.goroot);
 }

@@ -60,6 +60,9 @@ pub struct Report {
     /// What each module version is, with `--accounts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<VersionAccount>,
+    /// What a build may read and nothing outside the caches vouches for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<Unproven>,
     /// The modules that take the most space, largest first, ten at most.
     pub largest: Vec<ModuleSize>,
     /// The last jobs as the ledger remembers them, oldest first.
@@ -257,8 +260,23 @@ pub struct Verification {
     pub outputs_checked: u64,
     /// Bytes that went through a hash.
     pub bytes_hashed: u64,
-    /// Bytes of both copies that were shown equal to what is trusted.
+    /// Bytes of modules, both copies, that were shown equal to what go.sum, the
+    /// checksum database, a seal or the Go installation says.
     pub bytes_proven: u64,
+    /// Bytes of modules, both copies, that nothing outside the cache vouches for.
+    #[serde(default)]
+    pub bytes_unproven: u64,
+    /// Bytes of build outputs whose content is what their name says. That is no
+    /// proof: an action entry may name any output.
+    #[serde(default)]
+    pub bytes_consistent: u64,
+    /// Module versions that nothing outside the cache vouches for; `unproven` of
+    /// the report lists them.
+    #[serde(default)]
+    pub unproven: u64,
+    /// What the level does not look at; `null` if it looks at everything.
+    #[serde(default)]
+    pub leaves_open: Option<String>,
     /// Things checked that failed.
     pub failed: u64,
     /// Time the verification took.
@@ -273,12 +291,27 @@ pub struct Verification {
 pub struct ProvenBy {
     /// A go.sum (or go.work.sum) line.
     pub go_sum: u64,
-    /// Only the `.ziphash` in the cache itself: intact, not authentic.
+    /// Only the `.ziphash` in the cache itself: intact, and unproven.
     pub ziphash: u64,
     /// A record of the checksum database.
     pub sumdb: u64,
     /// A seal.
     pub seal: u64,
+    /// The Go installation, which has the zips of FIPS 140 snapshots.
+    #[serde(default)]
+    pub goroot: u64,
+}
+
+/// Something in the caches that a build may read and that nothing outside them
+/// vouches for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Unproven {
+    /// `path@version` for its zip and tree, with `/go.mod` or `.info` behind it
+    /// for that file alone, or the folder of a clone.
+    pub subject: String,
+    /// Why nothing vouches for it.
+    pub reason: String,
 }
 
 /// What this job used of the caches.

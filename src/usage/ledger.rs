@@ -10,7 +10,7 @@ use crate::drift::{Account, Accounts};
 use crate::findings::{Finding, Rule, display_path};
 use crate::folder::{Folder, Kind};
 use crate::formats::action::ActionId;
-use crate::formats::gosum::MergedSums;
+use crate::formats::gosum::{MergedSums, agreed};
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
 use crate::report::JobPoint;
@@ -317,10 +317,9 @@ impl Ledger {
                 unit.used(job, now);
             }
             unit.bytes = version.download_bytes() + version.tree_bytes();
-            let trusted = record.sums.zip(&version.id).first();
             unit.remember(
                 record.accounts.get(&version.id),
-                trusted.map(|claim| claim.h1),
+                agreed(record.sums.zip(&version.id)),
             );
             for (project, needs) in record.projects {
                 let is_needed = needs.source.contains(&version.id);

@@ -319,6 +319,7 @@ mod tests {
             vars: vars.iter().map(|(k, v)| (k.into(), v.into())).collect(),
             cwd: "/w".into(),
             os: "linux".to_owned(),
+            ..Environment::default()
         };
         let at = |vars: &[(&str, &str)], gocache: &str| {
             default_path(&environment(vars), None, Some(Path::new(gocache)))

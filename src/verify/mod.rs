@@ -3,11 +3,13 @@
 
 mod archive;
 mod batch;
+mod fips;
 mod lanes;
 mod outputs;
 mod settle;
 mod sumdb;
 mod tree;
+mod trust;
 mod version;
 
 use crate::config::VerifyLevel;
@@ -23,6 +25,7 @@ use crate::scan::{Inventory, ModCache, Residue, Version, VersionKind};
 use crate::shard::Shard;
 use crate::sorting;
 use archive::{Archive, ZipError};
+pub use fips::snapshots;
 use settle::{Now, Patience};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -30,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 pub use sumdb::weigh;
 pub(crate) use tree::Buffers;
+pub use trust::{Unvouched, Vouched, tally, unvouched};
 use version::Checker;
 
 /// The h1 of a module zip that stands alone, as in a proxy's storage.
@@ -122,7 +126,10 @@ pub enum Source {
     GoSum,
     /// A record of the checksum database.
     Sumdb,
-    /// Only the `.ziphash` beside it.
+    /// The Go installation, which has the zips of FIPS 140 snapshots.
+    Goroot,
+    /// Only the `.ziphash` beside it, which is no proof: whoever changed the
+    /// one could change the other.
     Ziphash,
 }
 
@@ -132,7 +139,7 @@ pub enum Proof {
     /// Not there, or not looked at.
     #[default]
     Unknown,
-    /// Shown equal to what is trusted, by hashing its bytes in this run.
+    /// Shown equal to what the source says, by hashing its bytes in this run.
     Proven(Source),
     /// Shown to differ, or unreadable.
     Damaged,
@@ -151,6 +158,17 @@ pub struct VersionProof {
     pub damaged: bool,
 }
 
+/// The h1 of a module version's copies, of those that were read whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hashes {
+    /// Of the zip.
+    pub zip: Option<H1>,
+    /// Of the extracted tree.
+    pub tree: Option<H1>,
+    /// Of the `.mod` file.
+    pub go_mod: Option<H1>,
+}
+
 /// The result of verification.
 #[derive(Debug, Default)]
 pub struct Evidence {
@@ -162,6 +180,10 @@ pub struct Evidence {
     pub verification: Verification,
     /// One per module version, in the inventory's order.
     pub versions: Vec<VersionProof>,
+    /// What was read of them, in the same order.
+    pub hashes: Vec<Hashes>,
+    /// Who vouches for them, in the same order; empty if nobody was asked.
+    pub vouched: Vec<Vouched>,
     /// Build outputs whose content or size is wrong.
     pub damaged_outputs: BTreeSet<OutputId>,
     /// What a running `go` was downloading or extracting at that moment, and
@@ -184,6 +206,7 @@ pub fn verify(
     let start = std::time::Instant::now();
     let mut evidence = Evidence::default();
     evidence.verification.level = level.name().to_owned();
+    evidence.verification.leaves_open = level.leaves_open().map(str::to_owned);
     if let Some(cache) = &mut inventory.modcache {
         let patience = Patience::new(PATIENCE);
         let parts = Parts { level, shard, jobs };
@@ -223,9 +246,11 @@ fn versions(
     evidence: &mut Evidence,
 ) {
     evidence.versions = vec![VersionProof::default(); cache.versions.len()];
+    evidence.hashes = vec![Hashes::default(); cache.versions.len()];
     if level == VerifyLevel::Off {
         return;
     }
+    evidence.vouched = trust::by_go_sum(cache, sums);
     // The largest first, so that no thread is left alone with one at the end.
     let mut order: Vec<usize> = (0..cache.versions.len())
         .filter(|&index| shard.has_module(&cache.versions[index].id.path))
@@ -276,14 +301,8 @@ fn versions(
         let verification = &mut evidence.verification;
         verification.versions_checked += u64::from(version.has_source());
         verification.bytes_hashed += checked.hashed;
-        verification.bytes_proven += checked.proven;
-        match checked.proof.proven_by() {
-            Some(Source::GoSum) => verification.proven_by.go_sum += 1,
-            Some(Source::Ziphash) => verification.proven_by.ziphash += 1,
-            Some(Source::Sumdb) => verification.proven_by.sumdb += 1,
-            None => {}
-        }
         evidence.versions[index] = checked.proof;
+        evidence.hashes[index] = checked.hashes;
         evidence.findings.extend(checked.findings);
     }
 }

@@ -110,7 +110,7 @@ pub(super) fn verify(
             Ok((sha256, bytes)) => {
                 evidence.verification.bytes_hashed += bytes;
                 if sha256 == output.id.0 {
-                    evidence.verification.bytes_proven += bytes;
+                    evidence.verification.bytes_consistent += bytes;
                     continue;
                 }
                 OutputId(sha256).to_string()

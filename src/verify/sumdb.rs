@@ -4,15 +4,16 @@
 //! against `.ziphash`, which is only the cache's own word. A record of the
 //! checksum database outranks both: it is signed.
 
-use super::{Evidence, Proof, Source};
+use super::{Evidence, Proof, Source, trust};
 use crate::findings::{Finding, Rule};
-use crate::formats::gosum::{MergedSums, SumClaim};
+use crate::formats::gosum::{MergedSums, SumClaim, agreed};
 use crate::formats::h1::{H1, h1_of_go_mod};
 use crate::formats::module::PieceKind;
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
 use crate::render::human;
 use crate::scan::{ModCache, Version, VersionKind};
 use crate::shard::Shard;
+use crate::sumdb::database::Sums;
 use crate::sumdb::{self, Contradiction, Sumdb};
 
 /// Weighs what was found in `shard` against the cached records. `exempt` tells the module
@@ -26,6 +27,8 @@ pub fn weigh(
     evidence: &mut Evidence,
 ) {
     evidence.overall.extend(sumdb.findings().cloned());
+    evidence.overall.extend(trust::conflicts(sums, sumdb));
+    evidence.overall.extend(trust::toolchain_lines(sums));
     evidence.damaged_sumdb = sumdb.damaged().collect();
     let (mut known, mut unproven) = (0_u64, 0_u64);
     for index in 0..cache.versions.len() {
@@ -41,6 +44,11 @@ pub fn weigh(
             sumdb,
         };
         known += u64::from(version.has_source());
+        if let (Some(record), Some(vouched)) = (weighing.record(), evidence.vouched.get_mut(index))
+        {
+            vouched.content = vouched.content.or(record.zip.map(|_| Source::Sumdb));
+            vouched.go_mod = vouched.go_mod.or(record.go_mod.map(|_| Source::Sumdb));
+        }
         let has_record = match shard.has_module(&version.id.path) {
             true => weighing.weigh(index, evidence),
             false => weighing.has_record(),
@@ -77,32 +85,51 @@ impl Weighing<'_> {
         !matches!(proof, sumdb::Proof::Unproven(_))
     }
 
+    /// What a signed tree says of the version.
+    fn record(&self) -> Option<Sums> {
+        match self.sumdb.check(&self.version.id, None, None) {
+            sumdb::Proof::Proven(sums) => Some(sums),
+            _ => None,
+        }
+    }
+
     /// Holds the version against its record, and says whether there is one.
     fn weigh(&self, index: usize, evidence: &mut Evidence) -> bool {
         let id = &self.version.id;
-        match self.sumdb.check(id, None, None) {
-            sumdb::Proof::Proven(_) => {}
-            sumdb::Proof::Unproven(_) => return false,
-            // Said by a finding about the database's files.
-            sumdb::Proof::Contradicted(_) => return true,
-        }
-        // What go.sum says, whatever the cache holds.
+        let Some(record) = self.record() else {
+            // What contradicts itself is said by a finding about the database's files.
+            return self.has_record();
+        };
+        let (zips, go_mods) = (self.sums.zip(id), self.sums.go_mod(id));
+        // What go.sum says, whatever the cache holds. Of lines that differ, one
+        // of them right, a finding of its own tells.
         let mut edited = false;
-        for claim in self.sums.zip(id) {
-            edited |= self.claim(claim, Some(claim.h1), None, evidence);
+        if !trust::settles(zips, record.zip) {
+            for claim in zips {
+                edited |= self.claim(claim, Some(claim.h1), None, evidence);
+            }
         }
-        for claim in self.sums.go_mod(id) {
-            edited |= self.claim(claim, None, Some(claim.h1), evidence);
+        if !trust::settles(go_mods, record.go_mod) {
+            for claim in go_mods {
+                edited |= self.claim(claim, None, Some(claim.h1), evidence);
+            }
         }
         if edited {
             evidence.verification.failed += 1;
+            if let Some(proof) = evidence.versions.get_mut(index) {
+                for copy in [&mut proof.zip, &mut proof.tree, &mut proof.go_mod] {
+                    if *copy == Proof::Proven(Source::GoSum) {
+                        *copy = Proof::Unknown;
+                    }
+                }
+            }
             return true;
         }
         let mut poisoned = false;
-        if self.sums.zip(id).is_empty() {
-            poisoned |= self.content(index, evidence);
+        if agreed(zips).is_none() || id.is_toolchain() {
+            poisoned |= self.content(index, record, evidence);
         }
-        if self.sums.go_mod(id).is_empty() {
+        if agreed(go_mods).is_none() {
             poisoned |= self.go_mod(index, evidence);
         }
         if poisoned && let Some(proof) = evidence.versions.get_mut(index) {
@@ -119,48 +146,60 @@ impl Weighing<'_> {
         go_mod: Option<H1>,
         evidence: &mut Evidence,
     ) -> bool {
-        let sources = claim
-            .sources
-            .iter()
-            .filter_map(|&source| self.sums.sources().get(source));
-        let sources: Vec<&str> = sources.map(String::as_str).collect();
         let what = if go_mod.is_some() { "go.mod" } else { "module" };
         let message = format!(
             "the {what} hash in {} is not the one in the signed checksum database: go.sum was edited, or made from a changed copy",
-            sources.join(", ")
+            self.sums.places(claim)
         );
         self.contradiction(zip, go_mod, message, None, evidence)
     }
 
-    /// Zip and tree, where nothing but `.ziphash` speaks for them.
-    fn content(&self, index: usize, evidence: &mut Evidence) -> bool {
-        let Some(ziphash) = self.ziphash() else {
-            return false;
-        };
+    /// Zip and tree, where no line of go.sum can prove them.
+    fn content(&self, index: usize, record: Sums, evidence: &mut Evidence) -> bool {
         let message = "the module in the cache is not the one in the signed checksum database, and no go.sum line stopped it";
-        if self.contradiction(
-            Some(ziphash),
-            None,
-            message.to_owned(),
-            Some(PieceKind::ZipHash),
-            evidence,
-        ) {
+        if let Some(ziphash) = self.ziphash()
+            && self.contradiction(
+                Some(ziphash),
+                None,
+                message.to_owned(),
+                Some(PieceKind::ZipHash),
+                evidence,
+            )
+        {
             return true;
         }
-        let Some(proof) = evidence.versions.get_mut(index) else {
+        let (Some(proven), Some(hashes)) = (record.zip, evidence.hashes.get(index).copied()) else {
             return false;
         };
-        let before = proof.proven_by();
-        for copy in [&mut proof.zip, &mut proof.tree] {
-            if *copy == Proof::Proven(Source::Ziphash) {
-                *copy = Proof::Proven(Source::Sumdb);
+        let mut poisoned = false;
+        for (what, hash) in [("zip", hashes.zip), ("extracted tree", hashes.tree)] {
+            let (Some(h1), Some(proof)) = (hash, evidence.versions.get_mut(index)) else {
+                continue;
+            };
+            let (copy, path) = match what {
+                "zip" => (
+                    &mut proof.zip,
+                    self.cache.piece_path(&self.version.id, PieceKind::Zip),
+                ),
+                _ => (&mut proof.tree, self.cache.tree_path(&self.version.id)),
+            };
+            // What was found damaged already has its finding.
+            if *copy == Proof::Damaged {
+                continue;
             }
+            if h1 == proven {
+                *copy = Proof::Proven(Source::Sumdb);
+                continue;
+            }
+            *copy = Proof::Damaged;
+            poisoned = true;
+            let message = format!("the {what} is not the one in the signed checksum database");
+            let finding = Finding::new(Rule::SumdbMismatch, self.version.id.to_string(), message);
+            evidence
+                .findings
+                .push(finding.at(&path).differs(proven, h1));
         }
-        if before == Some(Source::Ziphash) && proof.proven_by() == Some(Source::Sumdb) {
-            evidence.verification.proven_by.ziphash -= 1;
-            evidence.verification.proven_by.sumdb += 1;
-        }
-        false
+        poisoned
     }
 
     /// The `.mod` file, which no other check looks at without go.sum.

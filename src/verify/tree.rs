@@ -79,6 +79,13 @@ pub(crate) struct Differences {
     pub(crate) missing: Vec<String>,
 }
 
+impl Differences {
+    /// Whether the tree has nothing but what its zip has, and not all of it.
+    pub(crate) fn only_missing(&self) -> bool {
+        self.changed.is_empty() && self.added.is_empty() && !self.missing.is_empty()
+    }
+}
+
 /// What reading a version's copies brought.
 #[derive(Default)]
 pub(crate) struct Copies {
@@ -155,6 +162,20 @@ pub(crate) fn read_tree(
         read.settle(&mut buffers.batch);
     }
     read
+}
+
+/// Whether there is no file at all below a tree, links and devices included.
+pub(crate) fn is_empty(tree: &Folder) -> io::Result<bool> {
+    fn empty(folder: &Folder, depth: usize) -> io::Result<bool> {
+        for Entry { name, kind } in folder.entries()? {
+            let deep = kind != Kind::Folder || depth >= crate::scan::MAX_DEPTH;
+            if deep || !empty(&folder.folder(&name)?, depth + 1)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+    empty(tree, 0)
 }
 
 impl Copies {
@@ -267,15 +288,16 @@ impl Copies {
     }
 }
 
-/// Drops every `go.mod` beside a `_go.mod`: copies that Go itself makes in a
-/// toolchain's tree (`toolchain/select.go`), where its zip has none.
+/// Drops every `go.mod` that equals the `_go.mod` beside it: copies that Go
+/// itself makes in a toolchain's tree (`toolchain/select.go`), where its zip has
+/// none. Another `go.mod` stays, and no hash fits the tree.
 fn drop_toolchain_copies(files: &mut Vec<(&[u8], [u8; 32])>) {
-    let originals: HashSet<Vec<u8>> = files
+    let originals: HashSet<(Vec<u8>, [u8; 32])> = files
         .iter()
-        .filter_map(|(name, _)| folder_of(name, b"_go.mod"))
-        .map(|folder| [folder, b"go.mod"].concat())
+        .filter_map(|(name, sha256)| Some((folder_of(name, b"_go.mod")?, *sha256)))
+        .map(|(folder, sha256)| ([folder, b"go.mod"].concat(), sha256))
         .collect();
-    files.retain(|(name, _)| !originals.contains(*name));
+    files.retain(|(name, sha256)| !originals.contains(&(name.to_vec(), *sha256)));
 }
 
 /// The folder, with its final slash, in which `name` is the file `last`.

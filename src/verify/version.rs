@@ -2,10 +2,10 @@
 
 use super::archive::{Archive, ZipError};
 use super::tree::{self, Buffers, Copies};
-use super::{Proof, Source, VersionProof};
+use super::{Hashes, Proof, Source, VersionProof};
 use crate::config::VerifyLevel;
 use crate::findings::{Finding, Rule};
-use crate::formats::gosum::MergedSums;
+use crate::formats::gosum::{self, MergedSums};
 use crate::formats::h1::{H1, H1Error, h1_of_go_mod};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::PieceKind;
@@ -31,14 +31,16 @@ pub(super) struct Checker<'a> {
 pub(super) struct Checked {
     pub(super) proof: VersionProof,
     pub(super) findings: Vec<Finding>,
+    /// The h1 of each copy that was read whole.
+    pub(super) hashes: Hashes,
     /// The tree's size, if it was read.
     pub(super) measure: Option<Measure>,
     pub(super) hashed: u64,
-    pub(super) proven: u64,
 }
 
 /// The hashes that different witnesses give for a version's content.
 struct Witnesses {
+    /// What go.sum has. Several hashes contradict each other, and prove nothing.
     go_sum: Vec<H1>,
     ziphash: Option<H1>,
     zip: Option<H1>,
@@ -58,7 +60,7 @@ impl Checked {
                 *proof = Proof::Unknown;
             }
         }
-        self.proven = 0;
+        self.hashes = Hashes::default();
     }
 }
 
@@ -124,6 +126,14 @@ impl Checker<'_> {
                 .findings
                 .push(Finding::new(rule, id.to_string(), message).at(path));
         };
+        if tree && self.level == VerifyLevel::Quick && version.partial.is_none() {
+            // What cannot be read is told by whoever measures the tree.
+            let opened = self.cache.open_tree(id);
+            if opened.and_then(|tree| tree::is_empty(&tree)).unwrap_or(false) {
+                let message = "has a tree without a single file: it was emptied, or never filled";
+                find(Rule::ExtractedIncomplete, &self.cache.tree_path(id), message);
+            }
+        }
         match (zip, tree, ziphash) {
             (false, true, false) if version.kind != VersionKind::Fips140 => find(
                 Rule::ExtractedIncomplete,
@@ -214,10 +224,10 @@ impl Checker<'_> {
             Ok(content) => {
                 checked.hashed += piece.bytes;
                 let actual = h1_of_go_mod(&content);
-                if claims.iter().any(|claim| claim.h1 == actual) {
+                checked.hashes.go_mod = Some(actual);
+                if gosum::agreed(claims) == Some(actual) {
                     checked.proof.go_mod = Proof::Proven(Source::GoSum);
-                    checked.proven += piece.bytes;
-                } else {
+                } else if claims.iter().all(|claim| claim.h1 != actual) {
                     checked.proof.go_mod = Proof::Damaged;
                     let message = "the .mod file is not the one that go.sum lists";
                     let expected = list(claims.iter().map(|claim| claim.h1));
@@ -254,12 +264,14 @@ impl Checker<'_> {
             VerifyLevel::Used => !whole_tree,
             VerifyLevel::Full => true,
         };
-        let go_sum = self
-            .sums
-            .zip(&version.id)
-            .iter()
-            .map(|claim| claim.h1)
-            .collect();
+        // Go itself never takes go.sum's word for a toolchain that it starts.
+        let go_sum = match version.kind {
+            VersionKind::Toolchain => Vec::new(),
+            _ => {
+                let claims = self.sums.zip(&version.id).iter();
+                claims.map(|claim| claim.h1).collect()
+            }
+        };
         let mut witnesses = Witnesses {
             go_sum,
             ziphash,
@@ -296,6 +308,8 @@ impl Checker<'_> {
                 checked.hashed += copies.hashed;
             }
         }
+        checked.hashes.zip = witnesses.zip;
+        checked.hashes.tree = witnesses.tree;
         self.judge(version, &witnesses, &copies, archive.as_ref(), checked);
     }
 
@@ -428,11 +442,7 @@ impl Checker<'_> {
     ) {
         let id = version.id.to_string();
         let trusted = witnesses.trusted();
-        let source = if witnesses.go_sum.is_empty() {
-            Source::Ziphash
-        } else {
-            Source::GoSum
-        };
+        let go_stops = witnesses.go_stops();
         let ziphash_is_odd = witnesses.ziphash_is_odd();
         if ziphash_is_odd {
             let actual = witnesses.ziphash.map_or(String::new(), |h1| h1.to_string());
@@ -440,7 +450,10 @@ impl Checker<'_> {
                 [] => list(witnesses.zip),
                 sums => list(sums.iter().copied()),
             };
-            let message = format!("the .ziphash is wrong: {}", witnesses.cause());
+            let mut message = format!("the .ziphash is wrong: {}", witnesses.cause(false));
+            if go_stops {
+                message.push_str(STOPS);
+            }
             checked.findings.push(
                 Finding::new(Rule::ZiphashMismatch, id.clone(), message)
                     .at(&self.piece(version, PieceKind::ZipHash))
@@ -448,48 +461,72 @@ impl Checker<'_> {
             );
         }
         let odd_only = ziphash_is_odd && witnesses.go_sum.is_empty();
-        let mut copy = |h1: H1, rule, path: PathBuf, what: &str, bytes| {
+        let mut copy = |h1: H1, rule, path: PathBuf, what: &str, incomplete, follows: &str| {
             if witnesses.trusts(h1) {
-                checked.proven += bytes;
-                return Proof::Proven(source);
+                return witnesses.proof();
             }
             if trusted.is_empty() || odd_only {
                 return Proof::Unknown;
             }
-            let message = format!("the {what} differs: {}", witnesses.cause());
-            checked.findings.push(
-                Finding::new(rule, id.clone(), message)
-                    .at(&path)
-                    .differs(list(trusted.iter().copied()), h1),
-            );
+            let follows = match (go_stops, trusted.as_slice()) {
+                (true, _) => STOPS,
+                // What Go does where go.sum says nothing depends on the command.
+                (false, _) if witnesses.go_sum.len() != 1 => "",
+                (false, _) => follows,
+            };
+            let message = format!("{what}: {}{follows}", witnesses.cause(incomplete));
+            let mut finding = Finding::new(rule, id.clone(), message)
+                .at(&path)
+                .differs(list(trusted.iter().copied()), h1);
+            if witnesses.only_go_sum_differs() {
+                finding = finding.advise(REPUBLISHED);
+            }
+            checked.findings.push(finding);
             Proof::Damaged
         };
-        let zip_bytes = version.zip.map_or(0, |piece| piece.bytes);
         if let Some(h1) = witnesses.zip {
             let path = self.piece(version, PieceKind::Zip);
-            let proof = copy(h1, Rule::ZipHashMismatch, path, "zip", zip_bytes);
+            let follows = match version.tree {
+                Some(_) => "; Go unpacks it, unchecked, once the tree is gone",
+                None => "; the next build unpacks and compiles it, unchecked",
+            };
+            let what = "the zip differs";
+            let proof = copy(h1, Rule::ZipHashMismatch, path, what, false, follows);
             if checked.proof.zip != Proof::Damaged {
                 checked.proof.zip = proof;
             }
         }
         if let Some(h1) = witnesses.tree {
             let path = self.cache.tree_path(&version.id);
-            let what = format!("extracted tree{}", described(&copies.differences, archive));
+            let differences = &copies.differences;
+            let incomplete = archive.is_some() && differences.only_missing();
+            let parts = described(differences, archive);
+            let (what, follows) = match incomplete {
+                true => (
+                    format!("the extracted tree is incomplete{parts}"),
+                    "; a build that needs the missing files fails, another goes on without a word",
+                ),
+                false => (
+                    format!("the extracted tree{parts} differs"),
+                    "; Go compiles it without looking at its hash",
+                ),
+            };
             let mut proof = copy(
                 h1,
                 Rule::ExtractedHashMismatch,
                 path.clone(),
                 &what,
-                copies.measure.bytes,
+                incomplete,
+                follows,
             );
             // Without any trust the copies can still contradict each other.
             if proof == Proof::Unknown
+                && !witnesses.trusts(h1)
                 && let Some(zip) = witnesses.zip
                 && zip != h1
                 && !odd_only
             {
-                let message =
-                    format!("the {what} differs from its zip, and nothing tells which is right");
+                let message = format!("{what} from its zip, and nothing tells which is right");
                 checked.findings.push(
                     Finding::new(Rule::ExtractedHashMismatch, version.id.to_string(), message)
                         .at(&path)
@@ -501,7 +538,8 @@ impl Checker<'_> {
         }
         if let Some((name, bytes, most)) = &copies.too_long {
             let what = described(&copies.differences, archive);
-            let message = format!("the extracted tree{what} differs: {}", witnesses.cause());
+            let cause = witnesses.cause(false);
+            let message = format!("the extracted tree{what} differs: {cause}");
             let actual = format!(
                 "{name} of {bytes} bytes, where at most {most} can be right: it was not hashed"
             );
@@ -516,6 +554,13 @@ impl Checker<'_> {
     }
 }
 
+/// What follows where the hash that Go looks at is not go.sum's
+/// (`modfetch.checkMod`).
+const STOPS: &str = "; Go stops at it with SECURITY ERROR";
+
+/// What to do where a tag may have been moved.
+const REPUBLISHED: &str = "Ask the module's author whether the tag was moved. For what go.sum lists, run `gocachevet trim --repair` and build again; for the new content, take the version's two lines out of go.sum and run `go mod tidy`.";
+
 impl Witnesses {
     /// The hashes to measure by: go.sum's, else the `.ziphash`.
     fn trusted(&self) -> Vec<H1> {
@@ -529,6 +574,24 @@ impl Witnesses {
         match self.go_sum.is_empty() {
             false => self.go_sum.contains(&h1),
             true => self.ziphash == Some(h1),
+        }
+    }
+
+    /// What a copy that [is trusted](Self::trusts) is shown to be.
+    fn proof(&self) -> Proof {
+        match self.go_sum.len() {
+            0 => Proof::Proven(Source::Ziphash),
+            1 => Proof::Proven(Source::GoSum),
+            _ => Proof::Unknown,
+        }
+    }
+
+    /// Whether Go stops before it reads anything: the `.ziphash`, or where that
+    /// says nothing the zip, is not what go.sum has (`modfetch.checkMod`).
+    fn go_stops(&self) -> bool {
+        match (self.go_sum.as_slice(), self.ziphash.or(self.zip)) {
+            ([sum], Some(h1)) => *sum != h1,
+            _ => false,
         }
     }
 
@@ -547,13 +610,31 @@ impl Witnesses {
         }
     }
 
-    /// Who agrees with whom, and what most likely happened.
-    fn cause(&self) -> &'static str {
+    /// Whether all that was read in the cache agrees, and go.sum does not.
+    fn only_go_sum_differs(&self) -> bool {
+        let Some(ziphash) = self.ziphash else {
+            return false;
+        };
+        let same = |h1: Option<H1>| h1.is_none_or(|h1| h1 == ziphash);
+        !self.go_sum.is_empty()
+            && !self.too_long
+            && !self.go_sum.contains(&ziphash)
+            && (self.zip.is_some() || self.tree.is_some())
+            && same(self.zip)
+            && same(self.tree)
+    }
+
+    /// Who agrees with whom, and what most likely happened. `incomplete`: the
+    /// tree has what its zip has, but not all of it.
+    fn cause(&self, incomplete: bool) -> &'static str {
         let in_sum = |h1: Option<H1>| h1.map(|h1| self.go_sum.contains(&h1));
         if self.go_sum.is_empty() {
             return match (self.zip, self.tree) {
                 (Some(zip), Some(tree)) if zip == tree => {
                     "zip and tree agree with each other and not with the .ziphash, which was damaged or edited"
+                }
+                (_, Some(_)) if incomplete => {
+                    "zip and .ziphash agree, so the tree lost files after extraction"
                 }
                 (Some(zip), tree)
                     if Some(zip) == self.ziphash && (tree.is_some() || self.too_long) =>
@@ -566,15 +647,21 @@ impl Witnesses {
                 (Some(_), Some(_)) => {
                     "zip, tree and .ziphash all disagree, so the cache is damaged"
                 }
-                _ => "it disagrees with the .ziphash, and no go.sum line says which is right",
+                _ => "it disagrees with the .ziphash, and nothing tells which is right",
             };
+        }
+        if self.only_go_sum_differs() {
+            return "everything in the cache agrees and go.sum alone does not: the version was published anew after go.sum was written (a moved tag), or replaced in the cache (poisoned), or go.sum was edited";
         }
         let tree = match self.too_long {
             true => Some(false),
             false => in_sum(self.tree),
         };
         match (in_sum(self.ziphash), in_sum(self.zip), tree) {
-            (Some(true), Some(true), Some(false)) | (Some(true), None, Some(false)) => {
+            (Some(true), Some(true) | None, Some(false)) if incomplete => {
+                "go.sum and .ziphash agree, so the tree lost files after extraction"
+            }
+            (Some(true), Some(true) | None, Some(false)) => {
                 "go.sum and .ziphash agree, so the tree was edited after extraction"
             }
             (Some(true), Some(false), _) => {
@@ -583,15 +670,7 @@ impl Witnesses {
             (Some(false), Some(true), _) | (Some(false), None, Some(true)) => {
                 "go.sum and the content agree, so the .ziphash was damaged or edited"
             }
-            (Some(false), zip, tree)
-                if zip != Some(true)
-                    && tree != Some(true)
-                    && !self.too_long
-                    && self.zip.is_none_or(|h1| Some(h1) == self.ziphash)
-                    && self.tree.is_none_or(|h1| Some(h1) == self.ziphash) =>
-            {
-                "everything in the cache agrees and go.sum does not: the version was replaced in the cache (poisoned), or go.sum was edited"
-            }
+            (Some(false), None, None) => "it is not what go.sum has, and no content was read",
             _ => "the cache does not hold what go.sum lists",
         }
     }

@@ -21,6 +21,7 @@ mod command;
 mod go;
 mod http;
 mod lib_proxy;
+mod report;
 mod shared;
 mod tree;
 pub mod zip;
@@ -29,6 +30,7 @@ pub use command::{Gocachevet, Run, gocachevet};
 pub use go::{Caches, GoEnv, Project, build_cache};
 pub use http::{Served, serve};
 pub use lib_proxy::{LIB, lib_proxy};
+pub use report::complaints;
 pub use shared::{MODULES, TOOLCHAIN, proxy, std_cache, toolchain_cache};
 pub use tree::{
     Entry, Scratch, Snapshot, assert_untouched, copy_tree, copy_tree_fresh, make_writable, snapshot,

@@ -122,6 +122,8 @@ fn rules(report: &Value) -> Vec<&str> {
     findings
         .iter()
         .map(|finding| finding["rule"].as_str().unwrap())
+        // Every cache has that note.
+        .filter(|rule| *rule != "info-unproven")
         .collect()
 }
 
@@ -885,7 +887,11 @@ fn the_example_policy_wants_proof_from_outside_the_cache() {
         .args(arguments(&paths(&caches), &policy))
         .run()
         .expect_code(0);
-    assert_eq!(run.json()["findings"], Value::Array(vec![]), "{run}");
+    assert_eq!(
+        support::complaints(&run.json()),
+        Vec::<Value>::new(),
+        "{run}"
+    );
     // In the sandbox as well.
     sandboxed(paths(&caches), &policy).run().expect_code(0);
 

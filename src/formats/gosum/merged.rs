@@ -2,17 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use super::{GoSum, Sums};
+use super::{GoSum, Sum, Sums};
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
 
-/// One hash and the files that record it.
+/// One hash and the lines that record it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SumClaim {
     /// The hash.
     pub h1: H1,
-    /// Indices into [`MergedSums::sources`], ascending.
-    pub sources: Vec<usize>,
+    /// Where it stands, in the files' order.
+    pub lines: Vec<SumLine>,
+}
+
+/// A line of one of several files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SumLine {
+    /// Index into [`MergedSums::sources`].
+    pub source: usize,
+    /// The line, counted from 1.
+    pub line: usize,
 }
 
 /// The hashes of several `go.sum` files.
@@ -21,6 +30,15 @@ pub struct MergedSums {
     sources: Vec<String>,
     zips: BTreeMap<ModuleVersion, Vec<SumClaim>>,
     go_mods: BTreeMap<ModuleVersion, Vec<SumClaim>>,
+}
+
+/// The one hash that all claims agree on. Claims that differ prove nothing:
+/// one of them is wrong, and nothing here tells which.
+pub fn agreed(claims: &[SumClaim]) -> Option<H1> {
+    match claims {
+        [claim] => Some(claim.h1),
+        _ => None,
+    }
 }
 
 impl MergedSums {
@@ -42,8 +60,18 @@ impl MergedSums {
         &self.sources
     }
 
+    /// The files and lines of a claim, for people.
+    pub fn places(&self, claim: &SumClaim) -> String {
+        let places: Vec<String> = claim
+            .lines
+            .iter()
+            .filter_map(|at| Some(format!("{} line {}", self.sources.get(at.source)?, at.line)))
+            .collect();
+        places.join(", ")
+    }
+
     /// What is recorded for a version's whole content; more than one claim is
-    /// a disagreement.
+    /// a disagreement, and then none of them proves anything.
     pub fn zip(&self, module: &ModuleVersion) -> &[SumClaim] {
         self.zips.get(module).map_or(&[], Vec::as_slice)
     }
@@ -76,12 +104,13 @@ impl MergedSums {
 fn merge(into: &mut BTreeMap<ModuleVersion, Vec<SumClaim>>, source: usize, sums: &Sums) {
     for (module, hashes) in sums {
         let claims = into.entry(module.clone()).or_default();
-        for h1 in hashes {
-            match claims.iter_mut().find(|claim| claim.h1 == *h1) {
-                Some(claim) => claim.sources.push(source),
+        for &Sum { h1, line } in hashes {
+            let line = SumLine { source, line };
+            match claims.iter_mut().find(|claim| claim.h1 == h1) {
+                Some(claim) => claim.lines.push(line),
                 None => claims.push(SumClaim {
-                    h1: *h1,
-                    sources: vec![source],
+                    h1,
+                    lines: vec![line],
                 }),
             }
         }
@@ -107,26 +136,26 @@ mod tests {
             merged.add(source, &GoSum::parse(line(n).as_bytes()).unwrap());
         }
         let module = ModuleVersion::new("x.y", "v1.0.0");
+        let said = |claims: &[SumClaim]| -> Vec<(H1, String)> {
+            let said = claims.iter();
+            said.map(|claim| (claim.h1, merged.places(claim))).collect()
+        };
         assert_eq!(
-            merged.zip(&module),
+            said(merged.zip(&module)),
             [
-                SumClaim {
-                    h1: H1([1; 32]),
-                    sources: vec![0, 2]
-                },
-                SumClaim {
-                    h1: H1([2; 32]),
-                    sources: vec![1]
-                },
+                (H1([1; 32]), "a/go.sum line 1, c/go.sum line 1".to_owned()),
+                (H1([2; 32]), "b/go.sum line 1".to_owned()),
             ]
         );
         assert_eq!(
-            merged.go_mod(&module),
-            [SumClaim {
-                h1: H1([9; 32]),
-                sources: vec![0, 1, 2]
-            }]
+            said(merged.go_mod(&module)),
+            [(
+                H1([9; 32]),
+                "a/go.sum line 2, b/go.sum line 2, c/go.sum line 2".to_owned()
+            )]
         );
+        assert_eq!(agreed(merged.zip(&module)), None);
+        assert_eq!(agreed(merged.go_mod(&module)), Some(H1([9; 32])));
         assert_eq!(merged.sources()[1], "b/go.sum");
         assert_eq!(merged.zips().count(), 1);
         assert_eq!(merged.go_mods().count(), 1);
