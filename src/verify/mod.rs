@@ -8,6 +8,7 @@ mod outputs;
 mod settle;
 mod sumdb;
 mod tree;
+mod vcs;
 mod version;
 
 use crate::config::VerifyLevel;
@@ -29,6 +30,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 pub use sumdb::weigh;
 pub(crate) use tree::Buffers;
+pub use vcs::{stale_clones, unproven as unproven_clones};
 pub(crate) use version::read_up_to;
 use version::{Checked, Checker};
 
@@ -160,6 +162,8 @@ pub struct VersionProof {
     pub go_mod: Proof,
     /// Some piece of it broke a `deny` rule that a repair removes it for.
     pub damaged: bool,
+    /// All that is damaged is the tree: the `.ziphash` says what the zip is.
+    pub only_tree: bool,
 }
 
 /// The result of verification.
@@ -180,6 +184,10 @@ pub struct Evidence {
     pub in_progress: BTreeSet<ModuleVersion>,
     /// Files of the checksum database that do not hold and that Go would fetch again.
     pub damaged_sumdb: Vec<PathBuf>,
+    /// Clones with something in them that would be acted on, by their place in `ModCache::vcs`.
+    pub unsafe_clones: BTreeSet<usize>,
+    /// Clones from which Go would make a damaged version again.
+    pub stale_clones: BTreeSet<usize>,
 }
 
 /// Checks everything in `shard` that `level` asks for. Trees that are read on the way get
@@ -198,6 +206,9 @@ pub fn verify(
     if let Some(cache) = &mut inventory.modcache {
         versions(cache, sums, level, shard, jobs, tick, &mut evidence);
         residue(cache, &mut inventory.findings, &mut evidence);
+        if level > VerifyLevel::Off {
+            vcs::verify(cache, &mut evidence);
+        }
     }
     if let Some(cache) = &inventory.buildcache {
         outputs::verify(cache, level, shard, jobs, tick, &mut evidence);
@@ -330,5 +341,13 @@ impl VersionProof {
             | (Proof::Unknown, Proof::Proven(source)) => Some(source),
             _ => None,
         }
+    }
+
+    /// Whether only the tree has to go for a repair: the zip is proven by more
+    /// than the cache's own word, so that Go extracts it again without a network.
+    pub fn mends_from_zip(&self) -> bool {
+        self.damaged
+            && self.only_tree
+            && matches!(self.zip, Proof::Proven(Source::GoSum | Source::Sumdb))
     }
 }
