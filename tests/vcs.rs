@@ -338,6 +338,10 @@ fn what_leads_git_elsewhere_is_denied() {
         ("elsewhere", |clone| {
             fs::write(clone.join("objects/info/http-alternates"), "http://x\n").unwrap();
         }),
+        ("elsewhere", |clone| {
+            fs::rename(clone.join("objects/info"), clone.join("objects/Info")).unwrap();
+            fs::write(clone.join("objects/Info/Alternates"), "/tmp\n").unwrap();
+        }),
         ("config.worktree", |clone| {
             fs::write(clone.join("config.worktree"), "").unwrap();
         }),
@@ -513,5 +517,19 @@ fn the_clone_that_a_damaged_version_came_from_goes_too() {
     assert_eq!(units, ["action", "vcs", "version"], "{run}");
     let output = private.env.try_go(&private.project, ["run", "."]);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "moved\n");
+    private.check().expect_code(0);
+
+    // What was right when it was downloaded is made again from the clone.
+    let at_v = "cache/download/example.com/team/m.git/@v/v1.0.0.zip";
+    let zip = private.env.modcache.join(at_v);
+    fs::set_permissions(&zip, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&zip, "").unwrap();
+    let run = private.repair().expect_code(0);
+    let removals = run.json()["plan"]["removals"].to_string();
+    assert!(
+        removals.contains("version") && !removals.contains("vcs"),
+        "{run}"
+    );
+    private.env.go(&private.project, ["build", "."]);
     private.check().expect_code(0);
 }

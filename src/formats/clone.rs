@@ -94,14 +94,25 @@ pub fn git_config_problems(content: &[u8], url: &str) -> Vec<String> {
             continue;
         }
         let Some((key, value)) = setting(line) else {
-            problems.push(format!("has a line that git never writes: {}", line.trim()));
+            problems.push(format!(
+                "has a line that git never writes: {}",
+                short(line.trim())
+            ));
             continue;
         };
         let name = format!("{section}.{}", key.to_lowercase());
         if name == "remote.origin.url" && value != url {
-            problems.push(format!("fetches from {value} instead of {url}"));
+            problems.push(format!(
+                "fetches from {} instead of {}",
+                short(value),
+                short(url)
+            ));
         } else if !is_gos_own(&name, value, url) {
-            problems.push(format!("sets {name} to {value}, which Go does not"));
+            problems.push(format!(
+                "sets {} to {}, which Go does not",
+                short(&name),
+                short(value)
+            ));
         }
     }
     problems
@@ -209,29 +220,53 @@ const FOSSIL_SETTINGS: &[&str] = &[
     "web-browser",
 ];
 
-/// The settings in a fossil repository that make fossil run something.
+/// More bytes than a record has from its head to the end of a setting's name:
+/// so much of one piece of a database belongs before the next.
+pub const FOSSIL_OVERLAP: usize = 48;
+
+/// The settings in a piece of a fossil repository that make fossil run something.
 ///
 /// It is an SQLite database, which is not read as one here: a setting's name is
 /// looked for as a record has it, with the name's length before it. Deleted
 /// records are found as well; a fresh clone has neither.
-pub fn fossil_settings(database: &[u8]) -> Vec<&'static str> {
-    let has = |name: &str| {
-        let name = name.as_bytes();
+pub fn fossil_settings(piece: &[u8]) -> Vec<&'static str> {
+    let mut begins = [false; 256];
+    for first in FOSSIL_SETTINGS
+        .iter()
+        .filter_map(|name| name.bytes().next())
+    {
+        if let Some(slot) = begins.get_mut(usize::from(first)) {
+            *slot = true;
+        }
+    }
+    let is_record = |at: usize, name: &str| {
         // The serial type of a text of n bytes is 13 + 2n. Between it and the
         // name stand the types of a value and a time, a few bytes each.
         let serial = u8::try_from(13 + 2 * name.len()).unwrap_or(u8::MAX);
-        database
-            .windows(name.len())
-            .enumerate()
-            .filter(|(_, window)| *window == name)
-            .any(|(at, _)| {
-                let before = database.get(at.saturating_sub(12)..at).unwrap_or_default();
-                before.contains(&serial)
-            })
+        let before = piece.get(at.saturating_sub(12)..at).unwrap_or_default();
+        before.contains(&serial)
     };
-    let mut found = FOSSIL_SETTINGS.to_vec();
-    found.retain(|name| has(name));
+    let mut found = Vec::new();
+    for (at, first) in piece.iter().enumerate() {
+        if begins.get(usize::from(*first)) != Some(&true) {
+            continue;
+        }
+        let rest = piece.get(at..).unwrap_or_default();
+        for &name in FOSSIL_SETTINGS {
+            if rest.starts_with(name.as_bytes()) && is_record(at, name) && !found.contains(&name) {
+                found.push(name);
+            }
+        }
+    }
     found
+}
+
+/// Text from a hostile file, short enough for a sentence.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

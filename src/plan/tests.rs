@@ -224,11 +224,9 @@ fn a_repair_removes_what_is_wrong_and_what_would_bring_it_back() {
         (id("a.b/whole"), vec![whole]),
     ]
     .into();
+    case.policy.residue = false;
     assert_eq!(case.goes().len(), 0, "unasked");
-    case.policy = policy(|policy| {
-        policy.repair = true;
-        policy.residue = false;
-    });
+    case.policy.repair = true;
     assert_eq!(
         case.goes(),
         [

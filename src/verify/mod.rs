@@ -164,6 +164,8 @@ pub struct VersionProof {
     pub damaged: bool,
     /// All that is damaged is the tree: the `.ziphash` says what the zip is.
     pub only_tree: bool,
+    /// It was another content than go.sum's already when it was downloaded.
+    pub download_differs: bool,
 }
 
 /// The result of verification.

@@ -6,14 +6,16 @@ use super::{Evidence, Proof};
 use crate::findings::{Finding, Rule, display_path};
 use crate::folder::{Folder, Kind};
 use crate::formats::clone::{
-    CloneOf, MAX_SETTINGS, Vcs, fossil_settings, git_config_problems, is_gos_attributes,
-    is_gos_branch_conf, is_gos_hgrc,
+    CloneOf, FOSSIL_OVERLAP, MAX_SETTINGS, Vcs, fossil_settings, git_config_problems,
+    is_gos_attributes, is_gos_branch_conf, is_gos_hgrc,
 };
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::PieceKind;
 use crate::render::human;
 use crate::scan::{MAX_DEPTH, ModCache, VcsClone};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -23,8 +25,11 @@ const MAX_FILES: usize = 1_000_000;
 /// A fossil repository that is longer is not read.
 const MAX_FOSSIL: u64 = 256 << 20;
 
-/// Problems that are told of one clone; a hostile one may have a million.
+/// Problems that are told of one clone; after them the look ends.
 const SHOWN: usize = 10;
+
+/// A clone of a longer address is called by its folder.
+const MAX_URL: usize = 500;
 
 /// Looks at every clone.
 pub(super) fn verify(cache: &ModCache, evidence: &mut Evidence) {
@@ -42,15 +47,9 @@ pub(super) fn verify(cache: &ModCache, evidence: &mut Evidence) {
             continue;
         }
         evidence.unsafe_clones.insert(index);
-        let more = problems.len().saturating_sub(SHOWN);
-        for (path, message) in problems.into_iter().take(SHOWN) {
+        for (path, message) in problems {
             let finding = Finding::new(Rule::VcsUnsafe, subject(clone), message);
             evidence.overall.push(finding.at(&path));
-        }
-        if more > 0 {
-            let message = format!("{more} more things in this clone would be acted on");
-            let finding = Finding::new(Rule::VcsUnsafe, subject(clone), message);
-            evidence.overall.push(finding.at(&clone.path));
         }
     }
     evidence.overall.extend(unproven(cache));
@@ -74,7 +73,8 @@ pub fn stale_clones(cache: &ModCache, evidence: &mut Evidence) {
         return;
     }
     for (version, proof) in cache.versions.iter().zip(&evidence.versions) {
-        if !proof.damaged || matches!(proof.zip, Proof::Proven(_)) {
+        let right = matches!(proof.zip, Proof::Proven(_)) || proof.proven_by().is_some();
+        if !proof.damaged || !proof.download_differs || right {
             continue;
         }
         let path = cache.piece_path(&version.id, PieceKind::Info);
@@ -106,8 +106,8 @@ fn subject(clone: &VcsClone) -> String {
     let name = clone.path.file_name().unwrap_or_default();
     let url = clone.url.as_deref().and_then(|key| key.split_once(':'));
     match url {
-        Some((_, url)) => url.trim_end().to_owned(),
-        None => display_path(Path::new(name)),
+        Some((_, url)) if url.len() <= MAX_URL => url.trim_end().to_owned(),
+        _ => display_path(Path::new(name)),
     }
 }
 
@@ -168,7 +168,7 @@ impl Look<'_> {
         };
         for entry in entries {
             self.files += 1;
-            if self.files > MAX_FILES {
+            if self.files > MAX_FILES || self.problems.len() >= SHOWN {
                 if self.files == MAX_FILES + 1 {
                     self.problem(
                         path,
@@ -180,10 +180,11 @@ impl Look<'_> {
                 return;
             }
             let path = path.join(&entry.name);
-            // A name that is no text is none that a program looks for.
-            let name = entry.name.to_string_lossy();
+            // A name that is no text is none that a program looks for; whether
+            // its case counts is up to the file system.
+            let name = entry.name.to_string_lossy().to_ascii_lowercase();
             let relative = match relative {
-                "" => name.into_owned(),
+                "" => name,
                 _ => format!("{relative}/{name}"),
             };
             match entry.kind {
@@ -200,25 +201,10 @@ impl Look<'_> {
                     }
                 }
                 Kind::File => {
-                    let content = || {
-                        let mut content = Vec::new();
-                        let limit = match self.of.vcs {
-                            Vcs::Fossil => MAX_FOSSIL,
-                            _ => MAX_SETTINGS,
-                        };
-                        folder
-                            .file(&entry.name)?
-                            .take(limit + 1)
-                            .read_to_end(&mut content)?;
-                        if content.len() as u64 > limit {
-                            let message = format!("is longer than {limit} bytes");
-                            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-                        }
-                        Ok(content)
-                    };
-                    match file_problems(self.of, &relative, content) {
+                    let open = || folder.file(&entry.name);
+                    match file_problems(self.of, &relative, open) {
                         Ok(problems) => {
-                            for problem in problems {
+                            for problem in problems.into_iter().take(SHOWN) {
                                 self.problem(&path, problem);
                             }
                         }
@@ -252,12 +238,13 @@ impl Look<'_> {
     }
 }
 
-/// What is wrong with a file of a clone, by its path in it.
+/// What is wrong with a file of a clone, by its path in it, in lower case.
 fn file_problems(
     of: &CloneOf,
     relative: &str,
-    content: impl Fn() -> io::Result<Vec<u8>>,
+    open: impl Fn() -> io::Result<File>,
 ) -> io::Result<Vec<String>> {
+    let content = || settings(open()?);
     let one = |message: &str| Ok(vec![message.to_owned()]);
     let (folder, name) = relative.split_once('/').unwrap_or(("", relative));
     match (of.vcs, folder, name) {
@@ -306,19 +293,53 @@ fn file_problems(
             let told = |name| {
                 format!("the repository has the setting {name}, by which fossil runs something")
             };
-            Ok(fossil_settings(&content()?).into_iter().map(told).collect())
+            Ok(settings_of_fossil(open()?)?.into_iter().map(told).collect())
         }
         _ => Ok(Vec::new()),
     }
 }
 
-/// Files that git leaves in the top folder of a bare repository.
+/// A whole settings file.
+fn settings(file: File) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(MAX_SETTINGS + 1).read_to_end(&mut content)?;
+    match content.len() as u64 > MAX_SETTINGS {
+        true => Err(too_long(MAX_SETTINGS)),
+        false => Ok(content),
+    }
+}
+
+/// Reads a fossil repository piece by piece.
+fn settings_of_fossil(mut file: File) -> io::Result<BTreeSet<&'static str>> {
+    let mut found = BTreeSet::new();
+    let mut piece = Vec::new();
+    let mut read = 0;
+    loop {
+        let more = (&mut file).take(1 << 20).read_to_end(&mut piece)?;
+        read += more as u64;
+        if more == 0 {
+            return Ok(found);
+        }
+        if read > MAX_FOSSIL {
+            return Err(too_long(MAX_FOSSIL));
+        }
+        found.extend(fossil_settings(&piece));
+        piece.drain(..piece.len().saturating_sub(FOSSIL_OVERLAP));
+    }
+}
+
+fn too_long(limit: u64) -> io::Error {
+    let message = format!("is longer than {limit} bytes");
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+/// Files that git leaves in the top folder of a bare repository, in lower case.
 fn is_gits_own(name: &str) -> bool {
     matches!(
         name,
-        "HEAD"
-            | "FETCH_HEAD"
-            | "ORIG_HEAD"
+        "head"
+            | "fetch_head"
+            | "orig_head"
             | "config"
             | "description"
             | "packed-refs"

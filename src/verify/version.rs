@@ -442,6 +442,9 @@ impl Checker<'_> {
     ) {
         let id = version.id.to_string();
         checked.proof.only_tree = witnesses.zip.is_some() && witnesses.zip == witnesses.ziphash;
+        let in_sum = |ziphash| witnesses.go_sum.contains(&ziphash);
+        checked.proof.download_differs =
+            !witnesses.go_sum.is_empty() && !witnesses.ziphash.is_some_and(in_sum);
         let trusted = witnesses.trusted();
         let source = if witnesses.go_sum.is_empty() {
             Source::Ziphash
