@@ -327,7 +327,8 @@ fn what_leads_git_elsewhere_is_denied() {
     let clone = private.clone_dir();
     let whole = private.env.dir().join("whole");
     support::copy_tree(&clone, &whole);
-    let plants: &[(&str, fn(&Path))] = &[
+    type Planted = (&'static str, fn(&Path));
+    let plants: &[Planted] = &[
         ("elsewhere", |clone| {
             fs::write(clone.join("objects/info/alternates"), "/tmp\n").unwrap();
         }),
