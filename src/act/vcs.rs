@@ -1,9 +1,8 @@
 //! Removing version-control clones.
 
-use super::tree::remove_tree;
-use super::version::locked;
-use super::{Result, gone_is_fine};
-use crate::folder::Root;
+use super::Result;
+use super::version::{locked, remove_any};
+use crate::folder::{Kind, Root};
 use crate::scan::VcsClone;
 use std::ffi::OsString;
 
@@ -17,11 +16,15 @@ pub(super) fn remove(root: &Root, clone: &VcsClone) -> Result {
         name.push(suffix);
         name
     };
-    let lock = locked(folder.edit(&with(".lock"), true)?)?;
+    // Behind a link in its place nobody is kept away by a lock.
+    let lock = with(".lock");
+    if folder.stat(&lock).is_ok_and(|stat| stat.kind != Kind::File) {
+        remove_any(&folder, &lock)?;
+    }
+    let lock = locked(folder.edit(&lock, true)?)?;
     let info = with(".info");
-    let bytes = folder.stat(&info).map_or(0, |stat| stat.bytes);
-    gone_is_fine(folder.unlink(&info))?;
-    let freed = remove_tree(&folder, name)?;
+    let bytes = remove_any(&folder, &info)?;
+    let freed = remove_any(&folder, name)?;
     drop(lock);
     Ok(bytes + freed)
 }

@@ -9,7 +9,7 @@ use crate::formats::module::{
 use crate::plan::{Cause, Part};
 use crate::scan::{Piece, Residue, Version, VersionKind};
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -279,12 +279,36 @@ impl Place {
             .flatten()
             .copied()
             .collect();
-        if kept.len() < text.len() {
+        if kept.len() == text.len() {
+            return Ok(());
+        }
+        if !is_shared(&file.metadata()?) {
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&kept)?;
-            file.set_len(kept.len() as u64)?;
+            return file.set_len(kept.len() as u64);
         }
-        Ok(())
+        // Its other names belong to somebody else: this one gets a file of its
+        // own, under a name that is known for residue until it is whole.
+        let name = OsString::from(format!("list{}.tmp", crate::parallel::process_id()));
+        let written = at_v
+            .create(&name)
+            .and_then(|mut file| file.write_all(&kept))
+            .and_then(|()| at_v.rename(&name, "list".as_ref()));
+        if written.is_err() {
+            gone_is_fine(at_v.unlink(&name))?;
+        }
+        written
+    }
+}
+
+/// Whether a file has other names, or may have.
+fn is_shared(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::nlink(metadata) > 1;
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        true
     }
 }
 

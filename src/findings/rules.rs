@@ -74,13 +74,17 @@ rules! {
     Drift "drift" Warn
         "The same version had another content before: find out which source changed (`gocachevet check --compare`)."
     PartialDownload "partial-download" Warn
-        "Run `gocachevet trim` to remove residue; no build needs it."
+        "Run `gocachevet trim`; it leaves alone what is younger than its grace of a day. While no go command runs, `gocachevet trim --grace 0` removes it at once."
     OrphanFile "orphan-file" Warn
-        "Run `gocachevet trim` to remove it; Go cannot use it alone."
+        "Run `gocachevet trim`; it leaves alone what is younger than its grace of a day. While no go command runs, `gocachevet trim --grace 0` removes it at once."
     UnexpectedFile "unexpected-file" Warn
         "Go never writes this; look at it, then remove it by hand."
     LoneLock "lone-lock" Note
-        "Harmless: a lookup that failed left it."
+        "Nothing to do: a lock stays for good, after a lookup that failed and after a trim alike."
+    VcsUnsafe "vcs-unsafe" Deny
+        "Find out who can write to the cache, then run `gocachevet trim --repair`: the clone goes, and Go makes it anew."
+    VcsUnproven "vcs-unproven" Note
+        "Nothing to do: go.sum speaks for what Go makes of a clone. `gocachevet trim --vcs` removes idle ones."
     OutputHashMismatch "output-hash-mismatch" Deny
         "Run `gocachevet trim --repair`, or empty the build cache; Go links such an output without noticing."
     OutputSizeMismatch "output-size-mismatch" Warn

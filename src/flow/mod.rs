@@ -137,6 +137,7 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
         && level > VerifyLevel::Off
     {
         weigh_sumdb(cache, settings, &sums, &mut evidence);
+        verify::stale_clones(cache, &mut evidence);
     }
     if let Some(cache) = &mut inventory.modcache {
         let unreadable = scan::measure_trees(cache, shard, jobs);

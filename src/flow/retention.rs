@@ -14,6 +14,7 @@ use crate::plan::{self, Inputs, Needs, Part, Plan, Policy, Target, Uses};
 use crate::report;
 use crate::scan::{BuildCache, Inventory};
 use crate::sorting;
+use crate::verify;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
@@ -65,14 +66,17 @@ pub fn weigh(
     }
     if let (Some(modules), Some(builds)) = (&found.inventory.modcache, &found.inventory.buildcache)
     {
-        let times = plan::index_times(
-            modules,
-            builds,
-            &go_versions(&found.inventory, &found.projects, settings),
-        );
-        for (id, time) in times {
-            let slot = uses.version_times.entry(id).or_insert(time);
-            *slot = time.max(*slot);
+        let go_versions = go_versions(&found.inventory, &found.projects, settings);
+        if policy.repair && go_versions.is_empty() {
+            notes.push(NO_INDEXES.to_owned());
+        }
+        for (id, actions) in plan::indexes(modules, builds, &go_versions) {
+            if let Some(time) = actions.iter().map(|action| action.modified).max() {
+                let slot = uses.version_times.entry(id.clone()).or_insert(time);
+                *slot = time.max(*slot);
+            }
+            let actions = actions.iter().map(|action| action.id);
+            uses.indexes.insert(id, actions.collect());
         }
     }
     let mut plan = plan::plan(&Inputs {
@@ -91,6 +95,9 @@ pub fn weigh(
         needs,
     })
 }
+
+/// What a repair cannot do where nobody says which Go the caches serve.
+const NO_INDEXES: &str = "no Go installation was found, so Go's indexes of repaired trees stay in the build cache; if a build then says that a file is not there, run `go clean -cache`";
 
 fn is_unread_project(finding: &Finding) -> bool {
     finding.rule == Rule::Unreadable && finding.message.starts_with("a project could not be read")
@@ -205,6 +212,7 @@ pub fn forget_removed(found: &mut Found, plan: &Plan, results: &[act::Result]) {
                 }
                 Target::Vcs(index) => {
                     if let Some(clone) = cache.vcs.get_mut(index) {
+                        gone.clones.push(display_path(&clone.path));
                         clone.measure = Default::default();
                     }
                 }
@@ -265,6 +273,13 @@ pub fn forget_removed(found: &mut Found, plan: &Plan, results: &[act::Result]) {
     for list in lists {
         list.retain(|finding| !gone.explains(finding));
     }
+    if let Some(cache) = &found.inventory.modcache
+        && !gone.clones.is_empty()
+    {
+        let overall = &mut found.evidence.overall;
+        overall.retain(|finding| finding.rule != Rule::VcsUnproven);
+        overall.extend(verify::unproven_clones(cache));
+    }
 }
 
 fn retain_unmarked<T>(list: &mut Vec<T>, marked: &[bool]) {
@@ -277,6 +292,8 @@ struct Gone {
     parts: Vec<(String, Part)>,
     paths: HashSet<String>,
     ids: HashSet<String>,
+    /// Folders that went with all that was in them.
+    clones: Vec<String>,
     no_orphans: bool,
     none_missing: bool,
 }
@@ -298,6 +315,15 @@ impl Gone {
             .path
             .as_ref()
             .is_some_and(|path| self.paths.contains(path))
+        {
+            return true;
+        }
+        let is_below = |path: &str, folder: &String| {
+            path.strip_prefix(folder.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(std::path::MAIN_SEPARATOR))
+        };
+        if let Some(path) = &finding.path
+            && self.clones.iter().any(|clone| is_below(path, clone))
         {
             return true;
         }

@@ -3,6 +3,7 @@
 //! Nothing here touches the file system or knows about policy.
 
 pub mod action;
+pub mod clone;
 mod directives;
 pub mod goenv;
 pub mod gomod;

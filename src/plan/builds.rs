@@ -3,8 +3,10 @@
 
 use super::modules::age;
 use super::{Cause, Fate, Inputs, Keep, Part, Plan, Step, Target};
+use crate::formats::action::ActionId;
 use crate::scan::{Action, BuildCache};
 use chrono::{DateTime, Utc};
+use std::collections::HashSet;
 
 /// Every entry's fate, before it has to fit.
 pub(super) struct Draft {
@@ -14,7 +16,11 @@ pub(super) struct Draft {
     pub(super) named: Vec<Option<usize>>,
 }
 
-pub(super) fn draft(inputs: &Inputs<'_>, plan: &mut Plan) -> Draft {
+pub(super) fn draft(
+    inputs: &Inputs<'_>,
+    stale_indexes: &HashSet<ActionId>,
+    plan: &mut Plan,
+) -> Draft {
     let mut draft = Draft {
         fates: Vec::new(),
         last_uses: Vec::new(),
@@ -33,7 +39,11 @@ pub(super) fn draft(inputs: &Inputs<'_>, plan: &mut Plan) -> Draft {
             .entry
             .and_then(|entry| output_index(cache, &entry.output));
         let last_use = last_use(inputs, action);
-        draft.fates.push(decide(inputs, action, named, last_use));
+        let fate = match stale_indexes.contains(&action.id) {
+            true => Fate::Remove(Part::Whole, Cause::StaleIndex),
+            false => decide(inputs, action, named, last_use),
+        };
+        draft.fates.push(fate);
         draft.last_uses.push(last_use);
         draft.named.push(named);
     }

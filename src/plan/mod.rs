@@ -20,7 +20,7 @@ pub use needs::{Needs, needs_of};
 pub use options::{Retention, Slim, Tier};
 pub use policy::Policy;
 pub use reason::{Cause, Keep};
-pub use uses::{Uses, index_times};
+pub use uses::{Uses, indexes};
 
 use crate::findings::display_path;
 use crate::formats::module::PieceKind;
@@ -130,7 +130,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     };
     links(inputs, &mut plan);
     let mut draft = modules::draft(inputs, &mut plan);
-    let mut builds = builds::draft(inputs, &mut plan);
+    let stale = draft.stale_indexes(inputs);
+    let mut builds = builds::draft(inputs, &stale, &mut plan);
     size::fit(inputs, &mut draft, &mut builds, &mut plan);
     draft.finish(inputs, &mut plan);
     builds.finish(inputs, &mut plan);

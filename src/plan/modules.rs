@@ -1,12 +1,14 @@
 //! The module cache's part of a plan.
 
+use super::policy::in_words;
 use super::{Cause, Fate, Inputs, Keep, Needs, Part, Plan, Policy, Slim, Step, Target};
-use crate::findings::Rule;
+use crate::formats::action::ActionId;
 use crate::formats::module::ModuleVersion;
+use crate::render::human::counted;
 use crate::scan::{ModCache, Version, VersionKind};
 use crate::verify::{Proof, VersionProof};
 use chrono::{DateTime, Utc};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +54,7 @@ pub(super) fn draft(inputs: &Inputs<'_>, plan: &mut Plan) -> Draft {
     };
     let mut observed = 0;
     let mut unproven = 0;
+    let mut young = 0;
     for (index, version) in cache.versions.iter().enumerate() {
         let proof = inputs.evidence.versions.get(index).copied();
         let last_use = judge.last_use(version);
@@ -62,6 +65,8 @@ pub(super) fn draft(inputs: &Inputs<'_>, plan: &mut Plan) -> Draft {
             observed += 1;
         }
         unproven += usize::from(fate == Fate::Keep(Keep::Unproven));
+        let is_residue = judge.policy.residue && residue(version).is_some();
+        young += usize::from(is_residue && matches!(fate, Fate::Keep(Keep::Grace(_))));
         draft.fates.push(fate);
         draft.last_uses.push(last_use);
         draft
@@ -81,11 +86,31 @@ pub(super) fn draft(inputs: &Inputs<'_>, plan: &mut Plan) -> Draft {
             "{unproven} module versions keep both copies: the one that would stay was not proven by its hash in this run"
         ));
     }
-    judge.others(cache, &mut draft.others, &mut plan.sumdb);
+    young += judge.others(cache, &mut draft.others, &mut plan.sumdb);
+    if young > 0 {
+        let grace = in_words(judge.policy.grace);
+        let pieces = counted(young as u64, "piece", "pieces");
+        plan.notes.push(format!(
+            "{pieces} of residue stayed, being younger than the grace ({grace}): a go command may be writing there; if none runs, `gocachevet trim --grace 0` removes it"
+        ));
+    }
     draft
 }
 
 impl Draft {
+    /// The module indexes of trees that a repair removes. Go would hold the tree
+    /// that comes in their place for what the index says.
+    pub(super) fn stale_indexes(&self, inputs: &Inputs<'_>) -> HashSet<ActionId> {
+        let versions = inputs.inventory.modcache.iter();
+        versions
+            .flat_map(|cache| cache.versions.iter().zip(&self.fates))
+            .filter(|(_, fate)| matches!(fate, Fate::Remove(_, Cause::Damaged)))
+            .filter_map(|(version, _)| inputs.uses.indexes.get(&version.id))
+            .flatten()
+            .copied()
+            .collect()
+    }
+
     pub(super) fn finish(self, inputs: &Inputs<'_>, plan: &mut Plan) {
         plan.steps.extend(self.others);
         if let Some(cache) = &inputs.inventory.modcache {
@@ -203,7 +228,12 @@ impl Judge<'_> {
             return Fate::Remove(Part::Whole, Cause::All);
         }
         if policy.repair && proof.damaged {
-            return Fate::Remove(Part::Whole, Cause::Damaged);
+            let part = match (proof.mends_from_zip(), version.partial) {
+                (true, Some(_)) => Part::HalfTree,
+                (true, None) => Part::Tree,
+                (false, _) => Part::Whole,
+            };
+            return Fate::Remove(part, Cause::Damaged);
         }
         let age = age(last_use, self.inputs.now);
         let in_grace = age < policy.grace;
@@ -310,9 +340,11 @@ impl Judge<'_> {
         })
     }
 
-    /// Residue, clones and the checksum database.
-    fn others(&self, cache: &ModCache, steps: &mut Vec<Step>, sumdb: &mut Vec<PathBuf>) {
+    /// Residue, clones and the checksum database. Returns how much residue only
+    /// the grace keeps.
+    fn others(&self, cache: &ModCache, steps: &mut Vec<Step>, sumdb: &mut Vec<PathBuf>) -> usize {
         let policy = self.policy;
+        let mut young = 0;
         let idle = |modified| age(modified, self.inputs.now) >= policy.grace;
         for (index, left) in cache.residue.iter().enumerate() {
             // A tree under such a name was renamed aside to be deleted: Go no
@@ -331,43 +363,41 @@ impl Judge<'_> {
                     bytes: left.measure.bytes,
                     cause,
                 });
+            } else {
+                young += usize::from(policy.residue);
             }
         }
+        let evidence = self.inputs.evidence;
         for (index, clone) in cache.vcs.iter().enumerate() {
-            let cause = match policy.all {
-                true => Cause::All,
-                false => Cause::Vcs,
+            let cause = if policy.all {
+                Cause::All
+            } else if policy.repair && evidence.unsafe_clones.contains(&index) {
+                Cause::Damaged
+            } else if policy.repair && evidence.stale_clones.contains(&index) {
+                Cause::StaleClone
+            } else if policy.vcs && idle(clone.modified) {
+                Cause::Vcs
+            } else {
+                continue;
             };
-            if policy.all || policy.vcs && idle(clone.modified) {
-                steps.push(Step {
-                    target: Target::Vcs(index),
-                    bytes: clone.measure.bytes,
-                    cause,
-                });
-            }
+            steps.push(Step {
+                target: Target::Vcs(index),
+                bytes: clone.measure.bytes,
+                cause,
+            });
         }
         if policy.repair && !policy.all {
-            let database = cache.download().join("sumdb");
-            let damaged = self
-                .inputs
-                .evidence
-                .findings
-                .iter()
-                .filter(|finding| finding.rule == Rule::SumdbMismatch)
-                .filter_map(|finding| finding.path.as_deref().map(PathBuf::from))
-                .filter(|path| path.starts_with(&database));
-            for path in damaged {
-                if sumdb.contains(&path) {
-                    continue;
-                }
+            for path in &evidence.damaged_sumdb {
                 steps.push(Step {
                     target: Target::Sumdb(sumdb.len()),
+                    // Known when it is removed: a tile has 8 kB at most.
                     bytes: 0,
                     cause: Cause::Damaged,
                 });
-                sumdb.push(path);
+                sumdb.push(path.clone());
             }
         }
+        young
     }
 }
 

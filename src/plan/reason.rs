@@ -10,6 +10,10 @@ use std::time::Duration;
 pub enum Cause {
     /// It is damaged, and repair was asked for.
     Damaged,
+    /// A damaged version came from this clone, and would again.
+    StaleClone,
+    /// Go's index of a damaged tree: it would be taken for the mended one's.
+    StaleIndex,
     /// A broken download or extraction left it.
     Residue,
     /// Nothing names it or it names nothing.
@@ -42,6 +46,8 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Damaged => f.write_str("repair: damaged"),
+            Cause::StaleClone => f.write_str("repair: a damaged version came from this clone"),
+            Cause::StaleIndex => f.write_str("repair: the index of a damaged tree"),
             Cause::Residue => f.write_str("residue: left by a broken download or extraction"),
             Cause::Orphan => {
                 f.write_str("residue: an entry without output, or an output without entry")

@@ -3,7 +3,9 @@ use super::*;
 use crate::config::{Age, Options};
 use crate::formats::action::{ActionEntry, ActionId, OutputId};
 use crate::formats::module::ModuleVersion;
-use crate::scan::{Action, BuildCache, Measure, Output, Piece, Residue, Tree, VersionKind};
+use crate::scan::{
+    Action, BuildCache, Measure, Output, Piece, Residue, Tree, VcsClone, VersionKind,
+};
 use crate::verify::{Proof, Source, VersionProof};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
@@ -155,6 +157,88 @@ fn nothing_but_residue_goes_unasked() {
         [
             "residue cache/download/a.b/c/@v/v1.0.0.zip1.tmp",
             "residue a.b/c@v1.0.0.tmp-7"
+        ]
+    );
+}
+
+#[test]
+fn a_repair_removes_what_is_wrong_and_what_would_bring_it_back() {
+    let names = [
+        "a.b/edited",
+        "a.b/half",
+        "a.b/poisoned",
+        "a.b/unheard",
+        "a.b/whole",
+    ];
+    let mut case = Case::new(names.map(|name| version(name, 9)).into());
+    let damaged = VersionProof {
+        zip: Proof::Proven(Source::GoSum),
+        tree: Proof::Damaged,
+        damaged: true,
+        only_tree: true,
+        ..VersionProof::default()
+    };
+    let by_ziphash = VersionProof {
+        zip: Proof::Proven(Source::Ziphash),
+        ..damaged
+    };
+    let odd_ziphash = VersionProof {
+        only_tree: false,
+        ..damaged
+    };
+    case.evidence.versions[..4].copy_from_slice(&[damaged, damaged, odd_ziphash, by_ziphash]);
+    case.evidence.unsafe_clones = [0].into();
+    case.evidence.stale_clones = [0, 1].into();
+    case.evidence.damaged_sumdb = vec!["/mc/cache/download/sumdb/s/lookup/x".into()];
+    let modcache = case.inventory.modcache.as_mut().unwrap();
+    modcache.versions[1].partial = modcache.versions[1].lock;
+    modcache.vcs = ["unsafe", "stale", "idle"]
+        .map(|name| VcsClone {
+            path: "/mc/cache/vcs".into(),
+            url: Some(name.to_owned()),
+            measure: Measure::default(),
+            modified: ago(9),
+        })
+        .into();
+    let (edited, whole) = (ActionId([1; 32]), ActionId([2; 32]));
+    let action = |id| Action {
+        id,
+        entry: None,
+        bytes: 0,
+        modified: now(),
+    };
+    let mut kept = action(whole);
+    kept.entry = Some(ActionEntry {
+        action: whole,
+        output: OutputId([3; 32]),
+        size: 0,
+        time_nanos: 0,
+    });
+    let mut index = kept;
+    index.id = edited;
+    case.inventory.buildcache = Some(BuildCache {
+        actions: vec![index, kept],
+        ..BuildCache::default()
+    });
+    case.uses.indexes = [
+        (id("a.b/edited"), vec![edited]),
+        (id("a.b/whole"), vec![whole]),
+    ]
+    .into();
+    case.policy.residue = false;
+    assert_eq!(case.goes().len(), 0, "unasked");
+    case.policy.repair = true;
+    assert_eq!(
+        case.goes(),
+        [
+            "vcs unsafe",
+            "vcs stale",
+            "residue cache/download/sumdb/s/lookup/x",
+            "extracted a.b/edited@v1.0.0",
+            "residue a.b/half@v1.0.0",
+            "version a.b/poisoned@v1.0.0",
+            "version a.b/unheard@v1.0.0",
+            &format!("action {edited}"),
         ]
     );
 }

@@ -4,7 +4,7 @@ use super::Needs;
 use crate::formats::action::ActionId;
 use crate::formats::modindex::module_index_action;
 use crate::formats::module::ModuleVersion;
-use crate::scan::{BuildCache, ModCache};
+use crate::scan::{Action, BuildCache, ModCache};
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 
@@ -23,32 +23,35 @@ pub struct Uses {
     pub true_times: HashMap<ActionId, DateTime<Utc>>,
     /// Last uses of module versions beyond their own files' times.
     pub version_times: HashMap<ModuleVersion, DateTime<Utc>>,
+    /// The entries of each version's module index in the build cache.
+    pub indexes: HashMap<ModuleVersion, Vec<ActionId>>,
     /// What the projects that the ledger knows need.
     pub projects: Vec<Needs>,
 }
 
-/// When Go last consulted each version's source: the times of the module
-/// indexes' action entries, for every Go version that may have made them.
-pub fn index_times(
+/// Each extracted version's module indexes in the build cache, one for every Go
+/// version that may have made it. Go looks them up whenever it consults the
+/// version's source, so that their times tell of that; and it believes them,
+/// since their names hold the path of the tree and not what is in it.
+pub fn indexes<'a>(
     modules: &ModCache,
-    builds: &BuildCache,
+    builds: &'a BuildCache,
     go_versions: &[String],
-) -> HashMap<ModuleVersion, DateTime<Utc>> {
-    let mut times = HashMap::new();
+) -> HashMap<ModuleVersion, Vec<&'a Action>> {
+    let mut indexes = HashMap::new();
     for version in modules.versions.iter().filter(|v| v.tree.is_some()) {
         let tree = modules.tree_path(&version.id);
-        let newest = go_versions
+        let found: Vec<&Action> = go_versions
             .iter()
             .filter_map(|go| {
                 let id = module_index_action(go, tree.as_os_str().as_encoded_bytes());
                 let found = builds.actions.binary_search_by_key(&id, |action| action.id);
-                found.ok().and_then(|index| builds.actions.get(index))
+                builds.actions.get(found.ok()?)
             })
-            .map(|action| action.modified)
-            .max();
-        if let Some(newest) = newest {
-            times.insert(version.id.clone(), newest);
+            .collect();
+        if !found.is_empty() {
+            indexes.insert(version.id.clone(), found);
         }
     }
-    times
+    indexes
 }

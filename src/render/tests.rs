@@ -117,7 +117,7 @@ fn text_of_findings() {
         example.com/gone8@v1.0.0
         example.com/gone9@v1.0.0
         and 2 more
-        → Harmless: a lookup that failed left it.
+        → Nothing to do: a lock stays for good, after a lookup that failed and after a trim alike.
 
     note: 1 finding silenced by the configuration, 0 known to the baseline.
     note: Policy: /src/app/gocachevet.toml
@@ -194,12 +194,12 @@ fn github_of_each() {
     ::error title=zip-hash-mismatch::github.com/pkg/errors@v0.9.1: the zip differs from go.sum; the extracted tree agrees with go.sum, so the zip is damaged or was replaced%0Aexpected h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=, found h1:AAAAx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=%0ARun `gocachevet trim --repair` so that Go downloads the version again; if it comes back, the source of the module changed.
     ::error title=over-threshold::max-size: both caches hold 3.38 GB, more than 2.00 GB%0ARun `gocachevet trim --unused`.
     ::warning title=unexpected-file::cache/download/\u{1b}[31m<img src=x>|`@octocat`\n::error::owned: Go never writes this%0AGo never writes this; look at it, then remove it by hand.
-    ::notice title=lone-lock::example.com/gone0@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
-    ::notice title=lone-lock::example.com/gone1@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
-    ::notice title=lone-lock::example.com/gone2@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
-    ::notice title=lone-lock::example.com/gone3@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
-    ::notice title=lone-lock::example.com/gone4@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
-    ::notice title=lone-lock::example.com/gone5@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
+    ::notice title=lone-lock::example.com/gone0@v1.0.0: a lock with nothing beside it%0ANothing to do: a lock stays for good, after a lookup that failed and after a trim alike.
+    ::notice title=lone-lock::example.com/gone1@v1.0.0: a lock with nothing beside it%0ANothing to do: a lock stays for good, after a lookup that failed and after a trim alike.
+    ::notice title=lone-lock::example.com/gone2@v1.0.0: a lock with nothing beside it%0ANothing to do: a lock stays for good, after a lookup that failed and after a trim alike.
+    ::notice title=lone-lock::example.com/gone3@v1.0.0: a lock with nothing beside it%0ANothing to do: a lock stays for good, after a lookup that failed and after a trim alike.
+    ::notice title=lone-lock::example.com/gone4@v1.0.0: a lock with nothing beside it%0ANothing to do: a lock stays for good, after a lookup that failed and after a trim alike.
+    ::notice title=lone-lock::example.com/gone5@v1.0.0: a lock with nothing beside it%0ANothing to do: a lock stays for good, after a lookup that failed and after a trim alike.
     ::notice title=gocachevet::6 more findings: see the job summary or the report
     "#);
 }
@@ -316,7 +316,7 @@ fn markdown_of_findings() {
     - `example.com/gone10@v1.0.0`
     - `example.com/gone11@v1.0.0`
 
-    **What to do:** Harmless: a lookup that failed left it.
+    **What to do:** Nothing to do: a lock stays for good, after a lookup that failed and after a trim alike.
 
     </details>
 
@@ -591,6 +591,8 @@ fn openmetrics_of_findings() {
     gocachevet_findings{rule="orphan-file",level="warn"} 0
     gocachevet_findings{rule="unexpected-file",level="warn"} 1
     gocachevet_findings{rule="lone-lock",level="note"} 12
+    gocachevet_findings{rule="vcs-unsafe",level="deny"} 0
+    gocachevet_findings{rule="vcs-unproven",level="note"} 0
     gocachevet_findings{rule="output-hash-mismatch",level="deny"} 0
     gocachevet_findings{rule="output-size-mismatch",level="warn"} 0
     gocachevet_findings{rule="action-invalid",level="warn"} 0
@@ -698,7 +700,7 @@ fn codequality_of_findings() {
       },
       {
         "check_name": "lone-lock",
-        "description": "example.com/gone0@v1.0.0: a lock with nothing beside it. Harmless: a lookup that failed left it.",
+        "description": "example.com/gone0@v1.0.0: a lock with nothing beside it. Nothing to do: a lock stays for good, after a lookup that failed and after a trim alike.",
         "fingerprint": "80c7ff8827b3b172cb0d933512b9ba5c3cf3315b4848e9e188d5432f582396a6",
         "location": {
           "lines": {

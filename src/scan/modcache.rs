@@ -596,40 +596,49 @@ impl Walk<'_> {
     fn vcs(&mut self, folder: &Folder, path: &Path) {
         let mut clones: BTreeMap<String, VcsClone> = BTreeMap::new();
         let entries = self.list(folder, path);
-        for (name, stat) in entries.iter().filter(|(_, stat)| stat.kind == Kind::Folder) {
+        // A link in a clone's place is one to Go, which works in what it leads to.
+        let is_clone = |name: &str, stat: &Stat| {
+            stat.kind == Kind::Folder || stat.kind == Kind::Link && is_vcs_name(name)
+        };
+        for (name, stat) in entries.iter().filter(|(name, stat)| is_clone(name, stat)) {
             let inner = path.join(name);
             if !is_vcs_name(name) {
                 self.unexpected(folder, name, &inner, stat);
                 continue;
             }
-            let walked = any(folder, name.as_ref(), &inner, self.findings);
+            let (measure, modified) = match stat.kind {
+                Kind::Folder => {
+                    let walked = any(folder, name.as_ref(), &inner, self.findings);
+                    (walked.measure, walked.newest)
+                }
+                _ => (one(stat), stat.modified),
+            };
             clones.insert(
                 name.clone(),
                 VcsClone {
                     path: inner,
                     url: None,
-                    measure: walked.measure,
-                    modified: walked.newest,
+                    measure,
+                    modified,
                 },
             );
         }
-        for (name, stat) in entries.iter().filter(|(_, stat)| stat.kind != Kind::Folder) {
+        for (name, stat) in entries.iter().filter(|(name, stat)| !is_clone(name, stat)) {
             let stem = name
                 .strip_suffix(".info")
                 .or_else(|| name.strip_suffix(".lock"));
-            let known = stem.filter(|stem| is_vcs_name(stem) && stat.kind == Kind::File);
-            let Some(stem) = known else {
-                self.unexpected(folder, name, &path.join(name), stat);
-                continue;
-            };
-            match clones.get_mut(stem) {
+            match stem.and_then(|stem| clones.get_mut(stem)) {
+                // Whether it is what it should be, verification says.
                 Some(clone) => {
                     clone.measure += one(stat);
                     if name.ends_with(".info") {
                         clone.url = read_small(folder, name.as_ref(), MAX_VCS_INFO);
                     }
                 }
-                None => self.other(stat),
+                None if stat.kind == Kind::File && stem.is_some_and(is_vcs_name) => {
+                    self.other(stat);
+                }
+                None => self.unexpected(folder, name, &path.join(name), stat),
             }
         }
         self.cache.vcs = clones.into_values().collect();

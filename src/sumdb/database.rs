@@ -275,7 +275,7 @@ impl Examination<'_> {
             Err(error) => {
                 let message = format!("remembered tree note: {error}");
                 let finding = Finding::new(Rule::SumdbMismatch, &self.database.name, message);
-                self.database.findings.push(finding.at(path));
+                self.database.findings.push(finding.at(path).advise(FORGET));
             }
         }
     }
@@ -394,21 +394,21 @@ impl Examination<'_> {
     /// Reports damage, once for the same files.
     fn blame(&mut self, subject: &str, damage: &Damage) {
         let told = &mut self.database.damaged;
-        if damage.files.iter().any(|file| told.contains(file)) {
+        let known = damage.files.iter().any(|file| told.contains(file));
+        told.extend(damage.files.iter().cloned());
+        if known {
             return;
         }
-        told.extend(damage.files.iter().cloned());
         let mut message = damage.message.clone();
-        let mut finding_path = None;
-        match &damage.files[..] {
-            [file] => finding_path = Some(self.root.join(file)),
-            files => message = format!("{message}: one of {} is wrong", files.join(", ")),
+        if damage.files.len() > 1 {
+            message = format!("{message}: one of {} is wrong", damage.files.join(", "));
         }
         let mut finding = Finding::new(Rule::SumdbMismatch, subject, message)
             .differs(&damage.expected, &damage.actual)
             .advise(REPAIR);
-        if let Some(path) = finding_path {
-            finding = finding.at(&path);
+        // They go together.
+        if let Some(file) = damage.files.first() {
+            finding = finding.at(&self.root.join(file));
         }
         self.database.findings.push(finding);
     }
@@ -455,6 +455,10 @@ fn holds(tiles: &Tiles<'_>, newest: &Tree<'_>, tile: Tile) -> Result<(), Failure
 
 /// What to do about damaged files of a database.
 const REPAIR: &str = "Run `gocachevet trim --repair`: Go fetches records and tiles again, but never replaces damaged ones.";
+
+/// What to do about a remembered tree note that does not hold. It lies outside
+/// both caches, where nothing is ever removed by this tool.
+const FORGET: &str = "Delete this file: Go stops at it, and asks the database for its newest tree note when it is gone.";
 
 /// How `head` stands to the trees known so far. The error tells why it could
 /// not be held against them, and is `None` if there are none.

@@ -10,6 +10,7 @@ mod settle;
 mod sumdb;
 mod tree;
 mod trust;
+mod vcs;
 mod version;
 
 use crate::config::VerifyLevel;
@@ -34,6 +35,7 @@ use std::time::Duration;
 pub use sumdb::weigh;
 pub(crate) use tree::Buffers;
 pub use trust::{Unvouched, Vouched, tally, unvouched};
+pub use vcs::{stale_clones, unproven as unproven_clones};
 use version::Checker;
 
 /// The h1 of a module zip that stands alone, as in a proxy's storage.
@@ -156,6 +158,10 @@ pub struct VersionProof {
     pub go_mod: Proof,
     /// Some piece of it broke a `deny` rule that a repair removes it for.
     pub damaged: bool,
+    /// All that is damaged is the tree: the `.ziphash` says what the zip is.
+    pub only_tree: bool,
+    /// It was another content than go.sum's already when it was downloaded.
+    pub download_differs: bool,
 }
 
 /// The h1 of a module version's copies, of those that were read whole.
@@ -191,6 +197,10 @@ pub struct Evidence {
     pub in_progress: BTreeSet<ModuleVersion>,
     /// Files of the checksum database that do not hold and that Go would fetch again.
     pub damaged_sumdb: Vec<PathBuf>,
+    /// Clones with something in them that would be acted on, by their place in `ModCache::vcs`.
+    pub unsafe_clones: BTreeSet<usize>,
+    /// Clones from which Go would make a damaged version again.
+    pub stale_clones: BTreeSet<usize>,
 }
 
 /// Checks everything in `shard` that `level` asks for. Trees that are read on the way get
@@ -212,6 +222,9 @@ pub fn verify(
         let parts = Parts { level, shard, jobs };
         versions(cache, sums, parts, &patience, tick, &mut evidence);
         residue(cache, &mut inventory.findings, &patience, &mut evidence);
+        if level > VerifyLevel::Off {
+            vcs::verify(cache, &mut evidence);
+        }
     }
     if let Some(cache) = &inventory.buildcache {
         outputs::verify(cache, level, shard, jobs, tick, &mut evidence);
@@ -386,5 +399,13 @@ impl VersionProof {
             | (Proof::Unknown, Proof::Proven(source)) => Some(source),
             _ => None,
         }
+    }
+
+    /// Whether only the tree has to go for a repair: the zip is proven by more
+    /// than the cache's own word, so that Go extracts it again without a network.
+    pub fn mends_from_zip(&self) -> bool {
+        self.damaged
+            && self.only_tree
+            && matches!(self.zip, Proof::Proven(Source::GoSum | Source::Sumdb))
     }
 }

@@ -4,7 +4,7 @@ use super::archive::{Archive, ZipError};
 use super::tree::{self, Buffers, Copies};
 use super::{Hashes, Proof, Source, VersionProof};
 use crate::config::VerifyLevel;
-use crate::findings::{Finding, Rule};
+use crate::findings::{Finding, Level, Rule};
 use crate::formats::gosum::{self, MergedSums};
 use crate::formats::h1::{H1, H1Error, h1_of_go_mod};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
@@ -80,10 +80,19 @@ impl Checker<'_> {
         if version.linked {
             checked.proves_nothing();
         }
-        checked.proof.damaged = checked
+        let mut damage = checked
             .findings
             .iter()
-            .any(|finding| repairable(finding.rule));
+            .map(|finding| finding.rule)
+            .filter(|rule| repairable(*rule))
+            .peekable();
+        checked.proof.damaged = damage.peek().is_some();
+        checked.proof.only_tree &= damage.all(|rule| {
+            matches!(
+                rule,
+                Rule::ExtractedHashMismatch | Rule::ExtractedIncomplete
+            )
+        });
         checked
     }
 
@@ -116,8 +125,11 @@ impl Checker<'_> {
         }
         if version.kind == VersionKind::Module {
             if (zip || tree) && version.go_mod.is_none() {
-                let message = "has source but no .mod, without which Go cannot load it";
-                find(Rule::OrphanFile, PieceKind::Mod, message);
+                let message = "has source but no .mod: Go fetches that before it loads the source, and without a network cannot";
+                let finding = Finding::new(Rule::OrphanFile, id.to_string(), message)
+                    .at(&self.piece(version, PieceKind::Mod))
+                    .advise(format!("Run `go mod download {id}`."));
+                checked.findings.push(finding);
             }
             self.info(version, pieces, checked);
         }
@@ -140,11 +152,15 @@ impl Checker<'_> {
                 &self.cache.tree_path(id),
                 "has a tree with neither .ziphash nor zip: no command of Go's ever verifies it",
             ),
-            (true, _, false) => find(
-                Rule::OrphanFile,
-                &self.piece(version, PieceKind::Zip),
-                "has a zip without its .ziphash",
-            ),
+            // No loss: to Go this is a zip that it has yet to hash.
+            (true, _, false) => {
+                let message = "has a zip without its .ziphash, which Go writes anew from the zip";
+                let mut finding = Finding::new(Rule::OrphanFile, id.to_string(), message)
+                    .at(&self.piece(version, PieceKind::Zip))
+                    .advise(format!("Nothing to do, or run `go mod download {id}`."));
+                finding.level = Level::Note;
+                checked.findings.push(finding);
+            }
             (false, false, true) => find(
                 Rule::OrphanFile,
                 &self.piece(version, PieceKind::ZipHash),
@@ -441,6 +457,10 @@ impl Checker<'_> {
         checked: &mut Checked,
     ) {
         let id = version.id.to_string();
+        checked.proof.only_tree = witnesses.zip.is_some() && witnesses.zip == witnesses.ziphash;
+        let in_sum = |ziphash| witnesses.go_sum.contains(&ziphash);
+        checked.proof.download_differs =
+            !witnesses.go_sum.is_empty() && !witnesses.ziphash.is_some_and(in_sum);
         let trusted = witnesses.trusted();
         let go_stops = witnesses.go_stops();
         let ziphash_is_odd = witnesses.ziphash_is_odd();
