@@ -300,6 +300,7 @@ fn builds(entries: &[(u8, u8, i64)], outputs: &[(u8, i64)]) -> Option<BuildCache
                 }),
                 bytes: 175,
                 modified: ago(days),
+                foreign: false,
             })
             .collect(),
         outputs: outputs
