@@ -130,7 +130,13 @@ fn what_go_cannot_touch_is_not_taken_for_unused() {
     let why = report["usage_unknown"]["buildcache"].as_str().unwrap();
     assert!(why.contains("of another user"), "{why}");
 
-    let args = ["trim", "--unused", "--grace=0", "--format=json", "--verify=quick"];
+    let args = [
+        "trim",
+        "--unused",
+        "--grace=0",
+        "--format=json",
+        "--verify=quick",
+    ];
     let run = program(&caches, &args).expect_code(0);
     assert_eq!(run.json()["outcome"]["removed"], 0, "{run}");
     assert_untouched(&before, &caches.gocache);
@@ -157,7 +163,13 @@ fn a_few_entries_of_another_user_are_kept_and_the_rest_is_judged() {
     let marked = program(&caches, &["mark"]).expect_code(0);
     assert!(marked.stdout.contains("the use of 3 of these"), "{marked}");
     go(&caches, &["build", "./greet"]);
-    let args = ["trim", "--unused", "--grace=0", "--format=json", "--verify=quick"];
+    let args = [
+        "trim",
+        "--unused",
+        "--grace=0",
+        "--format=json",
+        "--verify=quick",
+    ];
     let run = program(&caches, &args).expect_code(0);
     let report = run.json();
     assert_eq!(report["usage"]["buildcache"]["unseen"], 3, "{run}");
@@ -195,10 +207,14 @@ fn a_trim_that_was_refused_says_so_in_its_numbers() {
     let only_builds = ["--trim-gocache-to=1B", "--all"];
     for how in only_builds {
         let args = ["trim", how, "--grace=0", "--force", "--verify=quick"];
+        // A module cache without modules; emptied, it has no folders left.
         let no_modules = caches.env.dir().join("none");
-        fs::create_dir_all(no_modules.join("cache/download")).unwrap();
-        give(false, true, &[&no_modules]);
         let modcache = format!("--modcache={}", no_modules.display());
+        let make = || {
+            fs::create_dir_all(no_modules.join("cache/download")).unwrap();
+            give(false, true, &[&no_modules]);
+        };
+        make();
         let line = [&args[..], &[&modcache, "--format=json"]].concat();
         let run = program(&caches, &line).expect_code(3);
         let report = run.json();
@@ -227,6 +243,7 @@ fn a_trim_that_was_refused_says_so_in_its_numbers() {
         assert!(run.stderr.contains(&said), "{run}");
         assert!(!run.stdout.contains("in use or changed meanwhile"), "{run}");
 
+        make();
         let line = [&args[..], &[&modcache, "--format=text"]].concat();
         let text = program(&caches, &line).expect_code(3).stdout;
         assert!(

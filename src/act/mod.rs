@@ -67,12 +67,10 @@ pub enum Fault {
     Io(#[from] io::Error),
 }
 
-/// Whose fault it is where the system says no more than that it may not be.
+/// What the system means by its few words.
 fn refused(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "this user may not remove it, which only its owner and the owner of its folder may: "
-        }
+        io::ErrorKind::PermissionDenied => "this user may not change it or its folder: ",
         _ => "",
     }
 }

@@ -54,7 +54,7 @@ impl fmt::Display for Gap {
             Gap::Unread(why) => f.write_str(why),
             Gap::TooMuch(limit) => write!(
                 f,
-                "it holds more than {limit} files, and modules among the others were not counted (name the projects with --project or --projects-under)"
+                "it holds more than {limit} files, and modules among the others were not counted (name the folders that count with --projects-under)"
             ),
         }
     }
