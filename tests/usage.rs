@@ -369,6 +369,7 @@ fn the_race_detector_shares_no_package() {
 fn use_that_cannot_be_observed_is_unknown() {
     let job = Job::warm();
     job.mark();
+    job.env.go(&job.project, ["build", "./..."]);
     let told = |name: &str, value: &str| {
         let run = job
             .env

@@ -9,16 +9,26 @@ use crate::formats::module::{AtVName, parse_at_v_name, unescape_path};
 use crate::scan::{Inventory, MAX_DEPTH};
 use std::collections::BTreeSet;
 use std::io;
+use std::path::PathBuf;
+
+/// What stays, since its removal failed already.
+#[derive(Debug, Default)]
+pub struct Kept<'a> {
+    /// Module versions.
+    pub versions: BTreeSet<&'a ModuleVersion>,
+    /// Other units.
+    pub paths: BTreeSet<PathBuf>,
+}
 
 /// Removes everything but locks, their folders, what Go keeps beside its
-/// entries, this tool's own files, and the versions in `busy`. Returns the
-/// bytes freed and what could not be removed.
-pub fn sweep(
-    inventory: &Inventory,
-    busy: &BTreeSet<&ModuleVersion>,
-) -> (u64, Vec<(String, io::Error)>) {
+/// entries, this tool's own files, and what is `kept`. Returns the bytes freed
+/// and what could not be removed.
+pub fn sweep(inventory: &Inventory, kept: &Kept<'_>) -> (u64, Vec<(String, io::Error)>) {
+    let root = |root: Option<&PathBuf>| root.cloned().unwrap_or_default();
     let mut sweep = Sweep {
-        busy,
+        kept,
+        modules: root(inventory.modcache.as_ref().map(|cache| &cache.root)),
+        builds: root(inventory.buildcache.as_ref().map(|cache| &cache.root)),
         removed: 0,
         freed: 0,
         failed: Vec::new(),
@@ -45,7 +55,10 @@ pub fn sweep(
 }
 
 struct Sweep<'a> {
-    busy: &'a BTreeSet<&'a ModuleVersion>,
+    kept: &'a Kept<'a>,
+    /// The caches' folders.
+    modules: PathBuf,
+    builds: PathBuf,
     /// Files and folders that went.
     removed: u64,
     freed: u64,
@@ -73,6 +86,7 @@ impl Sweep<'_> {
                 _ => format!("{path}/{name}"),
             };
             let stays = match entry.kind {
+                _ if self.kept.paths.contains(&self.modules.join(&inner)) => true,
                 // What the user put elsewhere is emptied there and stays linked.
                 Kind::Link if let Some(below) = place.root.linked(&inner) => {
                     let elsewhere = Place {
@@ -129,6 +143,10 @@ impl Sweep<'_> {
                 continue;
             };
             for left in folder.entries().unwrap_or_default() {
+                let path = self.builds.join(&entry.name).join(&left.name);
+                if self.kept.paths.contains(&path) {
+                    continue;
+                }
                 let removed = match left.kind {
                     Kind::Folder => remove_tree(&folder, &left.name),
                     _ => {
@@ -158,7 +176,7 @@ impl Sweep<'_> {
 
     /// Whether a path below the cache belongs to a version that stays.
     fn is_busy(&self, path: &str) -> bool {
-        if self.busy.is_empty() {
+        if self.kept.versions.is_empty() {
             return false;
         }
         let id = match path.strip_prefix("cache/download/") {
@@ -174,7 +192,7 @@ impl Sweep<'_> {
                 _ => None,
             },
         };
-        id.is_some_and(|id| self.busy.contains(&id))
+        id.is_some_and(|id| self.kept.versions.contains(&id))
     }
 }
 

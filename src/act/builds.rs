@@ -9,9 +9,16 @@ use crate::parallel;
 use crate::plan::{Cause, Plan, Target};
 use crate::scan::BuildCache;
 use chrono::{DateTime, Utc};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::io::{self, Read};
+
+/// Why an entry that names an output is still there.
+#[derive(Clone, Copy)]
+enum Stays {
+    Used,
+    Failed,
+}
 
 /// The steps of one shard.
 type Shards = BTreeMap<u8, Vec<usize>>;
@@ -43,16 +50,22 @@ pub(super) fn remove(
         action(folder, cache, plan, at)
     });
     // An entry that stayed, or that was written since the scan, keeps its output.
-    let mut named = match outputs.is_empty() || plan_is_all(plan) {
-        true => HashSet::new(),
+    let since = match outputs.is_empty() || plan_is_all(plan) {
+        true => Vec::new(),
         false => named_since(root, cache, jobs),
     };
+    let mut named: HashMap<OutputId, Stays> = HashMap::new();
+    named.extend(since.into_iter().map(|output| (output, Stays::Used)));
     for (at, result) in &results {
-        if result.is_err()
+        if let Err(fault) = result
             && let Some(Target::Action(index)) = plan.steps.get(*at).map(|step| step.target)
             && let Some(entry) = cache.actions.get(index).and_then(|action| action.entry)
         {
-            named.insert(entry.output);
+            let stays = match fault.is_skip() {
+                true => Stays::Used,
+                false => Stays::Failed,
+            };
+            named.entry(entry.output).or_insert(stays);
         }
     }
     results.extend(each(root, &outputs, jobs, |folder, at| {
@@ -116,15 +129,18 @@ fn output(
     cache: &BuildCache,
     plan: &Plan,
     at: usize,
-    named: &HashSet<OutputId>,
+    named: &HashMap<OutputId, Stays>,
 ) -> Result {
     let (name, modified, bytes, executable) = subject(cache, plan, at)?;
     let cause = plan.steps.get(at).map(|step| step.cause);
     if let Some(EntryName::Output(id)) = parse_entry_name(&name)
         && cause != Some(Cause::Damaged)
-        && named.contains(&id)
+        && let Some(stays) = named.get(&id)
     {
-        return Err(Fault::Changed);
+        return Err(match stays {
+            Stays::Used => Fault::InUse,
+            Stays::Failed => Fault::Named,
+        });
     }
     if executable {
         if !unchanged(folder, &name, modified)? {
@@ -176,7 +192,7 @@ fn unchanged(
 
 /// Outputs that entries name which are newer than the scan. Go does not touch
 /// an output that is there already when it writes an entry for it.
-fn named_since(root: &Folder, cache: &BuildCache, jobs: usize) -> HashSet<OutputId> {
+fn named_since(root: &Folder, cache: &BuildCache, jobs: usize) -> Vec<OutputId> {
     let found = parallel::map(
         jobs,
         256,

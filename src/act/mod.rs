@@ -55,15 +55,29 @@ pub enum Fault {
     /// It is not what was scanned any more.
     #[error("changed since it was looked at")]
     Changed,
+    /// An action entry that was used meanwhile names it.
+    #[error("in use: an action entry that was used meanwhile names it")]
+    InUse,
+    /// An action entry names it that should have gone first.
+    #[error("an action entry that could not be removed names it")]
+    Named,
     /// The file system refused.
-    #[error("{0}")]
+    #[error("{}{_0}", refused(.0))]
     Io(#[from] io::Error),
+}
+
+/// What the system means by its few words.
+fn refused(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "this user may not change it or its folder: ",
+        _ => "",
+    }
 }
 
 impl Fault {
     /// Whether it was left for good reason; else the removal failed.
     pub fn is_skip(&self) -> bool {
-        matches!(self, Fault::Busy | Fault::Changed)
+        matches!(self, Fault::Busy | Fault::Changed | Fault::InUse)
     }
 }
 
@@ -207,7 +221,7 @@ impl Work<'_> {
     }
 }
 
-pub use all::sweep;
+pub use all::{Kept, sweep};
 
 fn set(results: &mut [Option<Result>], at: usize, result: Result) {
     if let Some(slot) = results.get_mut(at) {

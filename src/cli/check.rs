@@ -37,7 +37,7 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CliError
             report.accounts = flow::accounts(&found);
         }
         if settings.record {
-            flow::record(&found, &mut report, now)?;
+            flow::record(&found, &mut report, &settings.environment, now)?;
         }
         report
     };

@@ -56,6 +56,7 @@ pub fn run(
     evidence.verification.level = VerifyLevel::Off.name().to_owned();
     let found = Found {
         caches: gathered.caches,
+        unread: Vec::new(),
         projects: gathered.projects,
         sums,
         inventory,

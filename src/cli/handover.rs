@@ -21,9 +21,13 @@ use std::path::PathBuf;
 /// The longest text that is taken.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// Variables besides Go's own that say where Go's files are.
-const PLACES: [&str; 8] = [
+/// Variables besides Go's own that say where Go's files and the projects are.
+const PLACES: [&str; 12] = [
     "APPDATA",
+    "BUILDKITE_BUILD_CHECKOUT_PATH",
+    "CI",
+    "CI_PROJECT_DIR",
+    "GITHUB_WORKSPACE",
     "HOME",
     "LOCALAPPDATA",
     "RUNNER_TEMP",

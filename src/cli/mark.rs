@@ -20,13 +20,15 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CliError
         head.versions.len(),
         escape::terminal(&display_path(&marked.path))
     )?;
-    match marked.error {
-        None => Ok(Verdict::Pass),
-        Some(error) => {
-            out.flush()?;
-            Err(CliError::Work(format!(
-                "the times of some build-cache entries could not be set, so their use will not be seen: {error}"
-            )))
-        }
+    if marked.unseen == 0 {
+        return Ok(Verdict::Pass);
     }
+    let why = marked.error.map(|error| format!(": {error}"));
+    writeln!(
+        out,
+        "warning: the use of {} of these entries will not be seen, since they belong to another user, lie in the future or did not take the time set{}; none of them will go for being unused",
+        marked.unseen,
+        why.unwrap_or_default()
+    )?;
+    Ok(Verdict::Warn)
 }

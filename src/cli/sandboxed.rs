@@ -57,7 +57,9 @@ fn folders(settings: &Settings) -> Result<Vec<PathBuf>, CliError> {
         .flatten()
         .map(|located| located.path)
         .collect();
-    for project in locate::projects(environment, options)?.0 {
+    let found = locate::projects(environment, options)?;
+    folders.extend(found.searched);
+    for project in found.list {
         let files = project.go_sum.iter().map(|file| &file.path);
         let files = files.chain(project.workspace.as_ref().map(|workspace| &workspace.path));
         folders.extend(files.filter_map(|file| file.parent()).map(Path::to_owned));

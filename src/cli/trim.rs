@@ -63,7 +63,7 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
     };
     drop(watch);
     let mut restored = flow::restored(&found);
-    let uses = flow::uses(&found, settings.retention.idle_runs.unwrap_or(0));
+    let uses = flow::uses(&found, &policy, now);
     let mut weighed = flow::weigh(&found, settings, uses, now)?;
     if policy.all && !policy.force && flow::used_within_grace(&found, &policy, now) {
         return Err(CliError::Work(
@@ -72,7 +72,7 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
     }
     let mut outcome = None;
     let mut busy = 0;
-    let mut failed = 0;
+    let mut tried = 0;
     let mut results = Vec::new();
     if !args.dry_run && cfg!(target_family = "wasm") {
         act::refuse_read_only_trees(&weighed.plan, &found.inventory)
@@ -92,34 +92,34 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
         };
         let mut done = Outcome::default();
         for (step, result) in weighed.plan.steps.iter_mut().zip(&results) {
-            if let (Ok(freed), true) = (result, fast) {
-                // What was not measured before is known now.
+            if let Ok(freed) = result {
+                // What really went, also where nothing was measured before.
                 step.bytes = *freed;
             }
         }
         for (step, result) in weighed.plan.steps.iter().zip(&results) {
+            let removals = weighed.plan.removals(&found.inventory, step);
+            tried += removals.len();
             match result {
                 Ok(freed) => {
                     done.bytes += freed;
-                    done.removed += weighed.plan.removals(&found.inventory, step).len() as u64;
+                    done.removed += removals.len() as u64;
                 }
                 Err(fault) => {
-                    busy += usize::from(fault.is_skip());
-                    failed += usize::from(!fault.is_skip());
-                    for removal in weighed.plan.removals(&found.inventory, step) {
-                        done.failed.push(Failure {
+                    busy += if fault.is_skip() { removals.len() } else { 0 };
+                    done.failed
+                        .extend(removals.into_iter().map(|removal| Failure {
                             subject: removal.subject,
                             error: fault.to_string(),
-                        });
-                    }
+                        }));
                 }
             }
         }
         if policy.all {
-            let kept = flow::kept_versions(&found.inventory, &weighed.plan, &results);
+            let kept = flow::kept(&found.inventory, &weighed.plan, &results);
             let (bytes, errors) = act::sweep(&found.inventory, &kept);
             done.bytes += bytes;
-            failed += errors.len();
+            tried += errors.len();
             done.failed
                 .extend(errors.into_iter().map(|(subject, error)| Failure {
                     subject,
@@ -128,7 +128,10 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
         }
         outcome = Some(done);
     }
-    let mut shown = weighed.plan.for_report(&found.inventory);
+    let mut shown = match &outcome {
+        Some(_) => weighed.plan.done(&found.inventory, &results),
+        None => weighed.plan.for_report(&found.inventory),
+    };
     if let Some(done) = &outcome {
         if fast {
             found = flow::look_briefly(settings)?;
@@ -161,12 +164,17 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
         ));
         report.verdict = report.verdict.max(Verdict::Warn);
     }
+    let stuck = outcome.as_ref().map_or(0, |done| done.failed.len());
+    let failed = stuck.saturating_sub(busy);
+    if failed > 0 {
+        report.verdict = Verdict::Fail;
+    }
     report.plan = Some(shown);
     report.outcome = outcome;
     let mut unrecorded = None;
     if !args.dry_run {
         // What was removed is reported, whether or not the ledger takes it.
-        unrecorded = flow::record(&found, &mut report, now).err();
+        unrecorded = flow::record(&found, &mut report, &settings.environment, now).err();
         if let Some(error) = &unrecorded {
             let note = format!("the ledger was not written: {error}");
             report.notes.push(note);
@@ -176,8 +184,7 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
     if failed > 0 {
         out.flush()?;
         return Err(CliError::Work(format!(
-            "{failed} of {} removals failed; the report names them",
-            weighed.plan.steps.len()
+            "{failed} of {tried} removals failed; the report names them"
         )));
     }
     if let Some(error) = unrecorded {

@@ -7,7 +7,7 @@ use crate::config::{Format, VerifyLevel};
 use crate::flow::{self, Found, Unwatched, Weighed};
 use crate::formats::module::ModuleVersion;
 use crate::graph::{self, Graph, Standing};
-use crate::plan::{Fate, Keep, Uses};
+use crate::plan::{Fate, Keep, Policy};
 use crate::render::escape::terminal;
 use crate::report::Verdict;
 use crate::sorting;
@@ -42,7 +42,10 @@ pub(super) fn why(
     };
     let level = settings.options.verify.unwrap_or(VerifyLevel::Quick);
     let found = flow::look(settings, level.max(VerifyLevel::Quick), &Unwatched)?;
-    let weighed = flow::weigh(&found, settings, Uses::default(), Utc::now())?;
+    let now = Utc::now();
+    let policy = Policy::new(&settings.retention, &settings.options);
+    let uses = flow::uses(&found, &policy, now);
+    let weighed = flow::weigh(&found, settings, uses, now)?;
     let graphs = graphs(&found);
     let mut ids: Vec<ModuleVersion> = found
         .inventory

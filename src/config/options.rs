@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", global = true, help_heading = "Where")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gocache: Option<PathBuf>,
-    /// A project that uses the caches; repeatable [default: the go.mod or go.work upward from here]
+    /// A project that uses the caches; repeatable [default: the go.mod or go.work upward from here; in CI all in the workspace]. The other modules of its repository count as well
     #[arg(
         long = "project",
         value_name = "DIR",
@@ -32,7 +32,7 @@ pub struct Options {
     )]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub project: Vec<PathBuf>,
-    /// Every folder below DIR that has a go.mod; repeatable
+    /// Every folder below DIR that has a go.mod, and no others; repeatable
     #[arg(long, value_name = "DIR", global = true, help_heading = "Where")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub projects_under: Vec<PathBuf>,

@@ -55,7 +55,8 @@ pub fn gather(
         situation.refused = Some(error.to_string());
         Caches::default()
     });
-    let (projects, findings) = locate::projects(environment, options)?;
+    let located = locate::projects(environment, options)?;
+    let (projects, findings) = (located.list, located.findings);
     let mut inventory = scan::scan(Scan {
         modcache: caches
             .modcache

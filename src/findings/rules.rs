@@ -103,6 +103,8 @@ rules! {
         "Run `gocachevet trim`, or raise the threshold if the size is meant."
     Unreadable "unreadable" Deny
         "Give this user read permission, or run the check as the user that owns the cache."
+    ProjectFile "project-file" Warn
+        "Let go.mod, go.sum and go.work be ordinary files that parse, or move a module that is meant to be broken below a folder named testdata."
     Policy "policy" Deny
         "Do what the policy module asks for, or ask whoever keeps it."
     SettingInvalid "setting-invalid" Deny

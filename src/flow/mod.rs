@@ -11,8 +11,8 @@ mod usage;
 pub use output::write_report;
 pub(crate) use retention::root_of;
 pub use retention::{
-    Weighed, forget_removed, kept_versions, next_go_trim, restore_rate, restored,
-    saved_per_restore, used_within_grace, weigh, with_measured_rate,
+    Weighed, forget_removed, kept, next_go_trim, restore_rate, restored, saved_per_restore,
+    used_within_grace, weigh, with_measured_rate,
 };
 pub use shards::whole;
 pub use usage::{Marked, record, set_mark, state_path, uses};
@@ -26,7 +26,7 @@ use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES, MergedSums};
 use crate::formats::module::match_prefix_patterns;
 use crate::judge::baseline::Baseline;
 use crate::judge::{self, Limits, Numbers, levels};
-use crate::locate::{self, Caches, GoSettings, Project};
+use crate::locate::{self, Caches, Gap, GoSettings, Project, Unread};
 use crate::parallel;
 use crate::report::{self, Report, Tool, merge};
 use crate::scan::{self, Inventory, ModCache, Scan};
@@ -66,6 +66,8 @@ pub struct Found {
     pub caches: Caches,
     /// The projects they serve.
     pub projects: Vec<Project>,
+    /// What is a project, or may hold some, and was not read.
+    pub unread: Vec<Unread>,
     /// Every project's go.sum.
     pub sums: MergedSums,
     /// What the caches hold.
@@ -96,7 +98,8 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
         }
         return Err(CliError::Work(message));
     }
-    let (projects, mut findings) = locate::projects(&settings.environment, options)?;
+    let located = locate::projects(&settings.environment, options)?;
+    let (projects, mut findings) = (located.list, located.findings);
     let sums = merged_sums(&projects)?;
     let jobs = jobs(settings);
     let mut notes = Vec::new();
@@ -169,6 +172,7 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
     Ok(Found {
         caches,
         projects,
+        unread: located.unread,
         sums,
         inventory,
         evidence,
@@ -263,6 +267,7 @@ pub fn look_briefly(settings: &Settings) -> Result<Found, CliError> {
     Ok(Found {
         caches,
         projects: Vec::new(),
+        unread: Vec::new(),
         sums: MergedSums::new(),
         inventory,
         evidence: Evidence::default(),
@@ -534,6 +539,11 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         buildcache,
         verification: Some(found.evidence.verification.clone()),
         usage,
+        usage_unknown: found
+            .observed
+            .as_ref()
+            .map(|observed| observed.unknown.clone())
+            .unwrap_or_default(),
         trend: known.trend(),
         shard,
         findings,
@@ -609,6 +619,7 @@ impl From<&Project> for report::Project {
             module: project.module.clone(),
             go_sum_entries: (!project.go_sum.is_empty())
                 .then(|| project.go_sum.iter().map(|file| entries(&file.bytes)).sum()),
+            needs_unknown: project.gap.as_ref().map(Gap::to_string),
         }
     }
 }

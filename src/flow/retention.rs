@@ -7,7 +7,6 @@ use crate::config::{Age, Live, Size};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::action::OutputId;
 use crate::formats::modindex::parse_go_version_file;
-use crate::formats::module::ModuleVersion;
 use crate::graph;
 use crate::locate::{self, Project};
 use crate::plan::{self, Inputs, Needs, Part, Plan, Policy, Target, Uses};
@@ -16,7 +15,7 @@ use crate::scan::{BuildCache, Inventory};
 use crate::sorting;
 use crate::verify;
 use chrono::{DateTime, Utc};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// A plan and what it was made of.
@@ -38,7 +37,7 @@ pub fn weigh(
     mut uses: Uses,
     now: DateTime<Utc>,
 ) -> Result<Weighed, CliError> {
-    let mut policy = Policy::new(&settings.retention, &settings.options);
+    let policy = Policy::new(&settings.retention, &settings.options);
     let mut notes = Vec::new();
     let mut needs = match &found.inventory.modcache {
         Some(cache) => plan::needs_of(
@@ -49,20 +48,17 @@ pub fn weigh(
         ),
         None => Vec::new(),
     };
+    needs.extend(found.unread.iter().map(|unread| Needs {
+        project: display_path(&unread.dir),
+        unknown: Some(unread.gap.to_string()),
+        ..Needs::default()
+    }));
     needs.append(&mut uses.projects);
-    if policy.unused && !policy.all && found.inventory.modcache.is_some() {
-        if needs.is_empty() {
-            return Err(CliError::Usage(
-                "`unused` removes what no project needs, and no project is known: run this in a project, or name it with --project DIR or --projects-under DIR".to_owned(),
-            ));
-        }
-        if found.findings.iter().any(is_unread_project) {
-            policy.unused = false;
-            notes.push(
-                "`unused` was left out: a project could not be read, so what it needs is unknown"
-                    .to_owned(),
-            );
-        }
+    let has_modules = found.inventory.modcache.is_some();
+    if policy.unused && !policy.all && has_modules && needs.is_empty() {
+        return Err(CliError::Usage(
+            "`unused` removes what no project needs, and no project is known: run this in a project, or name it with --project DIR or --projects-under DIR".to_owned(),
+        ));
     }
     if let (Some(modules), Some(builds)) = (&found.inventory.modcache, &found.inventory.buildcache)
     {
@@ -98,10 +94,6 @@ pub fn weigh(
 
 /// What a repair cannot do where nobody says which Go the caches serve.
 const NO_INDEXES: &str = "no Go installation was found, so Go's indexes of repaired trees stay in the build cache; if a build then says that a file is not there, run `go clean -cache`";
-
-fn is_unread_project(finding: &Finding) -> bool {
-    finding.rule == Rule::Unreadable && finding.message.starts_with("a project could not be read")
-}
 
 /// The Go versions that may have made the module indexes: the installed one, the
 /// toolchains in the cache, and those that the projects name.
@@ -147,22 +139,42 @@ pub fn used_within_grace(found: &Found, policy: &Policy, now: DateTime<Utc>) -> 
         || actions.any(|action| recent(action.modified))
 }
 
-/// The versions whose removal failed.
-pub fn kept_versions<'a>(
-    inventory: &'a Inventory,
-    plan: &Plan,
-    results: &[act::Result],
-) -> BTreeSet<&'a ModuleVersion> {
-    let cache = inventory.modcache.as_ref();
+/// The units whose removal failed.
+pub fn kept<'a>(inventory: &'a Inventory, plan: &Plan, results: &[act::Result]) -> act::Kept<'a> {
+    let modules = inventory.modcache.as_ref();
+    let builds = inventory.buildcache.as_ref();
+    let mut kept = act::Kept::default();
     let failed = plan.steps.iter().zip(results);
-    sorting::collect(
-        failed
-            .filter(|(_, result)| result.is_err())
-            .filter_map(|(step, _)| match step.target {
-                Target::Version(index, _) => Some(&cache?.versions.get(index)?.id),
-                _ => None,
+    for (step, _) in failed.filter(|(_, result)| result.is_err()) {
+        let path = match step.target {
+            Target::Version(index, _) => {
+                let version = modules.and_then(|cache| cache.versions.get(index));
+                kept.versions.extend(version.map(|version| &version.id));
+                None
+            }
+            Target::Vcs(index) => {
+                let clone = modules.and_then(|cache| cache.vcs.get(index));
+                clone.map(|clone| clone.path.clone())
+            }
+            Target::Residue(index) => {
+                let left = modules.and_then(|cache| cache.residue.get(index));
+                left.map(|left| left.path.clone())
+            }
+            Target::Sumdb(index) => plan.sumdb.get(index).cloned(),
+            Target::ModuleLink(index) => modules.and_then(|cache| cache.links.get(index).cloned()),
+            Target::BuildLink(index) => builds.and_then(|cache| cache.links.get(index).cloned()),
+            Target::Action(index) => builds.and_then(|cache| {
+                let action = cache.actions.get(index)?;
+                Some(cache.action_path(action))
             }),
-    )
+            Target::Output(index) => builds.and_then(|cache| {
+                let output = cache.outputs.get(index)?;
+                Some(cache.output_path(output.id))
+            }),
+        };
+        kept.paths.extend(path);
+    }
+    kept
 }
 
 /// Takes what was removed out of what was found, so that the report is about

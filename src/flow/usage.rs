@@ -7,14 +7,14 @@ use crate::drift;
 use crate::findings::{Finding, display_path};
 use crate::formats::gosum::GoSum;
 use crate::graph;
-use crate::locate::{self, Caches, GoSettings, Project};
-use crate::plan::{self, Uses};
+use crate::locate::{self, Caches, Environment, Gap, GoSettings, Project};
+use crate::plan::{self, Policy, Uses};
 use crate::report::Report;
 use crate::scan::{self, Inventory, Scan};
 use crate::usage::ledger::{self, Ledger, Record};
 use crate::usage::state::{self, StateError};
 use crate::usage::{Context, Observed, State, mark, observe};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, HashSet};
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -43,7 +43,9 @@ pub struct Marked {
     pub state: State,
     /// Entries set back.
     pub set_back: usize,
-    /// Why some could not be.
+    /// Entries whose use will not be seen all the same.
+    pub unseen: usize,
+    /// Why the times of some could not be set, where the system says.
     pub error: Option<std::io::Error>,
 }
 
@@ -72,19 +74,28 @@ pub fn set_mark(settings: &Settings, now: DateTime<Utc>) -> Result<Marked, CliEr
     let earlier = State::read(&path)
         .ok()
         .filter(|state| state.is_of(modcache, gocache));
-    let state = mark::state(&inventory, earlier.as_ref(), now);
-    state
-        .write(&path)
-        .map_err(|error| CliError::Work(format!("{}: {error}", display_path(&path))))?;
-    let (set_back, error) = match &inventory.buildcache {
-        Some(found) => mark::set(found, &state, jobs),
-        None => (0, None),
+    let mut state = mark::state(&inventory, earlier.as_ref(), now);
+    let write = |state: &State| {
+        let written = state.write(&path);
+        written.map_err(|error| CliError::Work(format!("{}: {error}", display_path(&path))))
     };
+    // Before the times are set, or a kill would lose the true ones.
+    write(&state)?;
+    let (mut set, mut unseen) = (mark::Set::default(), 0);
+    if let Some(found) = &inventory.buildcache {
+        set = mark::set(found, &state, jobs);
+        if !set.stuck.is_empty() {
+            state.remember_stuck(&set.stuck);
+            write(&state)?;
+        }
+        unseen = mark::unseen(&state, &found.actions);
+    }
     Ok(Marked {
         path,
         state,
-        set_back,
-        error,
+        set_back: set.count,
+        unseen,
+        error: set.error,
     })
 }
 
@@ -127,17 +138,8 @@ pub(super) fn observed(
     notes: &mut Vec<String>,
 ) -> Observed {
     let go = locate::go_settings(&settings.environment);
-    let cache_elsewhere = !go.get("GOCACHEPROG").0.is_empty();
-    if cache_elsewhere {
-        notes.push(
-            "use of the build cache is unknown: GOCACHEPROG keeps build outputs elsewhere"
-                .to_owned(),
-        );
-    }
-    let why_unseen = modules_unseen(&go, projects);
-    if let Some(why) = why_unseen {
-        notes.push(format!("use of the module cache is unknown: {why}"));
-    }
+    let cache_elsewhere = (!go.get("GOCACHEPROG").0.is_empty())
+        .then_some("GOCACHEPROG keeps build outputs elsewhere");
     let needed = inventory.modcache.as_ref().filter(|_| !projects.is_empty());
     let needed = needed.map(|cache| {
         let live = settings.options.live.unwrap_or(Live::GoSum);
@@ -149,7 +151,7 @@ pub(super) fn observed(
     });
     let context = Context {
         cache_elsewhere,
-        modules_unseen: why_unseen.is_some(),
+        modules_unseen: modules_unseen(&go, projects),
         go_versions: super::retention::go_versions(inventory, &[], settings)
             .into_iter()
             .collect(),
@@ -160,7 +162,22 @@ pub(super) fn observed(
         needed,
         jobs: super::jobs(settings),
     };
-    observe(inventory, state, &context)
+    let observed = observe(inventory, state, &context);
+    let unknown = [
+        ("build", &observed.unknown.buildcache),
+        ("module", &observed.unknown.modcache),
+    ];
+    for (cache, why) in unknown {
+        let why = why.iter();
+        notes.extend(why.map(|why| format!("use of the {cache} cache is unknown: {why}")));
+    }
+    if let (None, Some(why)) = (&observed.unknown.buildcache, &observed.why_unseen) {
+        notes.push(format!(
+            "use of {} build-cache entries is unknown, and none of them goes for being unused: {why}",
+            observed.unseen.len()
+        ));
+    }
+    observed
 }
 
 /// Why Go leaves no trace of which modules' source it read, if so.
@@ -204,7 +221,12 @@ pub(super) fn read_ledger(inventory: &Inventory, findings: &mut Vec<Finding>) ->
 }
 
 /// Enters this job in the ledger, and its point in the report's trend.
-pub fn record(found: &Found, report: &mut Report, now: DateTime<Utc>) -> Result<(), CliError> {
+pub fn record(
+    found: &Found,
+    report: &mut Report,
+    environment: &Environment,
+    now: DateTime<Utc>,
+) -> Result<(), CliError> {
     let Some((path, folder)) = ledger::place(&found.inventory) else {
         return Ok(());
     };
@@ -238,10 +260,12 @@ pub fn record(found: &Found, report: &mut Report, now: DateTime<Utc>) -> Result<
     let bytes = report.modcache.as_ref().map_or(0, |cache| cache.bytes)
         + report.buildcache.as_ref().map_or(0, |cache| cache.bytes);
     let modules = found.inventory.modcache.as_ref();
+    let name = job_name(environment);
     ledger.record(
         &Record {
             inventory: &found.inventory,
             observed: found.observed.as_ref(),
+            name: &name,
             bytes,
             oldest: oldest.into_iter().flatten().min(),
             projects: &needs_by_name(found),
@@ -253,6 +277,27 @@ pub fn record(found: &Found, report: &mut Report, now: DateTime<Utc>) -> Result<
     ledger.write(&folder).map_err(failed)?;
     report.trend = ledger.trend();
     Ok(())
+}
+
+/// What CI calls this job: what jobs of the same name use is alike.
+fn job_name(environment: &Environment) -> String {
+    const NAMES: [&[&str]; 8] = [
+        &["GITHUB_WORKFLOW", "GITHUB_JOB"],
+        &["CI_JOB_NAME"],
+        &["BUILDKITE_PIPELINE_SLUG", "BUILDKITE_LABEL"],
+        &["CIRCLE_JOB"],
+        &["TRAVIS_JOB_NAME"],
+        &["SYSTEM_DEFINITIONNAME", "SYSTEM_JOBNAME"],
+        &["DRONE_STAGE_NAME"],
+        &["JOB_NAME"],
+    ];
+    let said = |names: &&[&str]| {
+        let values = names.iter().map(|name| environment.var(name));
+        let values: Option<Vec<_>> = values.collect();
+        let values = values?.into_iter().map(|value| value.to_string_lossy());
+        Some(values.collect::<Vec<_>>().join(" / "))
+    };
+    NAMES.iter().find_map(said).unwrap_or_default()
 }
 
 /// What the projects' go.sum files say that they need, by the module path that
@@ -270,6 +315,10 @@ fn needs_by_name(found: &Found) -> BTreeMap<String, ledger::Needs> {
             needs.go_mods.extend(sums.go_mods.into_keys());
         }
         needs.toolchains.extend(project.toolchains.iter().cloned());
+        needs.unknown = needs
+            .unknown
+            .take()
+            .or(project.gap.as_ref().map(Gap::to_string));
     }
     by_name
 }
@@ -289,18 +338,20 @@ fn needs_of_others(found: &Found) -> Vec<plan::Needs> {
         go_mods: needs.go_mods,
         toolchains: needs.toolchains.into_iter().collect(),
         last_seen: Some(needs.seen),
+        unknown: needs.unknown,
     });
     needs.collect()
 }
 
-/// What is known of use, for a plan: this job's, and that of the last
-/// `idle_runs` marked ones.
-pub fn uses(found: &Found, idle_runs: u64) -> Uses {
-    let idle_runs = usize::try_from(idle_runs).unwrap_or(usize::MAX);
+/// What is known of use, for a plan: this job's, and that of the last marked
+/// ones.
+pub fn uses(found: &Found, policy: &Policy, now: DateTime<Utc>) -> Uses {
+    let forgotten = TimeDelta::from_std(policy.forget_after).ok();
+    let oldest = forgotten.and_then(|age| now.checked_sub_signed(age));
     let recent = found
         .ledger
         .as_ref()
-        .map(|ledger| ledger.used_in_last(idle_runs));
+        .map(|ledger| ledger.used_in_last(policy.idle_runs, oldest.unwrap_or_default()));
     let (versions, actions) = recent.unwrap_or_default();
     let mut uses = Uses {
         versions: versions.into_iter().collect(),
@@ -310,6 +361,9 @@ pub fn uses(found: &Found, idle_runs: u64) -> Uses {
     };
     if let Some(observed) = &found.observed {
         uses.since = Some(observed.usage.since).filter(|_| observed.usage.buildcache.is_some());
+        uses.unknown_modules = observed.unknown.modcache.clone();
+        uses.unknown_builds = observed.unknown.buildcache.clone();
+        uses.unseen = observed.unseen.iter().copied().collect();
         uses.actions.extend(&observed.actions);
         uses.versions.extend(observed.versions.iter().cloned());
         uses.true_times = observed.true_times.clone();

@@ -111,6 +111,7 @@ impl Folder {
             bytes: metadata.len(),
             modified: since_epoch(Metadata::modified, &metadata),
             accessed: since_epoch(Metadata::accessed, &metadata),
+            own: true,
         })
     }
 

@@ -60,6 +60,9 @@ pub struct Stat {
     pub modified: DateTime<Utc>,
     /// Access time, as far as the mount keeps it.
     pub accessed: DateTime<Utc>,
+    /// Whether its times are this user's to set: they are its owner's and
+    /// root's alone. True where the platform does not tell owners apart.
+    pub own: bool,
 }
 
 impl Folder {

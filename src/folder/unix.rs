@@ -152,6 +152,7 @@ impl Folder {
                 stat.st_atime,
                 u32::try_from(stat.st_atime_nsec).unwrap_or(0),
             ),
+            own: may_set_times(stat.st_uid),
         })
     }
 
@@ -178,6 +179,13 @@ impl Folder {
             AtFlags::SYMLINK_NOFOLLOW,
         )?)
     }
+}
+
+/// Whether this process may set the times of what `owner` has.
+fn may_set_times(owner: u32) -> bool {
+    static USER: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    let user = *USER.get_or_init(|| rustix::process::geteuid().as_raw());
+    user == 0 || user == owner
 }
 
 fn kind_of(kind: FileType) -> Kind {

@@ -1,6 +1,5 @@
 //! The `.mod` files of a module cache on disk.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,7 +53,7 @@ impl ModFiles for ModCache {
     }
 
     fn local_go_mod(&self, dir: &Path) -> io::Result<Option<Vec<u8>>> {
-        match File::open(dir.join("go.mod")) {
+        match crate::locate::open(&dir.join("go.mod")) {
             Ok(file) => read_limited(file).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -2,14 +2,16 @@
 
 mod caches;
 mod disk;
+mod gap;
 mod projects;
 mod settings;
 #[cfg(test)]
 mod testing;
 
 pub use caches::{LocateError, caches, expected};
-pub(crate) use disk::read;
-pub use projects::{GoSumFile, Project, Workspace, projects};
+pub(crate) use disk::{open, read};
+pub use gap::{Gap, Unread};
+pub use projects::{GoSumFile, Project, Projects, Workspace, projects};
 pub use settings::{GoSettings, Origin, go_settings};
 
 use std::collections::BTreeMap;

@@ -5,25 +5,40 @@
 //! (which go.sum files a workspace reads: each member's and `go.work.sum`).
 
 use super::disk::read;
-use super::{Environment, clean, go_settings};
+use super::gap::{self, Gap, Unread};
+use super::{Environment, clean, expected, go_settings};
 use crate::config::{ConfigError, Options};
-use crate::findings::{Finding, Rule, display_path};
+use crate::findings::{Finding, Level, Rule, display_path};
 use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES};
 use crate::formats::{gomod, gowork};
 use crate::sorting;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 /// Folders and files that `--projects-under` looks at before it gives up.
 const MAX_ENTRIES: usize = 2_000_000;
 
-/// How deep `--projects-under` goes.
+/// The same where nobody asked for the search.
+const MAX_UNASKED: usize = 200_000;
+
+/// How deep a search goes.
 const MAX_DEPTH: usize = 64;
 
 /// Folders in which no project of its own is looked for.
 const SKIPPED: [&str; 4] = ["vendor", "node_modules", ".git", "testdata"];
+
+/// By this file a program says that a folder is a cache
+/// (<https://bford.info/cachedir/>), and so no part of a checkout.
+const CACHE_TAG: &str = "CACHEDIR.TAG";
+
+/// Where CI checked the sources out.
+const WORKSPACES: [&str; 3] = [
+    "GITHUB_WORKSPACE",
+    "CI_PROJECT_DIR",
+    "BUILDKITE_BUILD_CHECKOUT_PATH",
+];
 
 /// A module that is worked on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +60,8 @@ pub struct Project {
     pub go: Option<String>,
     /// The workspace it is built in.
     pub workspace: Option<Workspace>,
+    /// Why its files do not say all that it needs, if so.
+    pub gap: Option<Gap>,
 }
 
 /// A go.work file.
@@ -67,30 +84,61 @@ pub struct GoSumFile {
     pub bytes: Vec<u8>,
 }
 
+/// What a search for projects brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Projects {
+    /// The projects, those that were asked for first.
+    pub list: Vec<Project>,
+    /// What is a project, or may hold some, and was not read.
+    pub unread: Vec<Unread>,
+    /// What was odd about them.
+    pub findings: Vec<Finding>,
+    /// The folders that were searched.
+    pub searched: Vec<PathBuf>,
+}
+
 /// Finds the projects: as the options say, else upward from the current folder
-/// as Go would. None at all is no error.
+/// as Go would; then the other modules of their repositories, whose builds use
+/// the same caches, and in CI all those of the workspace. None at all is no
+/// error.
 ///
-/// A go.mod, go.work or go.sum that does not parse is an error, since a project
-/// whose needs are unknown would lose what it needs; a folder that cannot be
-/// read, and a member that is not there, are findings.
-pub fn projects(
-    environment: &Environment,
-    options: &Options,
-) -> Result<(Vec<Project>, Vec<Finding>), ConfigError> {
+/// A go.mod, go.work or go.sum that does not parse is an error in a project
+/// that was asked for. In others it is a finding, as are files that cannot be
+/// read and members that are not there.
+pub fn projects(environment: &Environment, options: &Options) -> Result<Projects, ConfigError> {
+    let (modcache, gocache) = expected(environment, options).unwrap_or_default();
     let mut search = Search {
         gowork: gowork_setting(environment)?,
+        caches: [modcache, gocache].into_iter().flatten().collect(),
         ..Search::default()
     };
     for dir in &options.project {
         search.named(&environment.resolve(dir))?;
     }
+    let mut tops = Vec::new();
+    if options.projects_under.is_empty() {
+        if options.project.is_empty() {
+            search.upward(&environment.cwd)?;
+            tops.extend(workspace_of_ci(environment));
+        }
+        let found = search.found.list.iter().map(|project| &project.dir);
+        let found = found.chain(search.found.unread.iter().map(|unread| &unread.dir));
+        tops.extend(found.filter_map(|dir| repository_of(dir)));
+    }
     for dir in &options.projects_under {
         search.under(&environment.resolve(dir))?;
     }
-    if options.project.is_empty() && options.projects_under.is_empty() {
-        search.upward(&environment.cwd)?;
+    // Not all that a home folder holds belongs to the project.
+    let home = ["HOME", "USERPROFILE"].map(|name| environment.var(name).map(PathBuf::from));
+    tops.retain(|top| top.parent().is_some() && !home.contains(&Some(top.clone())));
+    sorting::sort(&mut tops);
+    tops.dedup_by(|inner, outer| inner.starts_with(outer));
+    for top in tops {
+        search.around(&top);
     }
-    Ok((search.projects, search.findings))
+    let mut found = search.found;
+    gap::find(&mut found.list, &go_settings(environment).get("GOFLAGS").0);
+    Ok(found)
 }
 
 /// What `GOWORK` asks for.
@@ -119,12 +167,40 @@ fn gowork_setting(environment: &Environment) -> Result<GoWorkSetting, ConfigErro
     Ok(GoWorkSetting::File(clean(Path::new(&value))))
 }
 
+/// In CI, the folder that the sources were checked out to.
+fn workspace_of_ci(environment: &Environment) -> Option<PathBuf> {
+    environment
+        .var("CI")
+        .filter(|value| *value != "false" && *value != "0")?;
+    let named = WORKSPACES.iter().filter_map(|name| environment.var(name));
+    let mut named = named.map(|value| environment.resolve(value.as_ref()));
+    let around = named.find(|top| environment.cwd.starts_with(top));
+    Some(around.unwrap_or_else(|| environment.cwd.clone()))
+}
+
+/// The top of the repository that a folder is checked out in. What lies in a
+/// folder that is marked as a cache is no part of the checkout around that.
+fn repository_of(dir: &Path) -> Option<PathBuf> {
+    // In a work tree or a submodule it is a file.
+    let is_top = |folder: &Path| folder.join(".git").exists();
+    let top = dir.ancestors().find(|dir| is_top(dir) || is_cache(dir))?;
+    is_top(top).then(|| top.to_owned())
+}
+
+/// Whether a folder is marked as a cache, or is a module cache: the go.mod files
+/// in it are no projects.
+fn is_cache(folder: &Path) -> bool {
+    folder.join(CACHE_TAG).is_file()
+        || folder.join("cache/lock").is_file() && folder.join("cache/download").is_dir()
+}
+
 #[derive(Default)]
 struct Search {
     gowork: GoWorkSetting,
+    /// The caches' folders, which may lie in a checkout.
+    caches: Vec<PathBuf>,
     seen: BTreeSet<PathBuf>,
-    projects: Vec<Project>,
-    findings: Vec<Finding>,
+    found: Projects,
 }
 
 impl Search {
@@ -137,7 +213,7 @@ impl Search {
         if let Some(workspace) = top {
             self.members(workspace)?;
         }
-        if is_file(&dir.join("go.mod")) {
+        if is_there(&dir.join("go.mod")) {
             self.add(dir, workspace.as_ref())
         } else if top.is_some() {
             Ok(())
@@ -154,7 +230,7 @@ impl Search {
         if let Some(workspace) = self.workspace_of(cwd)? {
             return self.members(&workspace);
         }
-        match cwd.ancestors().find(|dir| is_file(&dir.join("go.mod"))) {
+        match cwd.ancestors().find(|dir| is_there(&dir.join("go.mod"))) {
             Some(dir) => self.add(dir, None),
             None => Ok(()),
         }
@@ -165,66 +241,156 @@ impl Search {
         if !top.is_dir() {
             return Err(invalid(top, "is not a folder"));
         }
-        let walk = WalkDir::new(top)
-            .max_depth(MAX_DEPTH)
-            .into_iter()
-            .filter_entry(|entry| {
-                entry.depth() == 0
-                    || !entry.file_type().is_dir()
-                    || !SKIPPED.iter().any(|name| entry.file_name() == *name)
-            });
+        let whole = self.search(top, MAX_ENTRIES, Level::Deny);
+        whole.then_some(()).ok_or_else(|| {
+            let message =
+                format!("holds more than {MAX_ENTRIES} files; name the projects one by one");
+            invalid(top, &message)
+        })
+    }
+
+    /// The same where nobody asked for it.
+    fn around(&mut self, top: &Path) {
+        // What cannot be read there has to stop nobody.
+        if !self.search(top, MAX_UNASKED, Level::Note) {
+            self.unread(top, Gap::TooMuch(MAX_UNASKED));
+        }
+    }
+
+    /// Returns whether all of it was looked at. `level` is for folders that
+    /// cannot be read.
+    fn search(&mut self, top: &Path, limit: usize, level: Level) -> bool {
+        self.found.searched.push(top.to_owned());
+        let caches = std::mem::take(&mut self.caches);
+        let is_looked_at = |entry: &DirEntry| {
+            entry.depth() == 0
+                || !entry.file_type().is_dir()
+                || !(SKIPPED.iter().any(|name| entry.file_name() == *name)
+                    || caches.iter().any(|cache| cache == entry.path())
+                    || is_cache(entry.path()))
+        };
+        let walk = WalkDir::new(top).max_depth(MAX_DEPTH).into_iter();
         let mut found = Vec::new();
-        for (count, entry) in walk.enumerate() {
-            if count == MAX_ENTRIES {
-                return Err(invalid(
-                    top,
-                    &format!("holds more than {MAX_ENTRIES} files; name the projects one by one"),
-                ));
+        let mut whole = true;
+        for (count, entry) in walk.filter_entry(is_looked_at).enumerate() {
+            if count == limit {
+                whole = false;
+                break;
             }
             match entry {
-                Ok(entry) if entry.file_name() == "go.mod" && entry.file_type().is_file() => {
+                Ok(entry) if entry.file_name() == "go.mod" && !entry.file_type().is_dir() => {
                     found.extend(entry.path().parent().map(Path::to_owned));
                 }
                 Ok(_) => {}
                 Err(error) => {
                     let path = error.path().unwrap_or(top).to_owned();
-                    self.unreadable(&path, &error.to_string());
+                    let why = error.to_string();
+                    self.unreadable(&path, &why, level);
+                    self.unread(&path, Gap::Unread(why));
                 }
             }
         }
+        self.caches = caches;
         sorting::sort(&mut found);
         for dir in found {
-            let workspace = self.workspace_of(&dir)?;
-            self.add(&dir, workspace.as_ref())?;
+            let added = match self.workspace_of(&dir) {
+                Ok(workspace) => self.add(&dir, workspace.as_ref()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = added {
+                let message = format!("this project was left out: {error}");
+                self.tell(Finding::new(Rule::ProjectFile, display_path(&dir), message).at(&dir));
+                self.unread(&dir, Gap::Unread(error.to_string()));
+            }
         }
-        Ok(())
+        whole
     }
 
     fn members(&mut self, workspace: &Workspace) -> Result<(), ConfigError> {
         for dir in &workspace.members {
-            if is_file(&dir.join("go.mod")) {
+            if is_there(&dir.join("go.mod")) {
                 self.add(dir, Some(workspace))?;
             } else {
                 let file = display_path(&workspace.path);
-                self.unreadable(
-                    dir,
-                    &format!("{file} lists it, but there is no go.mod in it"),
-                );
+                let why = format!("{file} lists it, but there is no go.mod in it");
+                self.unreadable(dir, &why, Level::Deny);
+                self.unread(dir, Gap::Unread(why));
             }
         }
         Ok(())
     }
 
-    fn unreadable(&mut self, path: &Path, why: &str) {
-        self.findings.push(
-            Finding::new(
-                Rule::Unreadable,
-                display_path(path),
-                format!("a project could not be read: {why}"),
-            )
+    fn unread(&mut self, dir: &Path, gap: Gap) {
+        let unread = Unread {
+            dir: dir.to_owned(),
+            gap,
+        };
+        if !self.found.unread.contains(&unread) {
+            self.found.unread.push(unread);
+        }
+    }
+
+    fn unreadable(&mut self, path: &Path, why: &str, level: Level) {
+        let message = format!("a project could not be read: {why}");
+        let mut finding = Finding::new(Rule::Unreadable, display_path(path), message)
             .at(path)
-            .advise("What this project needs is unknown: check it out whole, or leave it out."),
-        );
+            .advise("What this project needs is unknown: check it out whole, or leave it out.");
+        finding.level = level;
+        self.tell(finding);
+    }
+
+    fn tell(&mut self, finding: Finding) {
+        if !self.found.findings.contains(&finding) {
+            self.found.findings.push(finding);
+        }
+    }
+
+    /// A file of a project; `None` if it is not there. What cannot be read
+    /// becomes a finding.
+    fn file(&mut self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Gap> {
+        let content = self.try_file(path, limit);
+        content.map_err(|why| {
+            self.unreadable(path, &why, Level::Deny);
+            Gap::Unread(format!("{} {why}", display_path(path)))
+        })
+    }
+
+    /// Go follows a link, so it is followed here too, but not out of the
+    /// repository: whoever can open a pull request can make one.
+    fn try_file(&mut self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, String> {
+        let about = match std::fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("cannot be read: {error}")),
+            // Go looks for a file, and further up.
+            Ok(about) if about.is_dir() => return Ok(None),
+            Ok(about) => about,
+        };
+        let unread = |error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => error.to_string(),
+            _ => format!("cannot be read: {error}"),
+        };
+        if !about.is_symlink() {
+            return read(path, limit).map(Some).map_err(unread);
+        }
+        let real = std::fs::canonicalize(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => "is a link that leads nowhere".to_owned(),
+            _ => format!("is a link that cannot be followed: {error}"),
+        })?;
+        let shown = display_path(&real);
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        let around = repository_of(dir).unwrap_or_else(|| dir.to_owned());
+        let around = std::fs::canonicalize(around).map_err(unread)?;
+        if !real.starts_with(&around) {
+            return Err(format!(
+                "is a link to {shown}, outside of {}, and is not followed",
+                display_path(&around)
+            ));
+        }
+        let content = read(&real, limit)
+            .map_err(|error| format!("is a link to {shown}, which {}", unread(error)))?;
+        let message = format!("is a link to {shown}; Go reads that instead");
+        self.tell(Finding::new(Rule::ProjectFile, display_path(path), message).at(path));
+        Ok(Some(content))
     }
 
     fn add(&mut self, dir: &Path, workspace: Option<&Workspace>) -> Result<(), ConfigError> {
@@ -235,18 +401,24 @@ impl Search {
         let workspace =
             workspace.filter(|workspace| workspace.members.iter().any(|member| member == dir));
         let path = dir.join("go.mod");
-        let go_mod = need(&path, gomod::MAX_BYTES as u64)?;
+        let go_mod = match self.file(&path, gomod::MAX_BYTES as u64) {
+            Ok(Some(go_mod)) => go_mod,
+            Ok(None) => return Ok(()),
+            Err(gap) => {
+                self.unread(dir, gap);
+                return Ok(());
+            }
+        };
         let parsed =
             gomod::parse(&go_mod).map_err(|error| invalid_at(&path, error.line, &error.problem))?;
 
-        let mut go_sum = Vec::new();
-        go_sum.extend(sums(dir.join("go.sum"))?);
+        let mut sum_files = vec![dir.join("go.sum")];
         let mut toolchains = named_toolchains(parsed.go.as_deref(), parsed.toolchain.as_deref());
         let mut vendored = is_file(&dir.join("vendor/modules.txt"));
         if let Some(workspace) = workspace {
             let mut sum = workspace.path.clone().into_os_string();
             sum.push(".sum");
-            go_sum.extend(sums(sum.into())?);
+            sum_files.push(sum.into());
             let work = parse_work(&workspace.path, &workspace.go_work)?;
             toolchains.extend(named_toolchains(
                 work.go.as_deref(),
@@ -257,9 +429,21 @@ impl Search {
                 .parent()
                 .is_some_and(|top| is_file(&top.join("vendor/modules.txt")));
         }
+        let (mut go_sum, mut gap) = (Vec::new(), None);
+        for path in sum_files {
+            match self.file(&path, MAX_GO_SUM_BYTES) {
+                Ok(Some(bytes)) => {
+                    GoSum::parse(&bytes)
+                        .map_err(|error| invalid_at(&path, error.line, &error.problem))?;
+                    go_sum.push(GoSumFile { path, bytes });
+                }
+                Ok(None) => {}
+                Err(unread) => gap = Some(unread),
+            }
+        }
         sorting::sort(&mut toolchains);
         toolchains.dedup();
-        self.projects.push(Project {
+        self.found.list.push(Project {
             dir: dir.to_owned(),
             module: parsed.module,
             go_mod,
@@ -268,28 +452,39 @@ impl Search {
             toolchains,
             go: parsed.go,
             workspace: workspace.cloned(),
+            gap,
         });
         Ok(())
     }
 
     /// The workspace that a `go` command in `dir` would work in.
-    fn workspace_of(&self, dir: &Path) -> Result<Option<Workspace>, ConfigError> {
+    fn workspace_of(&mut self, dir: &Path) -> Result<Option<Workspace>, ConfigError> {
         let path = match &self.gowork {
             GoWorkSetting::Off => return Ok(None),
+            GoWorkSetting::File(path) if !is_there(path) => {
+                return Err(invalid(path, "GOWORK names it, and there is no such file"));
+            }
             GoWorkSetting::File(path) => path.clone(),
             GoWorkSetting::Search => {
                 let found = dir
                     .ancestors()
                     .map(|dir| dir.join("go.work"))
-                    .find(|file| is_file(file));
+                    .find(|file| is_there(file));
                 match found {
                     Some(path) => path,
                     None => return Ok(None),
                 }
             }
         };
-        let go_work = need(&path, gomod::MAX_BYTES as u64)?;
         let top = path.parent().unwrap_or(Path::new("/"));
+        let go_work = match self.file(&path, gomod::MAX_BYTES as u64) {
+            Ok(Some(go_work)) => go_work,
+            Ok(None) => return Ok(None),
+            Err(gap) => {
+                self.unread(top, gap);
+                return Ok(None);
+            }
+        };
         let members = parse_work(&path, &go_work)?
             .uses
             .iter()
@@ -319,30 +514,14 @@ fn named_toolchains(go: Option<&str>, toolchain: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// A go.sum file, if it is there.
-fn sums(path: PathBuf) -> Result<Option<GoSumFile>, ConfigError> {
-    let bytes = match read(&path, MAX_GO_SUM_BYTES) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unread(&path, error)),
-    };
-    GoSum::parse(&bytes).map_err(|error| invalid_at(&path, error.line, &error.problem))?;
-    Ok(Some(GoSumFile { path, bytes }))
-}
-
-fn need(path: &Path, limit: u64) -> Result<Vec<u8>, ConfigError> {
-    read(path, limit).map_err(|error| unread(path, error))
-}
-
 fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
-fn unread(path: &Path, error: io::Error) -> ConfigError {
-    ConfigError::Read {
-        path: display_path(path),
-        error,
-    }
+/// Whether a name is there that is no folder, whatever it is: a pipe or a link
+/// that leads nowhere is to be told, not passed over.
+fn is_there(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|about| !about.is_dir())
 }
 
 fn invalid(path: &Path, message: &str) -> ConfigError {
@@ -393,7 +572,10 @@ mod tests {
                 &[("GOENV", "off"), ("GOWORK", gowork)],
             );
             environment.cwd = self.path(cwd);
-            projects(&environment, options).map_err(|error| self.short(&error.to_string()))
+            let found = projects(&environment, options);
+            found
+                .map(|found| (found.list, found.findings))
+                .map_err(|error| self.short(&error.to_string()))
         }
 
         /// The folders found, and in brackets their sum files.

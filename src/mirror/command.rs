@@ -57,7 +57,8 @@ pub(crate) fn run(
         }
     };
     let (storage, mirror) = open(args, environment)?;
-    let (projects, mut findings) = locate::projects(environment, options)?;
+    let located = locate::projects(environment, options)?;
+    let (projects, mut findings) = (located.list, located.findings);
     let mut needs = Needs::default();
     let mut sums = MergedSums::new();
     for file in projects.iter().flat_map(|project| &project.go_sum) {
@@ -68,6 +69,24 @@ pub(crate) fn run(
         sums.add(path, &parsed);
     }
     let mut notes = Vec::new();
+    let gaps = projects
+        .iter()
+        .filter_map(|project| Some((&project.dir, project.gap.as_ref()?)));
+    let gaps = gaps.chain(
+        located
+            .unread
+            .iter()
+            .map(|unread| (&unread.dir, &unread.gap)),
+    );
+    let gaps: Vec<String> = gaps
+        .map(|(dir, gap)| format!("{}: {gap}", display_path(dir)))
+        .collect();
+    if trim.is_some() && !gaps.is_empty() {
+        return Err(CliError::Usage(format!(
+            "it is not known what all projects need, so that nothing is trimmed: {}",
+            gaps.join("; ")
+        )));
+    }
     if sums.is_empty() {
         notes.push(
             "no project is known: no go.sum keeps anything (see --project, --projects-under)"

@@ -29,7 +29,16 @@ pub(super) fn draft(
     let Some(cache) = &inputs.inventory.buildcache else {
         return draft;
     };
-    if inputs.policy.unused && inputs.uses.since.is_none() && !cache.actions.is_empty() {
+    let uses = inputs.uses;
+    if inputs.policy.unused
+        && !inputs.policy.all
+        && !cache.actions.is_empty()
+        && let Some(why) = &uses.unknown_builds
+    {
+        plan.notes.push(format!(
+            "nothing of the build cache goes for being unused: its use is unknown: {why}"
+        ));
+    } else if inputs.policy.unused && uses.since.is_none() && !cache.actions.is_empty() {
         plan.notes.push(
             "the build cache is left alone by `unused`: without a mark at the start of the job nobody knows what it used (run `gocachevet mark` first)".to_owned(),
         );
@@ -93,7 +102,12 @@ fn decide(
     if policy.keep_since.is_some_and(|since| age < since) {
         return Fate::Keep(Keep::Since(age));
     }
-    if policy.unused && inputs.uses.since.is_some() {
+    // Its time says nothing of its use, or this job's use is not known at all.
+    let by_use = policy.unused || policy.max_age.is_some() || policy.tier.is_some();
+    if by_use && (action.foreign || inputs.uses.unseen.contains(&action.id)) {
+        return Fate::Keep(Keep::UseUnknown);
+    }
+    if policy.unused && inputs.uses.unknown_builds.is_none() && inputs.uses.since.is_some() {
         return remove(Cause::Idle);
     }
     if let Some(limit) = policy.max_age
@@ -110,10 +124,11 @@ fn decide(
     if policy.max_age.is_some() || policy.tier.is_some() {
         return Fate::Keep(Keep::Young(age));
     }
-    match policy.unused {
-        true => Fate::Keep(Keep::NoMark),
-        false => Fate::Keep(Keep::NotAsked),
-    }
+    Fate::Keep(match policy.unused {
+        true if inputs.uses.unknown_builds.is_some() => Keep::UseUnknown,
+        true => Keep::NoMark,
+        false => Keep::NotAsked,
+    })
 }
 
 impl Draft {

@@ -166,10 +166,25 @@ impl Plan {
 
     /// The plan as the report shows it: one or two lines a step.
     pub fn for_report(&self, inventory: &Inventory) -> report::Plan {
-        let bytes = self.bytes();
+        self.shown(inventory, |_| true)
+    }
+
+    /// What of it was done, step by step: a failed removal has removed nothing.
+    pub fn done<T, E>(&self, inventory: &Inventory, results: &[Result<T, E>]) -> report::Plan {
+        self.shown(inventory, |step| {
+            results.get(step).is_some_and(Result::is_ok)
+        })
+    }
+
+    fn shown(&self, inventory: &Inventory, which: impl Fn(usize) -> bool) -> report::Plan {
+        let steps = self.steps.iter().enumerate();
+        let steps: Vec<&Step> = steps
+            .filter(|(at, _)| which(*at))
+            .map(|(_, step)| step)
+            .collect();
+        let bytes = steps.iter().map(|step| step.bytes).sum();
         report::Plan {
-            removals: self
-                .steps
+            removals: steps
                 .iter()
                 .flat_map(|step| self.removals(inventory, step))
                 .collect(),

@@ -23,6 +23,9 @@ pub(super) struct Draft {
     others: Vec<Step>,
 }
 
+/// Projects that a note names.
+const NAMED: usize = 5;
+
 /// What the projects need of a version, over all of them.
 #[derive(Clone, Copy, Default)]
 struct Need {
@@ -46,12 +49,44 @@ pub(super) fn draft(inputs: &Inputs<'_>, plan: &mut Plan) -> Draft {
     let Some(cache) = &inputs.inventory.modcache else {
         return draft;
     };
+    let unknown: Vec<String> = inputs
+        .needs
+        .iter()
+        .filter(|project| !forgotten(project, inputs))
+        .filter_map(|project| {
+            Some(format!(
+                "{}: {}",
+                project.project,
+                project.unknown.as_ref()?
+            ))
+        })
+        .collect();
     let judge = Judge {
         inputs,
         policy: inputs.policy,
         needs: needs(inputs),
         named: named_toolchains(inputs),
+        all_needs_known: unknown.is_empty(),
     };
+    if inputs.policy.by_need() && !inputs.policy.all && !unknown.is_empty() {
+        let more = unknown.len().saturating_sub(NAMED);
+        let named = unknown.iter().take(NAMED).cloned().collect::<Vec<_>>();
+        let more = match more {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        plan.notes.push(format!(
+            "nothing of the module cache goes for being unused, since not all needs are known: {}{more}",
+            named.join("; ")
+        ));
+    } else if inputs.policy.unused
+        && !inputs.policy.all
+        && let Some(why) = &inputs.uses.unknown_modules
+    {
+        plan.notes.push(format!(
+            "nothing of the module cache goes for being unused: its use is unknown: {why}"
+        ));
+    }
     let mut observed = 0;
     let mut unproven = 0;
     let mut young = 0;
@@ -192,6 +227,8 @@ struct Judge<'a> {
     policy: &'a Policy,
     needs: HashMap<&'a ModuleVersion, Need>,
     named: Vec<&'a str>,
+    /// Whether it is known of every project what it needs.
+    all_needs_known: bool,
 }
 
 impl Judge<'_> {
@@ -282,10 +319,15 @@ impl Judge<'_> {
             }
             None => Part::Whole,
         };
+        // Some project may need it, whatever its age.
+        if policy.by_need() && !self.all_needs_known {
+            return Fate::Keep(Keep::NeedsUnknown);
+        }
         if policy.toolchains && version.kind == VersionKind::Toolchain {
             return Fate::Remove(whole, Cause::Toolchain);
         }
-        if policy.unused {
+        let use_known = self.inputs.uses.unknown_modules.is_none();
+        if policy.unused && use_known {
             let cause = match whole {
                 Part::Source => Cause::OnlyGoMod,
                 _ => Cause::Unused,
@@ -300,10 +342,11 @@ impl Judge<'_> {
         if let Some(tier) = policy.tier {
             return tiered(version, proof, age, whole, tier);
         }
-        match policy.max_age {
-            Some(_) => Fate::Keep(Keep::Young(age)),
-            None => Fate::Keep(Keep::NotAsked),
-        }
+        Fate::Keep(match policy.max_age {
+            Some(_) => Keep::Young(age),
+            None if policy.unused => Keep::UseUnknown,
+            None => Keep::NotAsked,
+        })
     }
 
     /// Drops one of two copies of what stays. What a running build may read, or

@@ -7,7 +7,7 @@ use crate::formats::gosum::GoSum;
 use crate::formats::gowork;
 use crate::formats::module::ModuleVersion;
 use crate::graph::{self, ModFiles};
-use crate::locate::Project;
+use crate::locate::{Gap, Project};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -25,6 +25,9 @@ pub struct Needs {
     pub toolchains: Vec<String>,
     /// When the ledger saw it last; `None` for a project of this run.
     pub last_seen: Option<DateTime<Utc>>,
+    /// Why this is not all that it needs, if so: then nothing of the module
+    /// cache goes for being unused.
+    pub unknown: Option<String>,
 }
 
 /// What the projects of this run need: what their go.sum files list, or their
@@ -43,6 +46,7 @@ pub fn needs_of(
             let mut needs = Needs {
                 project: display_path(&project.dir),
                 toolchains: project.toolchains.clone(),
+                unknown: project.gap.as_ref().map(Gap::to_string),
                 ..Needs::default()
             };
             if live == Live::BuildList {
@@ -63,6 +67,10 @@ pub fn needs_of(
                 if let Ok(lists) = lists {
                     needs.source = lists.source.clone();
                     needs.go_mods = lists.go_mods.clone();
+                    // The build list needs no go.sum.
+                    if project.gap.as_ref().is_some_and(Gap::is_of_go_sum) {
+                        needs.unknown = None;
+                    }
                     return needs;
                 }
             }

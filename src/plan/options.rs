@@ -31,11 +31,11 @@ pub struct Retention {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_ref_count: Option<u64>,
-    /// Keep what the last N marked jobs used
+    /// Keep what any of the last N marked jobs used, counted for each name that CI gives its jobs; jobs that used nothing do not count [default: 10]
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_runs: Option<u64>,
-    /// Projects not seen for so long no longer count
+    /// Projects and names of jobs not seen for so long no longer count [default: 90d]
     #[arg(long, value_name = "AGE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forget_after: Option<Age>,

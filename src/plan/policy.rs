@@ -8,6 +8,8 @@ use std::time::Duration;
 /// Go marks a use only when the last mark is an hour old, and a build may hold
 /// what it opened for as long as it runs.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
+/// Jobs that share a cache come by turns, some of them seldom.
+const IDLE_RUNS: u64 = 10;
 const FORGET_AFTER: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// [`Retention`] with its defaults applied. The default asks for nothing but
@@ -22,7 +24,9 @@ pub struct Policy {
     pub keep_since: Option<Duration>,
     /// What so many known projects need stays; 0: they do not count.
     pub min_ref_count: u64,
-    /// Known projects not seen for so long do not count.
+    /// What this many of the last marked jobs of each name used stays.
+    pub idle_runs: u64,
+    /// Known projects and names of jobs not seen for so long do not count.
     pub forget_after: Duration,
     /// Remove what nothing keeps.
     pub unused: bool,
@@ -80,6 +84,7 @@ impl Policy {
             grace: length(retention.grace).unwrap_or(GRACE),
             keep_since: length(retention.keep_since),
             min_ref_count: retention.min_ref_count.unwrap_or(1),
+            idle_runs: retention.idle_runs.unwrap_or(IDLE_RUNS),
             forget_after: length(retention.forget_after).unwrap_or(FORGET_AFTER),
             unused: on(retention.unused),
             tier: retention.tier,
@@ -98,6 +103,12 @@ impl Policy {
             toolchains: on(retention.toolchains),
             all: on(retention.all),
         }
+    }
+
+    /// Whether module versions go for being needed by no project, however old
+    /// they have to be for it.
+    pub(super) fn by_need(&self) -> bool {
+        self.unused || self.toolchains || self.max_age.is_some() || self.tier.is_some()
     }
 
     /// The first `keep` pattern that names a version.

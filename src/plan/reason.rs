@@ -95,6 +95,10 @@ pub enum Keep {
     Unproven,
     /// Without a mark nobody knows what is unused.
     NoMark,
+    /// It could not be seen whether it was used.
+    UseUnknown,
+    /// What some project needs is not known whole.
+    NeedsUnknown,
     /// Nothing that was asked for removes it.
     NotAsked,
 }
@@ -113,6 +117,8 @@ impl fmt::Display for Keep {
             Keep::Young(age) => write!(f, "used {} ago, short of the limit on age", in_words(*age)),
             Keep::Unproven => f.write_str("the copy that would stay was not proven in this run"),
             Keep::NoMark => f.write_str("without a mark nobody knows whether it is used"),
+            Keep::UseUnknown => f.write_str("it could not be seen whether it was used"),
+            Keep::NeedsUnknown => f.write_str("what some project needs is not known whole"),
             Keep::NotAsked => f.write_str("nothing that was asked for removes it"),
         }
     }

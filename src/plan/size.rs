@@ -222,7 +222,14 @@ fn wanted(fate: &Fate) -> Option<bool> {
     match fate {
         Fate::Remove(Part::Tree, _) => Some(false),
         Fate::Remove(..) | Fate::Keep(Keep::Pattern(_) | Keep::Grace(_)) => None,
-        Fate::Keep(Keep::NotAsked | Keep::Young(_) | Keep::NoMark | Keep::Unproven) => Some(false),
+        Fate::Keep(
+            Keep::NotAsked
+            | Keep::Young(_)
+            | Keep::NoMark
+            | Keep::UseUnknown
+            | Keep::NeedsUnknown
+            | Keep::Unproven,
+        ) => Some(false),
         Fate::Keep(_) => Some(true),
     }
 }

@@ -206,6 +206,7 @@ fn a_repair_removes_what_is_wrong_and_what_would_bring_it_back() {
         entry: None,
         bytes: 0,
         modified: now(),
+        foreign: false,
     };
     let mut kept = action(whole);
     kept.entry = Some(ActionEntry {
@@ -385,6 +386,7 @@ fn builds(entries: &[(u8, u8, i64)], outputs: &[(u8, i64)]) -> Option<BuildCache
                 }),
                 bytes: 175,
                 modified: ago(days),
+                foreign: false,
             })
             .collect(),
         outputs: outputs
@@ -562,4 +564,66 @@ fn a_plan_of_100_000_units() {
     let took = start.elapsed();
     println!("{} steps planned in {took:?}", plan.steps.len());
     assert!(!plan.steps.is_empty());
+}
+
+#[test]
+fn nothing_goes_for_being_unused_while_needs_are_unknown() {
+    let toolchain = "golang.org/toolchain@v0.0.1-go1.24.1.linux-amd64";
+    let mut case = Case::new(vec![version("a.b/c", 40), version(toolchain, 40)]);
+    case = case.needing(&[], &[]);
+    let by_need: [fn(&mut Policy); 4] = [
+        |policy| policy.unused = true,
+        |policy| policy.toolchains = true,
+        |policy| policy.max_age = Some(Duration::from_secs(DAY)),
+        |policy| policy.tier = "purge=1d".parse().ok(),
+    ];
+    for asked in by_need {
+        case.policy = policy(asked);
+        case.needs[0].unknown = None;
+        assert!(!case.goes().is_empty());
+        case.needs[0].unknown = Some("it has no go.sum".to_owned());
+        assert_eq!(case.goes(), [""; 0]);
+        let notes = case.plan().notes;
+        assert!(
+            notes[0].contains("project 0: it has no go.sum"),
+            "{notes:?}"
+        );
+        // One that was not seen for long does not count, as its needs do not.
+        case.needs[0].last_seen = Some(ago(91));
+        assert!(!case.goes().is_empty());
+        case.needs[0].last_seen = None;
+    }
+    // Room is made all the same, and all goes when all is to go.
+    case.policy = policy(|policy| policy.trim_to = Some(0));
+    assert!(!case.goes().is_empty());
+    case.policy = policy(|policy| policy.all = true);
+    assert_eq!(case.goes().len(), 2);
+}
+
+#[test]
+fn nothing_goes_for_being_unused_while_use_is_unknown() {
+    let mut case = Case::new(vec![version("a.b/c", 9)]).needing(&[], &[]);
+    case.inventory.buildcache = builds(
+        &[(1, 1, 9), (2, 2, 9), (3, 3, 9)],
+        &[(1, 9), (2, 9), (3, 9)],
+    );
+    case.policy = policy(|policy| policy.unused = true);
+    case.uses.since = Some(ago(0));
+    assert_eq!(case.goes().len(), 7);
+    // Of some entries: the others are judged.
+    let cache = case.inventory.buildcache.as_mut().unwrap();
+    cache.actions[0].foreign = true;
+    case.uses.unseen = [ActionId([2; 32])].into();
+    assert_eq!(gone(&case), (vec![3], vec![3]));
+    // Of a whole cache: the other one is judged.
+    case.uses.since = None;
+    case.uses.unknown_builds = Some("no hit and no miss".to_owned());
+    assert_eq!(gone(&case), (vec![], vec![]));
+    assert!(case.plan().notes[0].contains("no hit and no miss"));
+    assert_eq!(case.goes(), ["version a.b/c@v1.0.0"]);
+    case.uses.unknown_modules = Some("no hit and no miss".to_owned());
+    assert_eq!(case.goes(), [""; 0]);
+    // By their times entries go, but for those whose times tell nothing.
+    case.policy = policy(|policy| policy.max_age = Some(Duration::from_secs(DAY)));
+    assert_eq!(gone(&case), (vec![3], vec![3]));
 }

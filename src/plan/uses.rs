@@ -15,6 +15,13 @@ pub struct Uses {
     /// When the mark was set; without one nobody knows which build-cache
     /// entries this job did not use.
     pub since: Option<DateTime<Utc>>,
+    /// Why it is not known what this job used of the module cache: then nothing
+    /// of it goes for being unused.
+    pub unknown_modules: Option<String>,
+    /// The same for the build cache.
+    pub unknown_builds: Option<String>,
+    /// Action entries of which it is not known whether they were used.
+    pub unseen: HashSet<ActionId>,
     /// Action entries that this job or one of the last marked ones used.
     pub actions: HashSet<ActionId>,
     /// Module versions that this job or one of the last marked ones used.

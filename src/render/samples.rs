@@ -23,6 +23,7 @@ pub(crate) fn clean() -> Report {
             path: "/src/app".to_owned(),
             module: Some("example.com/app".to_owned()),
             go_sum_entries: Some(412),
+            needs_unknown: None,
         }],
         modcache: Some(ModCache {
             path: "/root/go/pkg/mod".to_owned(),
@@ -68,6 +69,7 @@ pub(crate) fn clean() -> Report {
             },
         }),
         usage: None,
+        usage_unknown: UsageUnknown::default(),
         findings: Vec::new(),
         thresholds: Vec::new(),
         plan: None,
@@ -154,6 +156,7 @@ pub(crate) fn findings() -> Report {
             misses: 45,
             rewritten: 1,
             idle: 238,
+            unseen: 0,
             hit_rate: Some(1_512.0 / 1_557.0),
             idle_bytes: 41_000_000,
             archives: HitsMisses {

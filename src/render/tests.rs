@@ -602,6 +602,7 @@ fn openmetrics_of_findings() {
     gocachevet_findings{rule="ledger-invalid",level="warn"} 0
     gocachevet_findings{rule="over-threshold",level="deny"} 1
     gocachevet_findings{rule="unreadable",level="deny"} 0
+    gocachevet_findings{rule="project-file",level="warn"} 0
     gocachevet_findings{rule="policy",level="deny"} 0
     # HELP gocachevet_threshold_limit The limit of a threshold, in its own unit: bytes, seconds, a ratio or a count.
     # TYPE gocachevet_threshold_limit gauge

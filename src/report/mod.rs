@@ -41,11 +41,14 @@ pub struct Report {
     pub verification: Option<Verification>,
     /// What this job used; `null` without a mark.
     pub usage: Option<Usage>,
+    /// Why it is not known what this job used, where it is not.
+    #[serde(default, skip_serializing_if = "UsageUnknown::is_empty")]
+    pub usage_unknown: UsageUnknown,
     /// What is not as it should be, worst first.
     pub findings: Vec<Finding>,
     /// Limits and how they were met.
     pub thresholds: Vec<Threshold>,
-    /// What a trim removes and why; `null` for other commands.
+    /// What a trim would remove and why, or has removed; `null` for other commands.
     pub plan: Option<Plan>,
     /// What a trim did; `null` for other commands and for a dry run.
     pub outcome: Option<Outcome>,
@@ -192,6 +195,10 @@ pub struct Project {
     pub module: Option<String>,
     /// Lines in its go.sum that were used; `null` if there is no go.sum.
     pub go_sum_entries: Option<u64>,
+    /// Why what it needs of the module cache is not known whole; absent where it
+    /// is. Then nothing of the module cache goes for being unused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_unknown: Option<String>,
 }
 
 /// The module cache by region; the regions' bytes are disjoint.
@@ -326,6 +333,23 @@ pub struct Usage {
     pub buildcache: Option<BuildUsage>,
 }
 
+/// Why use could not be seen, by cache; `null` where it could. Then nothing goes
+/// for being unused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UsageUnknown {
+    /// The module cache.
+    pub modcache: Option<String>,
+    /// The build cache.
+    pub buildcache: Option<String>,
+}
+
+impl UsageUnknown {
+    fn is_empty(&self) -> bool {
+        self.modcache.is_none() && self.buildcache.is_none()
+    }
+}
+
 /// Use of module versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -365,6 +389,9 @@ pub struct BuildUsage {
     pub rewritten: u64,
     /// There at the mark and not used.
     pub idle: u64,
+    /// There at the mark; whether it was used, its time cannot tell.
+    #[serde(default)]
+    pub unseen: u64,
     /// hits / (hits + misses); `null` if both are 0.
     pub hit_rate: Option<f64>,
     /// Bytes of outputs that only idle entries name.
@@ -414,13 +441,13 @@ pub struct Threshold {
     pub status: ThresholdStatus,
 }
 
-/// What a trim would remove.
+/// What a trim would remove; after it, what it has removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Plan {
     /// Every removal.
     pub removals: Vec<Removal>,
-    /// Bytes they free.
+    /// Bytes they free, or have freed.
     pub bytes: u64,
     /// Bytes that stay.
     pub kept_bytes: u64,

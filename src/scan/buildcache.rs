@@ -247,6 +247,7 @@ impl Shard {
             entry,
             bytes: stat.bytes,
             modified: stat.modified,
+            foreign: !stat.own,
         });
     }
 

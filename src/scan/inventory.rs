@@ -176,6 +176,8 @@ pub struct Action {
     pub bytes: u64,
     /// Its modification time: the last use, within an hour.
     pub modified: DateTime<Utc>,
+    /// It belongs to another user, so that Go cannot mark its use in its time.
+    pub foreign: bool,
 }
 
 /// A build output.

@@ -1,13 +1,14 @@
 //! Use of the build cache's action entries.
 
 use super::kinds;
-use super::state::{State, nanos};
+use super::mark;
+use super::state::{STUCK, State, nanos};
 use crate::formats::action::{ActionId, OutputId};
 use crate::formats::output_kind::OutputKind;
 use crate::report::{BuildUsage, HitsMisses};
 use crate::scan::{Action, BuildCache};
 use crate::sorting;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What became of an entry since the mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(super) enum Use {
     Rewritten,
     /// There at the mark and not used.
     Idle,
+    /// There at the mark; whether it was used, its time cannot tell.
+    Unseen,
 }
 
 /// What became of an entry since the mark.
@@ -31,7 +34,12 @@ pub(super) fn of(action: &Action, state: &State) -> Use {
         return Use::Miss;
     };
     if !marked.moved(action.modified) {
-        return Use::Idle;
+        // Go leaves a time alone that is not its own user's, lies in the future
+        // or is younger than an hour (`cache.go`: `markUsed`).
+        return match why_unseen(action, state) {
+            None => Use::Idle,
+            Some(_) => Use::Unseen,
+        };
     }
     match action.entry {
         Some(entry) if entry.time_nanos < nanos(state.head.since) => Use::Hit,
@@ -39,9 +47,53 @@ pub(super) fn of(action: &Action, state: &State) -> Use {
     }
 }
 
+/// Why the time of an entry that did not move says nothing of its use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Blind {
+    /// It belongs to another user.
+    Foreign,
+    /// It lies in the future.
+    Future,
+    /// The mark could not set it back.
+    Stuck,
+}
+
+fn why_unseen(action: &Action, state: &State) -> Option<Blind> {
+    let since = state.head.since;
+    let marked = state.action(action.id);
+    if action.foreign {
+        Some(Blind::Foreign)
+    } else if marked.is_some_and(|marked| marked.set == STUCK) {
+        Some(Blind::Stuck)
+    } else if mark::refreshed(nanos(action.modified), since) {
+        None
+    } else if action.modified > since {
+        Some(Blind::Future)
+    } else {
+        Some(Blind::Stuck)
+    }
+}
+
+impl std::fmt::Display for Blind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Blind::Foreign => "of another user, whose times Go cannot touch",
+            Blind::Future => "dated in the future, whose times Go leaves alone",
+            Blind::Stuck => "that did not take the time set by the mark",
+        })
+    }
+}
+
 /// The build cache's part of what was observed.
 pub(super) struct Builds {
+    /// Some numbers are lower bounds where use is [unknown](Self::unknown).
     pub(super) usage: BuildUsage,
+    /// Why it is not known what the job used, if so.
+    pub(super) unknown: Option<String>,
+    /// Entries of which it is not known whether they were used.
+    pub(super) unseen: Vec<ActionId>,
+    /// Why not, where there are any.
+    pub(super) why_unseen: Option<String>,
     /// Entries that were used or made.
     pub(super) used: Vec<ActionId>,
     /// Compilers that made the packages used, such as `go1.26.8`.
@@ -54,7 +106,8 @@ pub(super) fn observe(cache: &BuildCache, state: &State, jobs: usize) -> Builds 
         .iter()
         .map(|action| (action, of(action, state)))
         .collect();
-    let touched = uses.iter().filter(|(_, what)| *what != Use::Idle);
+    let is_used = |what: &Use| !matches!(what, Use::Idle | Use::Unseen);
+    let touched = uses.iter().filter(|(_, what)| is_used(what));
     let outputs: BTreeSet<OutputId> = sorting::collect(
         touched
             .clone()
@@ -75,7 +128,7 @@ pub(super) fn observe(cache: &BuildCache, state: &State, jobs: usize) -> Builds 
                 match what {
                     Use::Hit => archives.hits += 1,
                     Use::Miss => archives.misses += 1,
-                    Use::Rewritten | Use::Idle => {}
+                    Use::Rewritten | Use::Idle | Use::Unseen => {}
                 }
             }
             // A test that ran although its result was there, such as after
@@ -89,12 +142,37 @@ pub(super) fn observe(cache: &BuildCache, state: &State, jobs: usize) -> Builds 
         }
     }
     let ran = tests.values().filter(|ran| **ran).count() as u64;
+    let (rewritten, idle) = (count(Use::Rewritten), count(Use::Idle));
+    let unseen: Vec<&Action> = uses
+        .iter()
+        .filter(|(_, what)| *what == Use::Unseen)
+        .map(|(action, _)| *action)
+        .collect();
+    let mut blind: BTreeMap<Blind, u64> = BTreeMap::new();
+    for cause in unseen.iter().filter_map(|action| why_unseen(action, state)) {
+        *blind.entry(cause).or_default() += 1;
+    }
+    let told = blind
+        .iter()
+        .map(|(cause, count)| format!("{count} {cause}"));
+    let told = told.collect::<Vec<_>>().join("; ");
+    let unknown = if unseen.len() as u64 > hits + rewritten + idle {
+        Some(format!("most of its entries tell nothing ({told})"))
+    } else if hits + misses + rewritten == 0 {
+        Some("no go command used it since the mark: no hit and no miss".to_owned())
+    } else {
+        None
+    };
     Builds {
+        unknown,
+        why_unseen: (!unseen.is_empty()).then_some(told),
+        unseen: unseen.iter().map(|action| action.id).collect(),
         usage: BuildUsage {
             hits,
             misses,
-            rewritten: count(Use::Rewritten),
-            idle: count(Use::Idle),
+            rewritten,
+            idle,
+            unseen: unseen.len() as u64,
             hit_rate: rate(hits, misses),
             idle_bytes: idle_bytes(cache, &uses),
             archives,
@@ -166,6 +244,7 @@ mod tests {
             }),
             bytes: 175,
             modified: DateTime::from_timestamp(modified, 0).unwrap(),
+            foreign: false,
         }
     }
 
@@ -202,12 +281,60 @@ mod tests {
         let usage = builds.usage;
         assert_eq!(
             (usage.hits, usage.misses, usage.rewritten, usage.idle),
-            (1, 1, 1, 2)
+            (1, 1, 1, 1)
         );
+        assert_eq!((usage.unseen, builds.unseen), (1, vec![ActionId([4; 32])]));
+        assert_eq!(builds.unknown, None);
         assert_eq!(usage.hit_rate, Some(0.5));
         // The first output is named by a used entry too.
         assert_eq!(usage.idle_bytes, 10);
         assert_eq!(builds.used, [1, 2, 5].map(|n| ActionId([n; 32])));
+    }
+
+    #[test]
+    fn use_that_no_time_tells_is_neither_a_hit_nor_idle() {
+        let mut state = State::new(DateTime::from_timestamp(MARK, 0).unwrap());
+        let old = MARK - 9_000;
+        let marked = |n, used: i64, set: i64| MarkedAction {
+            id: ActionId([n; 32]),
+            used: used * 1_000_000_000,
+            set: set.saturating_mul(1_000_000_000),
+        };
+        state.actions = vec![
+            marked(1, old, old),
+            marked(2, old, old),
+            marked(3, MARK + 9_000, MARK + 9_000),
+            marked(4, MARK - 60, i64::MAX),
+        ];
+        let mut cache = BuildCache {
+            actions: vec![
+                entry(1, old, old, 1),
+                entry(2, old, old, 1),
+                entry(3, MARK + 9_000, old, 1),
+                // A file system that gives every change its own time.
+                entry(4, MARK + 1, old, 1),
+            ],
+            ..BuildCache::default()
+        };
+        let uses = |cache: &BuildCache| -> Vec<Use> {
+            cache
+                .actions
+                .iter()
+                .map(|action| of(action, &state))
+                .collect()
+        };
+        use Use::{Idle, Unseen};
+        assert_eq!(uses(&cache), [Idle, Idle, Unseen, Unseen]);
+        // Two of four: the rest still tells, but nothing was used at all.
+        let builds = observe(&cache, &state, 1);
+        assert!(builds.unknown.unwrap().contains("no hit and no miss"));
+        cache.actions[0].foreign = true;
+        assert_eq!(uses(&cache), [Unseen, Idle, Unseen, Unseen]);
+        let builds = observe(&cache, &state, 1);
+        assert_eq!(
+            builds.unknown.unwrap(),
+            "most of its entries tell nothing (1 of another user, whose times Go cannot touch; 1 dated in the future, whose times Go leaves alone; 1 that did not take the time set by the mark)"
+        );
     }
 
     #[test]

@@ -43,6 +43,12 @@ const MAX_UNITS: usize = 200_000;
 /// Projects that are remembered, the last seen first.
 const MAX_PROJECTS: usize = 256;
 
+/// Names of jobs that are remembered, the last seen first.
+const MAX_NAMES: usize = 64;
+
+/// Longest name of a job, in bytes.
+const MAX_NAME: usize = 200;
+
 /// Hit counts go back so many days.
 const DAYS: usize = 7;
 
@@ -59,6 +65,21 @@ pub struct Ledger {
     /// The projects that used the cache, by the module path they declare.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub projects: BTreeMap<String, Project>,
+    /// How often jobs of each name used the caches; jobs that CI gives no name
+    /// have the empty one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, Runs>,
+}
+
+/// The jobs of a name that used anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runs {
+    /// A number that stands for the name.
+    pub id: u32,
+    /// How many there were.
+    pub count: u64,
+    /// When the last of them was recorded.
+    pub at: DateTime<Utc>,
 }
 
 /// What a project's last recorded job needed, beside the source of the units
@@ -73,6 +94,9 @@ pub struct Project {
     /// Toolchains that it names.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub toolchains: BTreeSet<String>,
+    /// Why this is not all that it needs, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
 }
 
 /// A job.
@@ -94,6 +118,9 @@ pub struct Job {
     pub marked: Option<DateTime<Utc>>,
     /// Seconds since the oldest unit was last used.
     pub oldest: Option<i64>,
+    /// What CI calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Use of a unit.
@@ -125,6 +152,10 @@ pub struct Unit {
     /// The projects that need it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub projects: Vec<String>,
+    /// By the numbers of jobs' names: which of their jobs used it last, counted
+    /// from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<(u32, u64)>,
 }
 
 /// What is recorded of a job.
@@ -134,6 +165,8 @@ pub struct Record<'a> {
     pub inventory: &'a Inventory,
     /// What the job used; `None` without a mark.
     pub observed: Option<&'a Observed>,
+    /// What CI calls the job; empty if it does not say.
+    pub name: &'a str,
     /// Bytes of both caches.
     pub bytes: u64,
     /// When the oldest unit was last used.
@@ -157,6 +190,8 @@ pub struct Needs {
     pub toolchains: BTreeSet<String>,
     /// When it was recorded last.
     pub seen: DateTime<Utc>,
+    /// Why this is not all that it needs, if so.
+    pub unknown: Option<String>,
 }
 
 /// Where the ledger of these caches lies: its path, and the folder, opened as the
@@ -185,6 +220,7 @@ impl Default for Ledger {
             versions: BTreeMap::new(),
             actions: BTreeMap::new(),
             projects: BTreeMap::new(),
+            names: BTreeMap::new(),
         }
     }
 }
@@ -275,12 +311,45 @@ impl Ledger {
             trimmed: record.observed.and_then(|observed| observed.trimmed),
             marked: record.observed.map(|observed| observed.usage.since),
             oldest: record.oldest.map(|oldest| (now - oldest).num_seconds()),
+            name: Some(short(record.name).to_owned()).filter(|name| !name.is_empty()),
         });
         let excess = self.jobs.len().saturating_sub(MAX_JOBS);
         self.jobs.drain(..excess);
         self.record_projects(record, now);
-        self.record_versions(record, job, now);
-        self.record_actions(record, job, now);
+        let run = self.run_of(record, now);
+        self.record_versions(record, (job, run), now);
+        self.record_actions(record, (job, run), now);
+    }
+
+    /// Counts the job under its name, and says as what. A job that used nothing
+    /// is not counted, or a few of them would make all look unused.
+    fn run_of(&mut self, record: &Record<'_>, now: DateTime<Utc>) -> Option<(u32, u64)> {
+        for runs in self.names.values_mut() {
+            runs.at = runs.at.min(now);
+        }
+        let observed = record.observed?;
+        if observed.actions.is_empty() && observed.versions.is_empty() {
+            return None;
+        }
+        let name = short(record.name).to_owned();
+        if !self.names.contains_key(&name) {
+            // Before this one comes in, so that it cannot be the one that goes.
+            bound(&mut self.names, MAX_NAMES - 1, |runs| runs.at);
+            let left: BTreeSet<u32> = sorting::collect(self.names.values().map(|runs| runs.id));
+            for unit in self.versions.values_mut().chain(self.actions.values_mut()) {
+                unit.by.retain(|(id, _)| left.contains(id));
+            }
+        }
+        let taken: BTreeSet<u32> = sorting::collect(self.names.values().map(|runs| runs.id));
+        let free = (0..).find(|id| !taken.contains(id)).unwrap_or_default();
+        let runs = self.names.entry(name).or_insert(Runs {
+            id: free,
+            count: 0,
+            at: now,
+        });
+        runs.count = runs.count.saturating_add(1);
+        runs.at = now;
+        Some((runs.id, runs.count))
     }
 
     fn record_projects(&mut self, record: &Record<'_>, now: DateTime<Utc>) {
@@ -293,13 +362,14 @@ impl Ledger {
                 seen: now,
                 go_mods: only_mods.map(ModuleVersion::to_string).collect(),
                 toolchains: needs.toolchains.clone(),
+                unknown: needs.unknown.clone(),
             };
             self.projects.insert(name.clone(), project);
         }
         bound(&mut self.projects, MAX_PROJECTS, |project| project.seen);
     }
 
-    fn record_versions(&mut self, record: &Record<'_>, job: u64, now: DateTime<Utc>) {
+    fn record_versions(&mut self, record: &Record<'_>, job: JobRun, now: DateTime<Utc>) {
         let used: HashSet<&ModuleVersion> = record
             .observed
             .iter()
@@ -335,11 +405,12 @@ impl Ledger {
         bound(&mut self.versions, MAX_UNITS, |unit| unit.at);
     }
 
-    fn record_actions(&mut self, record: &Record<'_>, job: u64, now: DateTime<Utc>) {
+    fn record_actions(&mut self, record: &Record<'_>, job: JobRun, now: DateTime<Utc>) {
+        // What is not known to be unused counts as used.
         let used: HashSet<ActionId> = record
             .observed
             .iter()
-            .flat_map(|observed| observed.actions.iter().copied())
+            .flat_map(|observed| observed.actions.iter().chain(&observed.unseen).copied())
             .collect();
         let mut old = std::mem::take(&mut self.actions);
         let cached = record.inventory.buildcache.iter();
@@ -371,6 +442,7 @@ impl Ledger {
                 go_mods: parsed(&project.go_mods),
                 toolchains: project.toolchains.clone(),
                 seen: project.seen,
+                unknown: project.unknown.clone(),
             };
             needs.insert(name.clone(), known);
         }
@@ -430,13 +502,31 @@ impl Ledger {
         self.jobs.iter().map(point).collect()
     }
 
-    /// What the last `jobs` marked jobs used.
-    pub fn used_in_last(&self, jobs: usize) -> (Vec<ModuleVersion>, Vec<ActionId>) {
+    /// What any of the last `jobs` jobs of each name used that used anything;
+    /// names that were not seen since `oldest` do not count.
+    pub fn used_in_last(
+        &self,
+        jobs: u64,
+        oldest: DateTime<Utc>,
+    ) -> (Vec<ModuleVersion>, Vec<ActionId>) {
+        let counted = self.names.values().filter(|runs| runs.at >= oldest);
+        let first: BTreeMap<u32, u64> =
+            sorting::collect(counted.map(|runs| (runs.id, runs.count.saturating_sub(jobs))));
+        // Of units that were recorded before jobs had names, the last job is known.
+        let used_some = |job: &&Job| job.hits.unwrap_or(0) + job.misses.unwrap_or(0) > 0;
         let marked = self.jobs.iter().rev().filter(|job| job.marked.is_some());
-        let Some(first) = marked.take(jobs).map(|job| job.job).last() else {
-            return (Vec::new(), Vec::new());
+        let last = marked
+            .filter(used_some)
+            .take(usize::try_from(jobs).unwrap_or(usize::MAX));
+        let first_job = last.map(|job| job.job).last().unwrap_or(u64::MAX);
+        let is_recent = |unit: &Unit| match unit.by.is_empty() {
+            true => unit.job >= first_job,
+            false => unit
+                .by
+                .iter()
+                .any(|(id, run)| first.get(id).is_some_and(|first| run > first)),
         };
-        let recent = |(name, unit): (&String, &Unit)| (unit.job >= first).then(|| name.clone());
+        let recent = |(name, unit): (&String, &Unit)| is_recent(unit).then(|| name.clone());
         let versions = self.versions.iter().filter_map(recent);
         let actions = self.actions.iter().filter_map(recent);
         (
@@ -476,9 +566,13 @@ impl Unit {
         self.time = seen.time.or(self.time);
     }
 
-    fn used(&mut self, job: u64, now: DateTime<Utc>) {
+    fn used(&mut self, (job, run): JobRun, now: DateTime<Utc>) {
         self.job = job;
         self.at = now;
+        if let Some((id, number)) = run {
+            self.by.retain(|(known, _)| *known != id);
+            self.by.push((id, number));
+        }
         if let Some(today) = self.days.first_mut() {
             *today = today.saturating_add(1);
         }
@@ -489,6 +583,18 @@ impl Unit {
         self.days.rotate_right(days);
         self.days.iter_mut().take(days).for_each(|day| *day = 0);
     }
+}
+
+/// A job's number, and which it is of those that have its name.
+type JobRun = (u64, Option<(u32, u64)>);
+
+/// A job's name, no longer than what is remembered of it.
+fn short(name: &str) -> &str {
+    let mut end = name.len().min(MAX_NAME);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name.get(..end).unwrap_or_default()
 }
 
 fn totals(observed: &Observed) -> (Option<u64>, Option<u64>) {
@@ -580,6 +686,7 @@ mod tests {
             entry: None,
             bytes: 175,
             modified: at(trimmed - 1),
+            foreign: false,
         };
         Inventory {
             buildcache: Some(BuildCache {
@@ -592,12 +699,19 @@ mod tests {
     }
 
     fn job(ledger: &mut Ledger, ids: &[u8], used: &[u8], day: i64, trimmed: i64) {
+        named(ledger, "", ids, used, day, trimmed);
+    }
+
+    fn named(ledger: &mut Ledger, name: &str, ids: &[u8], used: &[u8], day: i64, trimmed: i64) {
         let observed = Observed {
             usage: crate::report::Usage {
                 since: at(day),
                 modcache: None,
                 buildcache: None,
             },
+            unknown: Default::default(),
+            unseen: Vec::new(),
+            why_unseen: None,
             actions: used.iter().map(|n| ActionId([*n; 32])).collect(),
             versions: Vec::new(),
             true_times: Default::default(),
@@ -607,6 +721,7 @@ mod tests {
         let record = Record {
             inventory: &inventory(ids, trimmed),
             observed: Some(&observed),
+            name,
             bytes: 1,
             oldest: None,
             projects: &BTreeMap::new(),
@@ -628,10 +743,61 @@ mod tests {
         job(&mut ledger, &[1], &[], 30, 0);
         let one = &ledger.actions[&ActionId([1; 32]).to_string()];
         assert_eq!((one.job, one.days), (3, [0; 7]));
-        assert_eq!(ledger.used_in_last(1).1, []);
-        assert_eq!(ledger.used_in_last(2).1, [ActionId([1; 32])]);
+        // The last job used nothing, and does not count.
+        assert_eq!(ledger.used_in_last(0, at(0)).1, []);
+        assert_eq!(ledger.used_in_last(1, at(0)).1, [ActionId([1; 32])]);
+        assert_eq!(ledger.used_in_last(1, at(3)).1, []);
         let bytes = serde_json::to_vec(&ledger).unwrap();
         assert_eq!(Ledger::parse(&bytes), Ok(ledger));
+    }
+
+    #[test]
+    fn jobs_are_counted_by_their_names() {
+        let mut ledger = Ledger::default();
+        let id = |n: u8| ActionId([n; 32]);
+        let all = [1, 2, 3];
+        named(&mut ledger, "test", &all, &[1, 2], 0, 0);
+        for _ in 0..30 {
+            named(&mut ledger, "vet", &all, &[2, 3], 1, 0);
+        }
+        named(&mut ledger, "docs", &all, &[], 1, 0);
+        assert_eq!(ledger.used_in_last(1, at(0)).1, [id(1), id(2), id(3)]);
+        // Of the last job of `test` only the time is asked for.
+        assert_eq!(ledger.used_in_last(1, at(1)).1, [id(2), id(3)]);
+        named(&mut ledger, "test", &all, &[2], 2, 0);
+        assert_eq!(ledger.used_in_last(1, at(0)).1, [id(2), id(3)]);
+        assert_eq!(ledger.used_in_last(2, at(0)).1, [id(1), id(2), id(3)]);
+        let bytes = serde_json::to_vec(&ledger).unwrap();
+        assert_eq!(Ledger::parse(&bytes), Ok(ledger.clone()));
+        // So many names, and none keeps the number of one that was forgotten.
+        for number in 0..200 {
+            named(&mut ledger, &format!("job {number}"), &all, &[3], 3, 0);
+        }
+        let ids: BTreeSet<u32> = ledger.names.values().map(|runs| runs.id).collect();
+        assert_eq!((ledger.names.len(), ids.len()), (MAX_NAMES, MAX_NAMES));
+        assert!(
+            ledger
+                .actions
+                .values()
+                .all(|unit| unit.by.len() <= MAX_NAMES)
+        );
+    }
+
+    #[test]
+    fn a_ledger_from_before_jobs_had_names_counts_on() {
+        let mut ledger = Ledger::default();
+        job(&mut ledger, &[1, 2], &[1], 0, 0);
+        job(&mut ledger, &[1, 2], &[2], 0, 0);
+        ledger.names.clear();
+        for unit in ledger.actions.values_mut() {
+            unit.by.clear();
+        }
+        for (job, hits) in ledger.jobs.iter_mut().zip([7, 0]) {
+            (job.hits, job.misses) = (Some(hits), Some(0));
+        }
+        let all = [ActionId([1; 32]), ActionId([2; 32])];
+        assert_eq!(ledger.used_in_last(1, at(0)).1, all);
+        assert_eq!(ledger.used_in_last(0, at(0)).1, []);
     }
 
     #[test]
@@ -681,6 +847,7 @@ mod tests {
             let record = Record {
                 inventory: &inventory,
                 observed: None,
+                name: "",
                 bytes: 1,
                 oldest: None,
                 projects: &[(project.to_owned(), needs)].into(),

@@ -5,15 +5,17 @@
 //! ones are set back, or their use would not be seen: a cache saved a minute ago
 //! and restored would look unused. Their true times stand in the state.
 
-use super::state::{Head, MarkedAction, MarkedVersion, State, nanos};
+use super::state::{Head, MarkedAction, MarkedVersion, STUCK, State, nanos};
 use crate::findings::display_path;
+use crate::folder::Folder;
 use crate::formats::action::ActionId;
 use crate::parallel;
-use crate::scan::{BuildCache, Inventory};
+use crate::scan::{Action, BuildCache, Inventory};
+use crate::sorting;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Younger entries are not refreshed when they are used.
-const REFRESHED_AFTER: TimeDelta = TimeDelta::hours(1);
+pub(super) const REFRESHED_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// No entry is set back by more: Go removes what is five days old.
 const SET_BACK: TimeDelta = TimeDelta::hours(2);
@@ -79,11 +81,21 @@ fn set_to(used: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (whole <= now - REFRESHED_AFTER).then_some(whole)
 }
 
+/// What became of the times that a mark had to set.
+#[derive(Debug, Default)]
+pub struct Set {
+    /// Entries set back.
+    pub count: usize,
+    /// Entries that did not take their time, by ID.
+    pub stuck: Vec<ActionId>,
+    /// Why the first of them did not, where the system says.
+    pub error: Option<std::io::Error>,
+}
+
 /// Sets the times as the state says, after it was written; `cache` is what it
-/// was made of, and those entries that have their time already (an
-/// earlier mark gave it to them) are left alone. Returns how many entries were
-/// set back and the first of those that could not be.
-pub fn set(cache: &BuildCache, state: &State, jobs: usize) -> (usize, Option<std::io::Error>) {
+/// was made of, and those entries that have their time already (an earlier mark
+/// gave it to them) are left alone.
+pub fn set(cache: &BuildCache, state: &State, jobs: usize) -> Set {
     let young: Vec<&MarkedAction> = state
         .actions
         .iter()
@@ -98,13 +110,41 @@ pub fn set(cache: &BuildCache, state: &State, jobs: usize) -> (usize, Option<std
         || (),
         |(), index| set_shard(cache, shards[index]),
     );
-    let mut count = 0;
-    let mut error = None;
-    for (set, failed) in results {
-        count += set;
-        error = error.or(failed);
+    let mut all = Set::default();
+    for mut shard in results {
+        all.count += shard.count;
+        all.stuck.append(&mut shard.stuck);
+        all.error = all.error.or(shard.error);
     }
-    (count, error)
+    sorting::sort(&mut all.stuck);
+    all
+}
+
+impl State {
+    /// Remembers the entries that did not take their time: what their time says
+    /// from now on is nothing.
+    pub fn remember_stuck(&mut self, stuck: &[ActionId]) {
+        for marked in &mut self.actions {
+            if stuck.binary_search(&marked.id).is_ok() {
+                marked.set = STUCK;
+            }
+        }
+    }
+}
+
+/// Entries whose use will not be seen: another user's, whose times Go cannot
+/// touch, those dated in the future, which it does not, and those that did not
+/// take what the mark set. `found` are the entries that the state was made of.
+pub fn unseen(state: &State, found: &[Action]) -> usize {
+    let marked = state.actions.iter().zip(found);
+    marked
+        .filter(|(marked, found)| found.foreign || !refreshed(marked.set, state.head.since))
+        .count()
+}
+
+/// Whether Go will refresh an entry of this time when it uses it after `since`.
+pub(super) fn refreshed(time: i64, since: DateTime<Utc>) -> bool {
+    time <= nanos(since - REFRESHED_AFTER)
 }
 
 fn first(id: ActionId) -> u8 {
@@ -112,28 +152,42 @@ fn first(id: ActionId) -> u8 {
     first
 }
 
-fn set_shard(cache: &BuildCache, entries: &[&MarkedAction]) -> (usize, Option<std::io::Error>) {
+fn set_shard(cache: &BuildCache, entries: &[&MarkedAction]) -> Set {
+    let mut set = Set::default();
     let Some(shard) = entries.first().map(|entry| entry.id.shard()) else {
-        return (0, None);
+        return set;
     };
     let folder = match cache.shard(&shard) {
         Ok(folder) => folder,
-        Err(error) => return (0, Some(error)),
+        Err(error) => {
+            set.stuck = entries.iter().map(|entry| entry.id).collect();
+            set.error = Some(error);
+            return set;
+        }
     };
-    let mut count = 0;
-    let mut failed = None;
     for entry in entries {
-        let time = DateTime::from_timestamp_nanos(entry.set);
-        match folder.set_time(format!("{}-a", entry.id).as_ref(), time) {
-            Ok(()) => count += 1,
+        match set_one(&folder, entry) {
+            Ok(true) => set.count += 1,
+            Ok(false) => set.stuck.push(entry.id),
             // Gone since: nothing to observe.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                failed.get_or_insert(error);
+                set.stuck.push(entry.id);
+                set.error.get_or_insert(error);
             }
         }
     }
-    (count, failed)
+    set
+}
+
+/// Sets an entry's time and looks whether it took: some file systems say yes
+/// and keep their own, and some keep only every other second.
+fn set_one(folder: &Folder, entry: &MarkedAction) -> std::io::Result<bool> {
+    let name = format!("{}-a", entry.id);
+    let time = DateTime::from_timestamp_nanos(entry.set);
+    folder.set_time(name.as_ref(), time)?;
+    let taken = folder.stat(name.as_ref())?.modified;
+    Ok(taken <= time && time - taken <= TimeDelta::seconds(2))
 }
 
 #[cfg(test)]
@@ -178,6 +232,7 @@ mod tests {
             entry: None,
             bytes: 175,
             modified,
+            foreign: false,
         });
         Inventory {
             buildcache: Some(BuildCache {
@@ -203,6 +258,21 @@ mod tests {
         let untouched = inventory(&[at(NOW - 60), at(NOW - 60)]);
         let second = state(&untouched, Some(&first), at(NOW + 100));
         assert_eq!(second.actions[0].used, nanos(at(NOW - 60)));
+    }
+
+    #[test]
+    fn use_that_no_time_will_tell_is_counted() {
+        let now = at(NOW);
+        let old = now - TimeDelta::hours(5);
+        let mut inventory = inventory(&[old, now, now + TimeDelta::hours(9), old]);
+        let cache = inventory.buildcache.as_mut().unwrap();
+        cache.actions[3].foreign = true;
+        let found = cache.actions.clone();
+        let mut marked = state(&inventory, None, now);
+        // The one dated in the future and the other user's.
+        assert_eq!(unseen(&marked, &found), 2);
+        marked.remember_stuck(&[ActionId([2; 32])]);
+        assert_eq!(unseen(&marked, &found), 3);
     }
 
     #[test]
@@ -234,18 +304,24 @@ mod tests {
                     entry: None,
                     bytes: 175,
                     modified: DateTime::from_timestamp_nanos(time(marked)),
+                    foreign: false,
                 })
                 .collect(),
             ..BuildCache::default()
         };
-        let (count, error) = set(&found(|marked| marked.used), &marked, 2);
-        assert_eq!(count, 1);
+        let done = set(&found(|marked| marked.used), &marked, 2);
+        assert_eq!(done.count, 1);
         // The third folder is not there at all.
-        assert!(error.is_some());
+        assert!(done.error.is_some());
+        assert_eq!(done.stuck, [ActionId([3; 32])]);
+        let mut remembered = marked.clone();
+        remembered.remember_stuck(&done.stuck);
+        let stuck = remembered.action(ActionId([3; 32])).unwrap();
+        assert!(stuck.set == STUCK && stuck.used == 1 && !stuck.moved(at(NOW)));
         let modified: DateTime<Utc> = std::fs::metadata(&path).unwrap().modified().unwrap().into();
         assert_eq!(modified, at(NOW));
         // They have their times already.
-        let (count, error) = set(&found(|marked| marked.set), &marked, 2);
-        assert!(count == 0 && error.is_none());
+        let done = set(&found(|marked| marked.set), &marked, 2);
+        assert!(done.count == 0 && done.error.is_none() && done.stuck.is_empty());
     }
 }

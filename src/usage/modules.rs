@@ -41,16 +41,22 @@ impl Indexes<'_> {
         self.go_versions.iter().filter_map(entry).collect()
     }
 
+    /// Whether this job used the build cache.
+    fn job_built(&self, state: &State) -> bool {
+        let in_use = |action| !matches!(builds::of(action, state), Use::Idle | Use::Unseen);
+        self.builds
+            .is_some_and(|builds| builds.actions.iter().any(in_use))
+    }
+
     /// Whether they tell anything. Where this job used the build cache and no
     /// version at all has an index in it, another Go version or another path of
     /// the module cache named them.
     fn tell(&self, cache: &ModCache, state: &State) -> bool {
-        let Some(builds) = self.builds else {
+        if self.builds.is_none() {
             return false;
-        };
-        let in_use = |action| builds::of(action, state) != Use::Idle;
+        }
         let mut trees = cache.versions.iter().filter(|v| v.tree.is_some());
-        !builds.actions.iter().any(in_use)
+        !self.job_built(state)
             || trees.clone().next().is_none()
             || trees.any(|version| !self.of(version, state).is_empty())
     }
@@ -59,6 +65,8 @@ impl Indexes<'_> {
 /// The module cache's part of what was observed.
 pub(super) struct Modules {
     pub(super) usage: ModUsage,
+    /// Why it is not known what the job used, if so.
+    pub(super) unknown: Option<String>,
     /// Versions that were used or downloaded.
     pub(super) used: Vec<ModuleVersion>,
     /// Bytes that came in.
@@ -73,6 +81,7 @@ pub(super) fn observe(
 ) -> Modules {
     let known = indexes.tell(cache, state);
     let (mut hits, mut misses, mut go_mod_misses, mut idle) = (0, 0, 0, 0);
+    let mut unseen = 0;
     let (mut idle_bytes, mut needed_count, mut idle_needed) = (0, 0, 0);
     let mut growth = 0_i64;
     let mut used = Vec::new();
@@ -95,9 +104,14 @@ pub(super) fn observe(
         if version.kind != VersionKind::Module {
             continue;
         }
-        let consulted = |what: &Use| *what != Use::Idle;
-        if indexes.of(version, state).iter().any(consulted) {
+        let index = indexes.of(version, state);
+        let consulted = |what: &Use| !matches!(what, Use::Idle | Use::Unseen);
+        if index.iter().any(consulted) {
             hits += 1;
+            used.push(version.id.clone());
+        } else if index.contains(&Use::Unseen) {
+            unseen += 1;
+            // Not known to be unused, so that it counts as used.
             used.push(version.id.clone());
         } else {
             idle += 1;
@@ -105,8 +119,22 @@ pub(super) fn observe(
             idle_needed += u64::from(is_needed);
         }
     }
+    let untouched = hits + misses + go_mod_misses == 0 && !indexes.job_built(state);
+    let unknown = if !known {
+        Some("no module index in the build cache tells it".to_owned())
+    } else if unseen > hits + idle {
+        Some(format!(
+            "the module indexes of {unseen} versions, by whose times use is seen, tell nothing"
+        ))
+    } else if untouched {
+        Some("no go command used it since the mark: no hit and no miss".to_owned())
+    } else {
+        None
+    };
+    let known = unknown.is_none();
     let told = |number: u64| known.then_some(number);
     Modules {
+        unknown,
         usage: ModUsage {
             hits: told(hits),
             misses: Some(misses),

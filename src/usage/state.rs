@@ -72,16 +72,20 @@ pub struct MarkedAction {
     pub id: ActionId,
     /// When it was last used before the mark, in nanoseconds since 1970.
     pub used: i64,
-    /// The time that the mark gave it, likewise; the same if it left it alone.
+    /// The time that the mark gave it, likewise; the same if it left it alone,
+    /// [`STUCK`] if it did not take the time.
     pub set: i64,
 }
 
+/// The time set of an entry that did not take it.
+pub const STUCK: i64 = i64::MAX;
+
 impl MarkedAction {
-    /// Whether the entry has been used since: its time is neither what the mark
-    /// set nor what it was before (the mark may have been cut short).
+    /// Whether the entry has been used since: its time is later than what the
+    /// mark set, and not what it was before (the mark may have been cut short).
     pub fn moved(&self, modified: DateTime<Utc>) -> bool {
         let modified = nanos(modified);
-        modified != self.set && modified != self.used
+        modified > self.set && modified != self.used
     }
 }
 
