@@ -8,6 +8,7 @@ mod retention;
 mod shards;
 mod usage;
 
+pub(crate) use output::refuse_links;
 pub use output::write_report;
 pub(crate) use retention::root_of;
 pub use retention::{
@@ -23,9 +24,9 @@ use crate::drift;
 use crate::findings::{Finding, Level, Rule, display_path};
 use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES, MergedSums};
 use crate::formats::module::match_prefix_patterns;
-use crate::judge::baseline::Baseline;
+use crate::judge::baseline::{self, Baseline};
 use crate::judge::{self, Limits, Numbers, levels};
-use crate::locate::{self, Caches, GoSettings, Project};
+use crate::locate::{self, Caches, Environment, GoSettings, Project};
 use crate::parallel;
 use crate::report::{self, Report, Tool, merge};
 use crate::scan::{self, Inventory, ModCache, Scan};
@@ -39,7 +40,7 @@ use crate::verify::{self, Evidence};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Told what a run is doing, for a progress bar.
 pub trait Watch: Sync {
@@ -413,6 +414,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         &findings,
         now,
     );
+    notes.extend(usage.as_ref().and_then(judge::cold));
     numbers.growth_bytes = found.observed.as_ref().map(|observed| observed.growth);
     // A price nobody asked for says something only where use is known.
     if settings.options.restore_rate.is_some() || numbers.idle_bytes.is_some() {
@@ -443,6 +445,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         tool: Tool::this(),
         generated_at: now,
         verdict: judge::verdict(&findings, &thresholds),
+        configuration: settings.configuration.clone(),
         projects: found.projects.iter().map(report::Project::from).collect(),
         modcache,
         buildcache,
@@ -480,11 +483,14 @@ fn apply_policy(
     notes.extend(silenced.notes);
     let mut findings = silenced.findings;
     if let Some(file) = &settings.write_baseline {
-        write_baseline(file, &findings)?;
+        write_baseline(&settings.environment, file, &findings)?;
         notes.push(format!("wrote the baseline {}", display_path(file)));
     }
     let mut policy = report::Policy {
-        config: settings.config.as_deref().map(display_path),
+        config: settings
+            .configuration
+            .as_ref()
+            .map(|configuration| configuration.path.clone()),
         baseline: None,
         silenced: silenced.count,
         baselined: 0,
@@ -499,18 +505,22 @@ fn apply_policy(
     Ok((findings, policy))
 }
 
-fn read_baseline(file: &PathBuf) -> Result<Baseline, CliError> {
+fn read_baseline(file: &Path) -> Result<Baseline, CliError> {
     let wrong = |message: String| CliError::Usage(format!("{}: {message}", display_path(file)));
-    let content = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let content =
+        locate::read(file, baseline::MAX_BYTES).map_err(|error| wrong(error.to_string()))?;
     Baseline::parse(&content).map_err(|error| wrong(error.to_string()))
 }
 
-fn write_baseline(file: &PathBuf, findings: &[Finding]) -> Result<(), CliError> {
-    let wrong = |message: String| CliError::Work(format!("{}: {message}", display_path(file)));
+fn write_baseline(
+    environment: &Environment,
+    file: &Path,
+    findings: &[Finding],
+) -> Result<(), CliError> {
     let json = Baseline::of(findings)
         .to_json()
-        .map_err(|error| wrong(error.to_string()))?;
-    std::fs::write(file, json).map_err(|error| wrong(error.to_string()))
+        .map_err(|error| CliError::Work(format!("{}: {error}", display_path(file))))?;
+    output::write_file(environment, file, &json)
 }
 
 impl From<&Project> for report::Project {

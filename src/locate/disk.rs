@@ -1,5 +1,6 @@
 //! The little that locating needs of a file system, so that its tests are tables.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -30,17 +31,30 @@ impl Disk for ThisMachine {
     }
 }
 
-/// Reads an ordinary file of at most `limit` bytes. A pipe or a device, which
-/// might never end, is refused.
-pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(
+/// Opens an ordinary file for reading. A pipe or a device, which might never end,
+/// is refused, and its opening does not wait for anybody.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "is not an ordinary file",
-        ));
+        )),
     }
+}
+
+/// Reads an ordinary file of at most `limit` bytes.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    std::fs::File::open(path)?
+    open(path)?
         .take(limit.saturating_add(1))
         .read_to_end(&mut content)?;
     if content.len() as u64 > limit {

@@ -7,8 +7,8 @@ mod settings;
 #[cfg(test)]
 mod testing;
 
-pub use caches::{LocateError, caches, expected};
-pub(crate) use disk::read;
+pub use caches::{LocateError, caches, caches_so_far, expected};
+pub(crate) use disk::{open, read};
 pub use projects::{GoSumFile, Project, Workspace, projects};
 pub use settings::{GoSettings, Origin, go_settings};
 

@@ -202,7 +202,7 @@ fn record(record: &[u8; RECORD]) -> MarkedAction {
 }
 
 /// Writes a file beside `path` and gives it that name when it is complete.
-pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", crate::parallel::process_id()));
     let beside = path.with_file_name(name);
