@@ -16,7 +16,12 @@ use std::path::PathBuf;
 /// codes: 0 passed, 1 the policy failed, 2 wrong usage or configuration, 3 the
 /// work could not be done.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "gocachevet", version, max_term_width = 100)]
+#[command(
+    name = "gocachevet",
+    version,
+    max_term_width = 100,
+    override_usage = "gocachevet [COMMAND] [OPTIONS]"
+)]
 pub struct Cli {
     /// What to do [default: check]
     #[command(subcommand)]
@@ -81,7 +86,7 @@ pub struct TerminalArgs {
 /// Which configuration rules.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ConfigArgs {
-    /// The configuration [default: the project's gocachevet.toml or .github/gocachevet.toml]
+    /// The configuration [default: gocachevet.toml of the project]
     #[arg(long, value_name = "FILE", help_heading = "How")]
     pub config: Option<PathBuf>,
     /// Do not look for a configuration in the project
@@ -117,7 +122,7 @@ pub struct CheckArgs {
     /// Write to the ledger what was found
     #[arg(long)]
     pub record: bool,
-    /// Compare with another module cache, a report of one (--accounts), or a go.sum
+    /// Compare with another module cache, its report, or a go.sum
     #[arg(long, value_name = "OTHER")]
     pub compare: Option<PathBuf>,
     /// Say in the JSON report what each module version is, for a later --compare
@@ -126,7 +131,7 @@ pub struct CheckArgs {
     /// Read settings from standard input, as the host of the sandbox writes them
     #[arg(long, hide = true)]
     pub handover: bool,
-    /// Ask for this repository's GitHub Actions caches as well, and what a save pushes out
+    /// Ask for this repository's GitHub Actions caches as well
     #[arg(long, value_name = "OWNER/NAME")]
     pub remote: Option<String>,
     /// The key that this job will save under, for --remote

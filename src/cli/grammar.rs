@@ -128,6 +128,7 @@ const SWITCHES: &[&str] = &[
 
 /// Shown by `--help` alone: `-h` is a screen of what is asked for every day.
 const RARE: &[&str] = &[
+    "baseline",
     "jobs",
     "keep-since",
     "force",
@@ -180,6 +181,16 @@ fn with_options(command: Command, path: &str) -> Command {
         let arg = arg
             .hide_short_help(RARE.contains(&name.as_str()))
             .hide_possible_values(true);
+        let lists = TAKES
+            .iter()
+            .any(|(command, groups)| *command == path && !groups.concat().contains(&"output"));
+        let arg = match name.as_str() {
+            "format" if lists => arg
+                .value_parser(["text", "json"])
+                .help("text or json [default: text]"),
+            "max-size" if path.contains(' ') => arg.help("More than this is too much"),
+            _ => arg,
+        };
         // They change the answer to `--why` and nothing else of a list.
         let only_why = path == "list"
             && [GOALS, RETENTION, &["verify", "live"]]
@@ -216,6 +227,7 @@ fn switch(arg: Arg, no: &'static str) -> [Arg; 2] {
         .action(ArgAction::SetTrue)
         .num_args(0)
         .require_equals(false)
+        .hide_possible_values(false)
         .default_missing_value(Resettable::Reset)
         .value_name(Resettable::Reset);
     [plain, no]

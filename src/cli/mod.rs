@@ -34,6 +34,7 @@ use crate::config::ConfigError;
 #[cfg(not(target_family = "wasm"))]
 use crate::config::Options;
 use crate::locate::{Environment, LocateError};
+use crate::render::escape::terminal;
 use crate::report::Verdict;
 use clap::FromArgMatches;
 use std::ffi::OsString;
@@ -103,7 +104,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(_) | Err(CliError::BrokenPipe) => {}
         Err(error) => {
             let error = error.to_string();
-            let _ = writeln!(io::stderr(), "gocachevet: {error}");
+            // It may quote a checkout's file; runners look for commands here as well.
+            for (lead, line) in std::iter::once("gocachevet: ")
+                .chain(std::iter::repeat(""))
+                .zip(error.lines())
+            {
+                let _ = writeln!(io::stderr(), "{lead}{}", terminal(line));
+            }
             if cfg!(target_family = "wasm") && error.contains("(os error 52)") {
                 let _ = writeln!(io::stderr(), "{NOT_WRITABLE}");
             }

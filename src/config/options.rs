@@ -22,7 +22,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", help_heading = "Where")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gocache: Option<PathBuf>,
-    /// A project that uses the caches; repeatable [default: the one around this folder]
+    /// A project that uses the caches; repeatable [default: the one here]
     #[arg(long = "project", value_name = "DIR", help_heading = "Where")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub project: Vec<PathBuf>,

@@ -15,7 +15,7 @@ use std::str::FromStr;
 #[command(next_help_heading = "Retention")]
 pub struct Retention {
     // What stays
-    /// Keep versions like PATH[@VERSION], `*` and `**` allowed, in any case; repeatable
+    /// Keep PATH[@VERSION] in any case, `*` and `**` allowed; repeatable
     #[arg(long, value_name = "PATTERN")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
