@@ -141,8 +141,7 @@ fn dispatch(
     environment: Environment,
     out: &mut dyn Write,
 ) -> Result<Verdict, CliError> {
-    let terminal = cli.terminal;
-    let settings = |config: &ConfigArgs| Settings::new(given, config, terminal, &environment);
+    let settings = |config: &ConfigArgs| Settings::new(given, config, cli.terminal, &environment);
     match cli.command {
         Command::Check(_) | Command::List(_) | Command::Mark(_) | Command::Trim(_)
             if !ON_CACHES =>

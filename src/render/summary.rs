@@ -121,7 +121,10 @@ pub(crate) fn usage_rows(usage: &Usage) -> Vec<Vec<String>> {
         let all = archives.hits.saturating_add(archives.misses);
         rows.push(vec![
             "compiled packages".to_owned(),
-            rate((all > 0).then(|| human::share(archives.hits, all))),
+            hit_rate(
+                (all > 0).then(|| human::share(archives.hits, all)),
+                build.is_cold(),
+            ),
             human::count(archives.hits),
             human::count(archives.misses),
             String::new(),
