@@ -3,8 +3,8 @@
 //! Each of them is described once, in [`Options`] and [`Retention`]; here stands
 //! who takes it. What a command does not take is wrong usage.
 
+use super::CliError;
 use super::args::Cli;
-use super::{CliError, ON_CACHES};
 use crate::config::Options;
 use crate::plan::Retention;
 use clap::builder::Resettable;
@@ -356,8 +356,7 @@ pub(super) fn command_first(words: impl IntoIterator<Item = OsString>) -> Vec<Os
             .any(|asked| only == asked),
         _ => false,
     };
-    // The second WASI module has no check to fall back on.
-    if at == 1 && !asks_about_all && ON_CACHES {
+    if at == 1 && !asks_about_all {
         words.insert(at.min(words.len()), "check".into());
     }
     words
