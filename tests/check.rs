@@ -32,6 +32,13 @@ fn rules(report: &Value) -> BTreeMap<String, usize> {
     rules
 }
 
+/// A folder for a cache that holds nothing.
+fn empty(dir: &Path) -> PathBuf {
+    let dir = dir.join("none");
+    fs::create_dir(&dir).unwrap();
+    dir
+}
+
 fn check(modcache: &Path, gocache: &Path, project: &Path) -> Run {
     gocachevet()
         .args(["check", "--format=json", "--no-project-config"])
@@ -121,7 +128,7 @@ fn odd_but_sound_module_versions_give_no_finding() {
     let names: Vec<&str> = MODULES.iter().map(|(module, _)| *module).collect();
     env.download(&names);
     let project = env.project(Project::Hello);
-    let report = check(&env.modcache, &env.dir().join("none"), &project)
+    let report = check(&env.modcache, &empty(env.dir()), &project)
         .expect_code(0)
         .json();
     // Versions that go.sum does not list are intact by their .ziphash, and unproven.
@@ -752,7 +759,7 @@ with zipfile.ZipFile(sys.argv[1], 'w') as new:
     )
     .unwrap();
     env.go(&project, ["mod", "tidy"]);
-    let report = check(&env.modcache, &env.dir().join("none"), &project)
+    let report = check(&env.modcache, &empty(env.dir()), &project)
         .expect_code(0)
         .json();
     assert_eq!(rules(&report), BTreeMap::new(), "{:#}", report["findings"]);
@@ -772,7 +779,7 @@ fn an_unreadable_folder_is_a_finding() {
     let report = gocachevet()
         .args(["--format=json", "--no-project-config"])
         .args(["--modcache".as_ref(), modcache.as_path()])
-        .args(["--gocache".as_ref(), scratch.path().join("none").as_path()])
+        .args(["--gocache".as_ref(), empty(scratch.path()).as_path()])
         .by_nobody(scratch.path())
         .run()
         .expect_code(1)
@@ -930,7 +937,7 @@ fn what_cannot_be_read_is_said_whatever_its_name() {
     let report = gocachevet()
         .args(["--format=json", "--no-project-config"])
         .args(["--modcache".as_ref(), modcache.as_path()])
-        .args(["--gocache".as_ref(), scratch.path().join("none").as_path()])
+        .args(["--gocache".as_ref(), empty(scratch.path()).as_path()])
         .by_nobody(scratch.path())
         .run()
         .expect_code(1)

@@ -29,12 +29,13 @@ impl Site {
         caches.env.download(&names);
         let aside = caches.env.dir().join("aside");
         fs::create_dir(&aside).unwrap();
-        let site = Site {
+        let mut site = Site {
             caches,
             aside,
-            options: vec!["--max-age=fail=5000d".to_owned()],
+            options: Vec::new(),
         };
         site.run(["mark"]).expect_code(0);
+        site.options.push("--max-age=fail=5000d".to_owned());
         site.caches.build_offline();
         site
     }

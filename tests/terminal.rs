@@ -27,9 +27,11 @@ fn a_long_check_shows_a_bar_at_a_terminal_and_nowhere_else() {
     let scratch = Scratch::new();
     let gocache = scratch.path().join("gocache");
     long_work(&gocache);
+    let modcache = scratch.path().join("modcache");
+    fs::create_dir(&modcache).unwrap();
     let given = [
         "--modcache",
-        "/nonexistent",
+        modcache.to_str().unwrap(),
         "--no-project-config",
         "--gocache",
     ];

@@ -3,7 +3,6 @@
 #[cfg(not(target_family = "wasm"))]
 use super::{doctor, mirror, remote};
 use super::{explain, list, pack, report, trim};
-use crate::config::Options;
 use crate::shard::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 #[cfg(target_family = "wasm")]
@@ -13,31 +12,34 @@ use std::path::PathBuf;
 /// Checks Go's module cache and build cache: size, age, hit rate, checksum
 /// health; fails or trims by policy.
 ///
-/// Without a command it checks. Exit codes: 0 passed, 1 the policy failed,
-/// 2 wrong usage or configuration, 3 the work could not be done.
+/// Without a command it checks: `gocachevet check -h` shows the options. Exit
+/// codes: 0 passed, 1 the policy failed, 2 wrong usage or configuration, 3 the
+/// work could not be done.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "gocachevet", version, max_term_width = 100)]
+#[command(
+    name = "gocachevet",
+    version,
+    max_term_width = 100,
+    override_usage = "gocachevet [COMMAND] [OPTIONS]"
+)]
 pub struct Cli {
     /// What to do [default: check]
     #[command(subcommand)]
-    pub command: Option<Command>,
-    /// Options that the configuration file knows too.
+    pub command: Command,
+    /// What the terminal gets.
     #[command(flatten)]
-    pub options: Options,
-    /// Options of this run alone.
-    #[command(flatten)]
-    pub policy: PolicyArgs,
+    pub terminal: TerminalArgs,
 }
 
 /// The commands.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
     /// Check both caches and judge them (the default)
-    Check,
+    Check(Box<CheckArgs>),
     /// Shrink the caches to what builds use; alone it removes residue only
     Trim(Box<trim::TrimArgs>),
     /// At the start of a job: remember what the caches hold, so that use can be told
-    Mark,
+    Mark(ConfigArgs),
     /// What takes the space
     List(Box<list::ListArgs>),
     /// A bundle for builds without a network, from the cache alone
@@ -63,56 +65,78 @@ pub enum Command {
     Other(Vec<OsString>),
 }
 
-/// Options that make no sense in a configuration file.
-#[derive(Args, Clone, Debug, Default)]
-pub struct PolicyArgs {
-    /// The configuration [default: gocachevet.toml or .github/gocachevet.toml, upward from the project]
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Policy")]
-    pub config: Option<PathBuf>,
-    /// Do not look for a configuration in the project
-    #[arg(long, global = true, help_heading = "Policy")]
-    pub no_project_config: bool,
-    /// Write what was found as a baseline of known findings
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Policy")]
-    pub write_baseline: Option<PathBuf>,
-    /// Do only this part of the work: I counts from 1
-    #[arg(long, value_name = "I/N", global = true, help_heading = "Policy")]
-    pub shard: Option<Shard>,
-    /// Write to the ledger what was found
-    #[arg(long, global = true, help_heading = "Policy")]
-    pub record: bool,
-    /// Compare with another module cache, a report of one (see --accounts), or another go.sum
-    #[arg(long, value_name = "OTHER", global = true, help_heading = "Policy")]
-    pub compare: Option<PathBuf>,
-    /// Say in the JSON report what each module version is, for a later --compare
-    #[arg(long, global = true, help_heading = "Policy")]
-    pub accounts: bool,
-    /// Read settings from standard input, as the host of the sandbox writes them
-    #[arg(long, global = true, hide = true)]
-    pub handover: bool,
-    /// Ask for this repository's GitHub Actions caches too, and what saving this one will push out
-    #[arg(
-        long,
-        value_name = "OWNER/NAME",
-        global = true,
-        help_heading = "Policy"
-    )]
-    pub remote: Option<String>,
-    /// The key that this job will save under, for --remote
-    #[arg(long, value_name = "KEY", global = true, help_heading = "Policy")]
-    pub remote_key: Option<String>,
+/// What every command takes.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct TerminalArgs {
     /// No progress and no log on standard error
-    #[arg(long, short, global = true, help_heading = "Policy")]
+    #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Colour on a terminal
+    /// Colour on a terminal: auto, always or never
     #[arg(
         long,
         value_enum,
+        value_name = "WHEN",
+        hide_possible_values = true,
         default_value_t,
-        global = true,
-        help_heading = "Policy"
+        global = true
     )]
     pub color: Color,
+}
+
+/// Which configuration rules.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConfigArgs {
+    /// The configuration [default: gocachevet.toml of the project]
+    #[arg(long, value_name = "FILE", help_heading = "How")]
+    pub config: Option<PathBuf>,
+    /// Do not look for a configuration in the project
+    #[arg(long, help_heading = "How")]
+    pub no_project_config: bool,
+}
+
+/// How what was found is judged.
+#[derive(Args, Clone, Debug, Default)]
+pub struct JudgeArgs {
+    /// Which configuration rules.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Write what was found as a baseline of known findings
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "How",
+        hide_short_help = true
+    )]
+    pub write_baseline: Option<PathBuf>,
+}
+
+/// Options of `check`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CheckArgs {
+    /// How what was found is judged.
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// Do only this part of the work: I counts from 1
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Write to the ledger what was found
+    #[arg(long)]
+    pub record: bool,
+    /// Compare with another module cache, its report, or a go.sum
+    #[arg(long, value_name = "OTHER")]
+    pub compare: Option<PathBuf>,
+    /// Say in the JSON report what each module version is, for a later --compare
+    #[arg(long, hide_short_help = true)]
+    pub accounts: bool,
+    /// Read settings from standard input, as the host of the sandbox writes them
+    #[arg(long, hide = true)]
+    pub handover: bool,
+    /// Ask for this repository's GitHub Actions caches as well
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub remote: Option<String>,
+    /// The key that this job will save under, for --remote
+    #[arg(long, value_name = "KEY", requires = "remote", hide_short_help = true)]
+    pub remote_key: Option<String>,
 }
 
 /// When to use colour.
@@ -125,37 +149,4 @@ pub enum Color {
     Always,
     /// Never.
     Never,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn options_may_stand_before_and_after_the_command() {
-        for line in [
-            ["gocachevet", "--modcache", "/mc", "check"],
-            ["gocachevet", "check", "--modcache", "/mc"],
-        ] {
-            let cli = Cli::try_parse_from(line).unwrap();
-            assert_eq!(cli.options.modcache, Some("/mc".into()));
-        }
-        let cli = Cli::try_parse_from(["gocachevet", "--shard", "2/4"]).unwrap();
-        assert!(cli.command.is_none());
-        assert_eq!(cli.policy.shard, Some(Shard { index: 2, count: 4 }));
-        let cli = Cli::try_parse_from(["gocachevet", "list", "--unused", "--force=false"]).unwrap();
-        let Some(Command::List(list)) = cli.command else {
-            panic!("not list")
-        };
-        assert_eq!(
-            (list.retention.unused, list.retention.force),
-            (Some(true), Some(false))
-        );
-    }
 }

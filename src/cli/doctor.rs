@@ -1,6 +1,6 @@
 //! `gocachevet doctor`.
 
-use super::{CliError, Settings};
+use super::{CliError, JudgeArgs, Settings};
 use crate::config::{Age, VerifyLevel};
 #[cfg(feature = "remote")]
 use crate::doctor::online::Online;
@@ -16,6 +16,9 @@ use std::io::Write;
 /// Options of `doctor`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct DoctorArgs {
+    /// How what was found is judged.
+    #[command(flatten)]
+    pub judge: JudgeArgs,
     /// Ask the checksum database and the proxies what the caches cannot tell
     #[arg(long)]
     pub online: bool,

@@ -11,6 +11,7 @@ use crate::findings::{Level, Rule};
 use crate::json;
 use crate::locate::{self, Environment};
 use crate::plan::Retention;
+use crate::report::Configuration;
 use crate::shard::Shard;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ struct Handover {
     retention: Retention,
     rules: BTreeMap<Rule, Level>,
     silence: Vec<Silence>,
-    config: Option<PathBuf>,
+    configuration: Option<Configuration>,
     shard: Option<(u32, u32)>,
     compare: Option<PathBuf>,
 }
@@ -68,7 +69,7 @@ pub fn write(settings: &Settings) -> Result<Vec<u8>, CliError> {
         retention,
         rules,
         silence,
-        config,
+        configuration,
         shard,
         compare,
         // Refused together with a sandbox, or done outside.
@@ -112,7 +113,7 @@ pub fn write(settings: &Settings) -> Result<Vec<u8>, CliError> {
         retention: retention.clone(),
         rules: rules.clone(),
         silence: silence.clone(),
-        config: config.clone(),
+        configuration: configuration.clone(),
         shard: shard.map(|shard| (shard.index, shard.count)),
         compare: compare.clone(),
     };
@@ -156,7 +157,7 @@ pub fn read(from: impl Read) -> Result<Settings, CliError> {
         retention: handover.retention,
         rules: handover.rules,
         silence: handover.silence,
-        config: handover.config,
+        configuration: handover.configuration,
         shard,
         compare: handover.compare,
         quiet: true,
@@ -172,6 +173,7 @@ fn bears_on_caches(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ConfigOrigin;
 
     #[test]
     fn what_bears_on_caches_arrives_and_nothing_else() {
@@ -198,7 +200,11 @@ mod tests {
                 ..Options::default()
             },
             rules: [(Rule::Drift, Level::Deny)].into(),
-            config: Some("/src/gocachevet.toml".into()),
+            configuration: Some(Configuration {
+                path: "/src/gocachevet.toml".to_owned(),
+                origin: ConfigOrigin::Project,
+                affects: vec!["rules.drift = deny".to_owned()],
+            }),
             shard: Some("2/3".parse().unwrap()),
             ..Settings::default()
         };
@@ -212,8 +218,8 @@ mod tests {
         assert_eq!(arrived.options.max_size, settings.options.max_size);
         assert_eq!(arrived.options.output, []);
         assert_eq!(
-            (arrived.rules, arrived.config),
-            (settings.rules, settings.config)
+            (arrived.rules, arrived.configuration),
+            (settings.rules, settings.configuration)
         );
         assert_eq!(arrived.shard, settings.shard);
     }

@@ -1,10 +1,9 @@
 //! `gocachevet list`.
 
-use super::{CliError, Settings, progress, why};
+use super::{CliError, ConfigArgs, Settings, progress, why};
 use crate::config::{Format, VerifyLevel};
 use crate::flow;
 use crate::locate;
-use crate::plan::Retention;
 use crate::provenance;
 use crate::render::{self, escape};
 use crate::report::Verdict;
@@ -30,9 +29,9 @@ pub struct ListArgs {
     /// Print the module graph instead
     #[arg(long, value_enum, value_name = "FORM")]
     pub graph: Option<GraphFormat>,
-    /// For `--why`: the retention to explain.
+    /// Which configuration rules.
     #[command(flatten)]
-    pub retention: Retention,
+    pub config: ConfigArgs,
 }
 
 /// What a line of the list stands for.
@@ -92,10 +91,7 @@ fn trace_output(settings: &Settings, text: &str) -> Result<Option<String>, CliEr
                 .map(|line| format!("{}\n", escape::terminal(line)));
             lines.collect()
         }
-        Format::Json => {
-            let json = serde_json::to_string_pretty(&trace);
-            json.map_err(|error| CliError::Work(error.to_string()))? + "\n"
-        }
+        Format::Json => render::pretty(&trace),
         _ => return Err(CliError::Usage("`list` writes text or json".to_owned())),
     };
     Ok(Some(text))

@@ -7,6 +7,7 @@ pub mod check;
 #[cfg(not(target_family = "wasm"))]
 pub mod doctor;
 pub mod explain;
+mod grammar;
 pub mod handover;
 pub mod list;
 pub mod mark;
@@ -25,13 +26,17 @@ mod settings;
 pub mod trim;
 mod why;
 
-pub use args::{Cli, Color, Command, PolicyArgs};
+pub use args::{CheckArgs, Cli, Color, Command, ConfigArgs, JudgeArgs, TerminalArgs};
+pub use grammar::Given;
 pub use settings::Settings;
 
 use crate::config::ConfigError;
+#[cfg(not(target_family = "wasm"))]
+use crate::config::Options;
 use crate::locate::{Environment, LocateError};
+use crate::render::escape::terminal;
 use crate::report::Verdict;
-use clap::Parser;
+use clap::FromArgMatches;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -58,7 +63,10 @@ impl From<ConfigError> for CliError {
 
 impl From<LocateError> for CliError {
     fn from(error: LocateError) -> CliError {
-        CliError::Usage(error.to_string())
+        match error {
+            LocateError::Absent(..) => CliError::Work(error.to_string()),
+            _ => CliError::Usage(error.to_string()),
+        }
     }
 }
 
@@ -73,8 +81,11 @@ impl From<io::Error> for CliError {
 
 /// Runs a command line; the first of `args` is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(pack::name_the_bundle(args)) {
-        Ok(cli) => cli,
+    let read = grammar::grammar()
+        .try_get_matches_from(grammar::command_first(args))
+        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, Given::of(&matches))));
+    let (cli, given) = match read {
+        Ok(read) => read,
         Err(error) => {
             // Help and version are no errors and go to standard output.
             let code = if error.use_stderr() { 2 } else { 0 };
@@ -84,7 +95,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let result = dispatch(cli, Environment::of_process(), &mut out);
+    let result = dispatch(cli, &given, Environment::of_process(), &mut out);
     let result = result.and_then(|verdict| {
         out.flush()?;
         Ok(verdict)
@@ -93,7 +104,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(_) | Err(CliError::BrokenPipe) => {}
         Err(error) => {
             let error = error.to_string();
-            let _ = writeln!(io::stderr(), "gocachevet: {error}");
+            // It may quote a checkout's file; runners look for commands here as well.
+            for (lead, line) in std::iter::once("gocachevet: ")
+                .chain(std::iter::repeat(""))
+                .zip(error.lines())
+            {
+                let _ = writeln!(io::stderr(), "{lead}{}", terminal(line));
+            }
             if cfg!(target_family = "wasm") && error.contains("(os error 52)") {
                 let _ = writeln!(io::stderr(), "{NOT_WRITABLE}");
             }
@@ -118,62 +135,53 @@ const ELSEWHERE: &str = "of the WASI modules, gocachevet.wasm has check, list, m
 const NOT_WRITABLE: &str = "gocachevet: the runtime has handed over that folder read-only: hand it over writable (for wazero: without `:ro`)";
 
 /// Runs one command; `out` is standard output.
-fn dispatch(cli: Cli, environment: Environment, out: &mut dyn Write) -> Result<Verdict, CliError> {
-    let command = cli.command.unwrap_or(Command::Check);
-    if cli.policy.shard.is_some() && !matches!(command, Command::Check) {
-        let message = "--shard splits a `check` only";
-        return Err(CliError::Usage(message.to_owned()));
-    }
-    match command {
-        Command::Check | Command::List(_) | Command::Mark | Command::Trim(_) if !ON_CACHES => {
+fn dispatch(
+    cli: Cli,
+    given: &Given,
+    environment: Environment,
+    out: &mut dyn Write,
+) -> Result<Verdict, CliError> {
+    let settings = |config: &ConfigArgs| Settings::new(given, config, cli.terminal, &environment);
+    match cli.command {
+        Command::Check(_) | Command::List(_) | Command::Mark(_) | Command::Trim(_)
+            if !ON_CACHES =>
+        {
             Err(CliError::Usage(ELSEWHERE.to_owned()))
         }
         Command::Pack(_) | Command::Report(_) if !ON_FILES => {
             Err(CliError::Usage(ELSEWHERE.to_owned()))
         }
         Command::Explain(args) => explain::run(&args, out),
-        Command::Check if cli.policy.handover => {
+        Command::Check(args) if args.handover => {
             check::run(&handover::read(io::stdin().lock())?, out)
         }
-        Command::Check => {
-            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
+        Command::Check(args) => {
+            let settings = settings(&args.judge.config)?.for_check(*args);
             check::run(&settings, out)
         }
-        Command::Report(args) => {
-            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
-            report::run(&settings, &args, out)
-        }
-        Command::Mark => {
-            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
-            mark::run(&settings, out)
-        }
+        Command::Report(args) => report::run(&settings(&args.config)?, &args, out),
+        Command::Mark(config) => mark::run(&settings(&config)?, out),
         Command::Trim(args) => {
-            let settings =
-                Settings::new(cli.options, args.retention.clone(), cli.policy, environment)?;
+            let settings = settings(&args.judge.config)?.writing(&args.judge);
             trim::run(&settings, &args, out)
         }
         #[cfg(not(target_family = "wasm"))]
         Command::Mirror(command) => {
-            crate::mirror::command::run(&command, &cli.options, &environment, out)
+            let options = given.over(Options::default())?;
+            crate::mirror::command::run(&command, &options, &environment, out)
         }
         #[cfg(not(target_family = "wasm"))]
         Command::Remote(command) => {
-            remote::run(&command, &cli.options, &cli.policy, &environment, out)
+            let options = given.over(Options::default())?;
+            remote::run(&command, &options, &environment, out)
         }
-        Command::List(args) => {
-            let settings =
-                Settings::new(cli.options, args.retention.clone(), cli.policy, environment)?;
-            list::run(&settings, &args, out)
-        }
-        Command::Pack(args) => {
-            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
-            crate::pack::command::run(&settings, &args, out)
-        }
+        Command::List(args) => list::run(&settings(&args.config)?, &args, out),
+        Command::Pack(args) => crate::pack::command::run(&settings(&args.config)?, &args, out),
         #[cfg(target_family = "wasm")]
         Command::Other(words) => Err(not_here(&words)),
         #[cfg(not(target_family = "wasm"))]
         Command::Doctor(args) => {
-            let settings = Settings::new(cli.options, Default::default(), cli.policy, environment)?;
+            let settings = settings(&args.judge.config)?.writing(&args.judge);
             doctor::run(&settings, &args, out)
         }
     }
@@ -217,6 +225,7 @@ mod tests {
             (Ok(Verdict::Fail), 1),
             (Err(CliError::Usage(String::new())), 2),
             (Err(LocateError::GocacheOff.into()), 2),
+            (Err(LocateError::Absent(String::new(), "").into()), 3),
             (Err(io::Error::from(io::ErrorKind::StorageFull).into()), 3),
             (Err(broken), 0),
         ] {

@@ -1,8 +1,8 @@
 //! `gocachevet pack`: options.
 
+use super::ConfigArgs;
 use crate::pack::{Platform, Shape};
 use clap::Args;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// A bundle for builds without a network, made from the cache alone; or, with
@@ -14,12 +14,16 @@ use std::path::PathBuf;
 /// the same bytes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PackArgs {
+    /// Which configuration rules.
+    #[command(flatten)]
+    pub config: ConfigArgs,
     /// The bundle to verify
     #[arg(value_name = "BUNDLE", required_unless_present = "bundle")]
     pub bundle_in: Option<PathBuf>,
-    /// The bundle to write, also as -o BUNDLE: NAME.tar.zst, NAME.tar, or a folder
+    /// The bundle to write: NAME.tar.zst, NAME.tar, or a folder
     #[arg(
         long = "bundle",
+        short = 'o',
         id = "bundle",
         value_name = "BUNDLE",
         conflicts_with = "bundle_in"
@@ -59,39 +63,21 @@ pub struct PackArgs {
     pub with_gocache: bool,
 }
 
-/// `pack -o BUNDLE` names the bundle, as anybody would try it; to all commands
-/// alike `-o` is `--output FORMAT=PATH`, and still is where it says a format.
-pub(super) fn name_the_bundle(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut args: Vec<OsString> = args.into_iter().collect();
-    let Some(pack) = args.iter().position(|arg| arg == "pack") else {
-        return args;
-    };
-    for at in pack..args.len() {
-        let is_report = |value: &OsString| value.as_encoded_bytes().contains(&b'=');
-        let names_it = args.get(at + 1).is_some_and(|value| !is_report(value));
-        if let Some(arg) = args.get_mut(at)
-            && names_it
-            && *arg == "-o"
-        {
-            *arg = "--bundle".into();
-        }
-    }
-    args
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::grammar::{command_first, grammar};
     use crate::cli::{Cli, Command};
-    use clap::Parser;
+    use clap::FromArgMatches;
+    use std::ffi::OsString;
 
-    fn parsed(line: &str) -> Result<(Cli, PackArgs), clap::Error> {
-        let args = line.split(' ').map(OsString::from);
-        let cli = Cli::try_parse_from(name_the_bundle(args))?;
-        let Some(Command::Pack(args)) = cli.command.clone() else {
+    fn parsed(line: &str) -> Result<PackArgs, clap::Error> {
+        let words = command_first(line.split(' ').map(OsString::from));
+        let cli = Cli::from_arg_matches(&grammar().try_get_matches_from(words)?)?;
+        let Command::Pack(args) = cli.command else {
             panic!("not pack")
         };
-        Ok((cli, *args))
+        Ok(*args)
     }
 
     #[test]
@@ -102,14 +88,9 @@ mod tests {
             "gocachevet pack --project p -o b.tar.zst --toolchain",
             "gocachevet --project p pack --platform linux/amd64 -o b.tar.zst",
         ] {
-            let (_, args) = parsed(line).unwrap();
+            let args = parsed(line).unwrap();
             assert_eq!(args.bundle_out, Some("b.tar.zst".into()), "{line}");
         }
-        let (cli, args) = parsed("gocachevet pack -o json=r.json --bundle b").unwrap();
-        assert_eq!(
-            (cli.options.output.len(), args.bundle_out),
-            (1, Some("b".into()))
-        );
     }
 
     #[test]
@@ -123,10 +104,11 @@ mod tests {
             "gocachevet pack --check b --shape proxy",
             "gocachevet pack -o b --digest 00",
             "gocachevet pack -o b --platform linux",
+            "gocachevet pack --output json=r.json -o b",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }
-        let (_, args) = parsed("gocachevet pack --check b").unwrap();
+        let args = parsed("gocachevet pack --check b").unwrap();
         assert_eq!((args.check, args.bundle_in), (true, Some("b".into())));
     }
 }

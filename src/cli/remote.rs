@@ -1,6 +1,6 @@
 //! `gocachevet remote`: options, and the way from them to a verdict.
 
-use super::{CliError, PolicyArgs, Settings};
+use super::{CliError, Settings};
 use crate::config::{Age, Options, Rate};
 use crate::locate::Environment;
 use crate::report::{Report, Verdict};
@@ -105,11 +105,10 @@ pub struct RemoteTrimArgs {
 pub fn run(
     command: &RemoteCommand,
     options: &Options,
-    policy: &PolicyArgs,
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<Verdict, CliError> {
-    crate::remote::command::run(command, options, policy, environment, out)
+    crate::remote::command::run(command, options, environment, out)
 }
 
 /// Adds what is known of a repository's remote caches to a report of the
@@ -150,7 +149,6 @@ const NO_NETWORK: &str = "this build has no network: remote caches need the feat
 pub fn run(
     _: &RemoteCommand,
     _: &Options,
-    _: &PolicyArgs,
     _: &Environment,
     _: &mut dyn Write,
 ) -> Result<Verdict, CliError> {

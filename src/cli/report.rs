@@ -1,6 +1,6 @@
 //! `gocachevet report`.
 
-use super::{CliError, Settings, sandboxed};
+use super::{CliError, ConfigArgs, Settings, sandboxed};
 use crate::findings::display_path;
 use crate::flow;
 use crate::locate;
@@ -16,6 +16,9 @@ const MAX_BYTES: u64 = 512 << 20;
 /// Options of `report`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ReportArgs {
+    /// Which configuration rules.
+    #[command(flatten)]
+    pub config: ConfigArgs,
     /// A JSON report of this program, or those of all shards of a check
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,

@@ -1,11 +1,11 @@
 //! What is meant: flags over the configuration, validated.
 
-use super::{CliError, PolicyArgs};
-use crate::cli::Color;
-use crate::config::{self, ConfigFile, Options, Silence, over};
-use crate::findings::{Level, Rule};
+use super::{CheckArgs, CliError, Color, ConfigArgs, Given, JudgeArgs, TerminalArgs};
+use crate::config::{self, ConfigFile, ConfigOrigin, Options, Silence};
+use crate::findings::{Level, Rule, display_path};
 use crate::locate::Environment;
 use crate::plan::Retention;
+use crate::report::Configuration;
 use crate::shard::Shard;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ pub struct Settings {
     pub rules: BTreeMap<Rule, Level>,
     /// Findings that are known and accepted.
     pub silence: Vec<Silence>,
-    /// The configuration file that ruled.
-    pub config: Option<PathBuf>,
+    /// The configuration file that ruled, and what it does.
+    pub configuration: Option<Configuration>,
     /// Where to write a baseline.
     pub write_baseline: Option<PathBuf>,
     /// The part of the work to do; `None` is all of it.
@@ -45,49 +45,101 @@ pub struct Settings {
     pub color: Color,
 }
 
+/// Keys that bear on neither verdict nor removals.
+const NEUTRAL: [&str; 6] = [
+    "format",
+    "jobs",
+    "restore-rate",
+    "restore-took",
+    "sandbox-memory",
+    "sandbox-time",
+];
+
 impl Settings {
     /// Lays the flags over the configuration file, which is read here.
     pub fn new(
-        options: Options,
-        retention: Retention,
-        policy: PolicyArgs,
-        environment: Environment,
+        given: &Given,
+        args: &ConfigArgs,
+        terminal: TerminalArgs,
+        environment: &Environment,
     ) -> Result<Settings, CliError> {
-        let config = match &policy.config {
-            Some(file) => Some(environment.resolve(file)),
-            None if policy.no_project_config => None,
-            None => find_config(&options, &environment),
+        let flags: Options = given.over(Options::default())?;
+        let config = match &args.config {
+            Some(file) => Some((environment.resolve(file), ConfigOrigin::Option)),
+            None if args.no_project_config => None,
+            None => find_config(&flags, environment).map(|file| (file, ConfigOrigin::Project)),
         };
-        let file = match &config {
-            Some(path) => config::load(path)?,
-            None => ConfigFile::default(),
-        };
-        let (options, retention) = if config.is_some() {
-            let options = options.over(file.options).map_err(CliError::Usage)?;
-            let retention = over(&retention, &file.retention).map_err(CliError::Usage)?;
-            (options, retention)
-        } else {
-            // Nothing to lay over, and paths need not be UTF-8.
-            (options, retention)
+        let (file, configuration) = match config {
+            Some((path, origin)) => {
+                let file = config::load(&path, origin)?;
+                let configuration = Configuration {
+                    path: display_path(&path),
+                    origin,
+                    affects: affects(&file, given),
+                };
+                (file, Some(configuration))
+            }
+            None => Default::default(),
         };
         Ok(Settings {
-            options,
-            retention,
+            options: given.over(file.options)?,
+            retention: given.over(file.retention)?,
             rules: file.rules,
             silence: file.silence,
-            config,
-            write_baseline: policy.write_baseline.map(|file| environment.resolve(&file)),
-            shard: policy.shard,
-            record: policy.record,
-            compare: policy.compare.map(|other| environment.resolve(&other)),
-            accounts: policy.accounts,
-            remote: policy.remote,
-            remote_key: policy.remote_key,
-            quiet: policy.quiet,
-            color: policy.color,
-            environment,
+            configuration,
+            quiet: terminal.quiet,
+            color: terminal.color,
+            environment: environment.clone(),
+            ..Settings::default()
         })
     }
+
+    /// The same, with what a check alone is asked for.
+    #[must_use]
+    pub fn for_check(self, args: CheckArgs) -> Settings {
+        let settings = self.writing(&args.judge);
+        Settings {
+            shard: args.shard,
+            record: args.record,
+            compare: args
+                .compare
+                .map(|other| settings.environment.resolve(&other)),
+            accounts: args.accounts,
+            remote: args.remote,
+            remote_key: args.remote_key,
+            ..settings
+        }
+    }
+
+    /// The same, with the baseline to write.
+    #[must_use]
+    pub fn writing(self, args: &JudgeArgs) -> Settings {
+        let file = args.write_baseline.as_deref();
+        Settings {
+            write_baseline: file.map(|file| self.environment.resolve(file)),
+            ..self
+        }
+    }
+}
+
+/// What a configuration does to the verdict and to what is removed, in the words of
+/// the file. Options that were typed rule instead of it.
+fn affects(file: &ConfigFile, given: &Given) -> Vec<String> {
+    let keys = file
+        .said
+        .iter()
+        .filter(|said| !NEUTRAL.contains(&said.key.as_str()))
+        .filter(|said| given.leaves_to_configuration(&said.key))
+        .map(|said| format!("{} = {}", said.key, said.value));
+    let rules = file
+        .rules
+        .iter()
+        .map(|(rule, level)| format!("rules.{rule} = {}", level.name()));
+    let silences = file
+        .silence
+        .iter()
+        .map(|silence| format!("silence {} of {}", silence.rule, silence.subject));
+    keys.chain(rules).chain(silences).collect()
 }
 
 fn find_config(options: &Options, environment: &Environment) -> Option<PathBuf> {
@@ -106,73 +158,67 @@ fn find_config(options: &Options, environment: &Environment) -> Option<PathBuf> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::grammar::{command_first, grammar};
 
     #[test]
     fn flags_rule_over_the_file_and_the_file_is_named() {
         let top = tempfile::tempdir().unwrap();
         let file = top.path().join("gocachevet.toml");
-        std::fs::write(
-            &file,
-            "jobs = 4\nmodcache = 'mc'\nunused = true\n[rules]\ndrift = 'deny'\n",
-        )
-        .unwrap();
+        let text = "jobs = 4\nverify = 'quick'\nmax-age = '30d'\nunused = true\n\
+                    [rules]\ndrift = 'deny'\n\
+                    [[silence]]\nrule = 'drift'\nsubject = 'a@*'\nreason = 'known'\n";
+        std::fs::write(&file, text).unwrap();
         let other = top.path().join("other.toml");
-        std::fs::write(&other, "jobs = 7").unwrap();
-        let environment = || Environment {
+        std::fs::write(&other, "jobs = 7\nmodcache = 'mc'").unwrap();
+        let environment = Environment {
             cwd: top.path().to_owned(),
             ..Environment::default()
         };
-        let settings = |options, policy| {
-            Settings::new(options, Retention::default(), policy, environment()).unwrap()
+        let settings = |line: &str, args: ConfigArgs| {
+            let words = command_first(line.split(' ').map(Into::into));
+            let given = Given::of(&grammar().try_get_matches_from(words).unwrap());
+            Settings::new(&given, &args, TerminalArgs::default(), &environment)
         };
 
-        let flags = Options {
-            jobs: Some(2),
-            ..Options::default()
-        };
-        let found = settings(flags, PolicyArgs::default());
+        let args = ConfigArgs::default;
+        let found = settings("g check --jobs=2 --max-age=9d", args()).unwrap();
         assert_eq!(found.options.jobs, Some(2));
-        assert_eq!(found.options.modcache, Some(top.path().join("mc")));
         assert_eq!(found.retention.unused, Some(true));
         assert_eq!(found.rules[&Rule::Drift], Level::Deny);
-        assert_eq!(found.config, Some(file));
+        let configuration = found.configuration.unwrap();
+        assert_eq!(configuration.path, display_path(&file));
+        assert_eq!(configuration.origin, ConfigOrigin::Project);
+        // Not what was typed, nor what a check has no use for.
+        let sets = [
+            "verify = \"quick\"",
+            "rules.drift = deny",
+            "silence drift of a@*",
+        ];
+        assert_eq!(configuration.affects, sets);
+        let trimmed = settings("g trim", args()).unwrap().configuration.unwrap();
+        let more = ["max-age = \"30d\"", "unused = true"];
+        assert_eq!(trimmed.affects, [&more, &sets[..]].concat());
 
-        let ignored = settings(
-            Options::default(),
-            PolicyArgs {
-                no_project_config: true,
-                ..PolicyArgs::default()
-            },
-        );
+        let ignored = ConfigArgs {
+            no_project_config: true,
+            ..args()
+        };
+        let ignored = settings("g check", ignored).unwrap();
         assert_eq!(
-            (ignored.options, ignored.config),
+            (ignored.options, ignored.configuration),
             (Options::default(), None)
         );
 
-        let replaced = settings(
-            Options::default(),
-            PolicyArgs {
-                config: Some("other.toml".into()),
-                ..PolicyArgs::default()
-            },
-        );
-        assert_eq!(
-            (replaced.options.jobs, replaced.config),
-            (Some(7), Some(other))
-        );
-
-        let missing = PolicyArgs {
-            config: Some("none.toml".into()),
-            ..PolicyArgs::default()
+        let named = |name: &str| ConfigArgs {
+            config: Some(name.into()),
+            ..args()
         };
-        assert!(matches!(
-            Settings::new(
-                Options::default(),
-                Retention::default(),
-                missing,
-                environment()
-            ),
-            Err(CliError::Usage(_))
-        ));
+        let replaced = settings("g check", named("other.toml")).unwrap();
+        assert_eq!(replaced.options.jobs, Some(7));
+        assert_eq!(replaced.options.modcache, Some(top.path().join("mc")));
+        let configuration = replaced.configuration.unwrap();
+        assert_eq!(configuration.origin, ConfigOrigin::Option);
+        let missing = settings("g check", named("none.toml"));
+        assert!(matches!(missing, Err(CliError::Usage(_))));
     }
 }

@@ -1,12 +1,12 @@
 //! `gocachevet trim`.
 
-use super::{CliError, Settings, progress};
+use super::{CliError, JudgeArgs, Settings, progress};
 use crate::act;
 use crate::config::VerifyLevel;
 use crate::findings::display_path;
 use crate::flow::{self, Found};
 use crate::locate;
-use crate::plan::{Plan, Policy, Retention};
+use crate::plan::{Plan, Policy};
 use crate::render::escape::terminal;
 use crate::report::{self, Failure, Outcome, Verdict};
 use chrono::Utc;
@@ -19,9 +19,9 @@ pub struct TrimArgs {
     /// Say what would go, and touch nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// What stays and what goes.
+    /// How what is left is judged.
     #[command(flatten)]
-    pub retention: Retention,
+    pub judge: JudgeArgs,
 }
 
 /// What is said where no other program can be run.

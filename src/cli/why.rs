@@ -65,9 +65,7 @@ pub(super) fn why(
         .map(|id| answer(id, &found, &weighed, settings, &graphs))
         .collect();
     if settings.options.format == Some(Format::Json) {
-        let text = serde_json::to_string_pretty(&answers)
-            .map_err(|error| CliError::Work(error.to_string()))?;
-        writeln!(out, "{text}")?;
+        out.write_all(crate::render::pretty(&answers).as_bytes())?;
         return Ok(Verdict::Pass);
     }
     if answers.is_empty() {

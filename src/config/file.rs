@@ -37,7 +37,37 @@ pub struct ConfigFile {
     pub rules: BTreeMap<Rule, Level>,
     /// Findings that are known and accepted.
     pub silence: Vec<Silence>,
+    /// What the file says besides rules and silences, by name.
+    #[serde(skip)]
+    pub said: Vec<Said>,
 }
+
+/// A key of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Its name.
+    pub key: String,
+    /// Its value as the file has it, or nearly so.
+    pub value: String,
+    /// Where it stands, counted from 1.
+    pub line: usize,
+}
+
+/// Who chose the configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ConfigOrigin {
+    /// It was found in the project: whoever can open a pull request can write it.
+    Project,
+    /// `--config` named it.
+    Option,
+}
+
+/// Keys that a project's own file may not have: they name places to write, caches
+/// to change, programs to run, or a place whose files are trusted. A pull request
+/// could point them anywhere.
+const NOT_OF_A_PROJECT: [&str; 6] = ["modcache", "gocache", "goroot", "output", "state", "policy"];
 
 /// Findings of one rule that are accepted, for a while or for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,39 +86,79 @@ pub struct Silence {
 
 /// Finds the configuration of a project: `gocachevet.toml`, or
 /// `.github/gocachevet.toml`, in one of the folders or upward from it. The
-/// search ends at the top of a repository, so that nobody else's folder counts.
+/// search ends at the top of the repository, or without one at the project
+/// (go.mod, go.work), so that nobody else's folder counts.
 pub fn find<'a>(starts: impl IntoIterator<Item = &'a Path>) -> Option<PathBuf> {
     starts.into_iter().find_map(|start| {
-        for folder in start.ancestors() {
-            for name in ["gocachevet.toml", ".github/gocachevet.toml"] {
-                let file = folder.join(name);
-                if file.is_file() {
-                    return Some(file);
-                }
-            }
-            if folder.join(".git").exists() {
-                return None;
-            }
-        }
-        None
+        let top = top_of(start);
+        start
+            .ancestors()
+            .take_while(|folder| folder.starts_with(top))
+            .flat_map(|folder| {
+                ["gocachevet.toml", ".github/gocachevet.toml"].map(|name| folder.join(name))
+            })
+            .find(|file| file.is_file())
     })
 }
 
-/// Reads a configuration file.
-pub fn load(path: &Path) -> Result<ConfigFile, ConfigError> {
+/// The folder that a project's own files end at: its repository, else its module
+/// or workspace, else the folder itself.
+fn top_of(start: &Path) -> &Path {
+    let holds = |folder: &Path, name: &str| folder.join(name).exists();
+    let repository = start
+        .ancestors()
+        .find(|folder| holds(folder, ".git"))
+        .filter(|folder| same_owner(&folder.join(".git"), start));
+    let module = || {
+        start
+            .ancestors()
+            .find(|folder| holds(folder, "go.mod") || holds(folder, "go.work"))
+            .filter(|folder| same_owner(folder, start))
+    };
+    repository.or_else(module).unwrap_or(start)
+}
+
+/// Whether both belong to one user: anybody can put a `.git` into `/tmp`.
+#[cfg(unix)]
+fn same_owner(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let owner = |path: &Path| std::fs::metadata(path).map(|about| about.uid()).ok();
+    owner(one) == owner(other)
+}
+
+/// There is no such thing as a folder that everybody may write to.
+#[cfg(not(unix))]
+fn same_owner(_: &Path, _: &Path) -> bool {
+    true
+}
+
+/// Reads a configuration file. A project's own may not say everything.
+pub fn load(path: &Path, origin: ConfigOrigin) -> Result<ConfigFile, ConfigError> {
     let unreadable = |error| ConfigError::Read {
         path: display_path(path),
         error,
     };
     let bytes = crate::locate::read(path, MAX_BYTES).map_err(unreadable)?;
-    let text = String::from_utf8(bytes).map_err(|error| ConfigError::Invalid {
-        path: display_path(path),
-        message: error.utf8_error().to_string(),
-    })?;
-    let config = parse(&text).map_err(|message| ConfigError::Invalid {
+    let invalid = |message| ConfigError::Invalid {
         path: display_path(path),
         message,
-    })?;
+    };
+    let text = String::from_utf8(bytes).map_err(|error| invalid(error.utf8_error().to_string()))?;
+    let config = parse(&text).map_err(invalid)?;
+    let refused = |said: &&Said| NOT_OF_A_PROJECT.contains(&said.key.as_str());
+    if let Some(Said { key, line, .. }) = config.said.iter().find(refused)
+        && origin == ConfigOrigin::Project
+    {
+        let variable = match key.as_str() {
+            "modcache" => ", the environment (GOMODCACHE)",
+            "gocache" => ", the environment (GOCACHE)",
+            "goroot" => ", the environment (GOROOT)",
+            _ => "",
+        };
+        return Err(invalid(format!(
+            "line {line}: `{key}` is refused in a project's own file, which anybody who opens a pull request can change; give it by --{key}{variable}, or in a file outside of the project that --config names"
+        )));
+    }
     Ok(ConfigFile {
         options: config
             .options
@@ -99,16 +169,17 @@ pub fn load(path: &Path) -> Result<ConfigFile, ConfigError> {
 
 /// Reads a configuration. An error begins with the line it is in.
 pub(crate) fn parse(text: &str) -> Result<ConfigFile, String> {
-    let at = |span: Range<usize>, message: &str| {
-        let line = 1 + text.get(..span.start).unwrap_or(text).matches('\n').count();
-        format!("line {line}: {}", message.trim_end())
-    };
+    let line =
+        |span: &Range<usize>| 1 + text.get(..span.start).unwrap_or(text).matches('\n').count();
+    let at =
+        |span: Range<usize>, message: &str| format!("line {}: {}", line(&span), message.trim_end());
     let table = DeTable::parse(text).map_err(|error| {
         let message = error.message();
         at(error.span().unwrap_or(0..0), message)
     })?;
     let mut config = ConfigFile::default();
     let (options, retention) = (keys::<Options>(), keys::<Retention>());
+    let (mut for_options, mut for_retention) = (Map::new(), Map::new());
     for (key, value) in table.into_inner() {
         let name = key.get_ref().as_ref();
         let fail = |message: String| at(key.span(), &message);
@@ -146,22 +217,31 @@ pub(crate) fn parse(text: &str) -> Result<ConfigFile, String> {
                     "`prove` runs a command, so it is taken from the command line alone".to_owned(),
                 ));
             }
-            name if options.iter().any(|known| known == name) => {
-                set(&mut config.options, name, plain(value.into_inner())).map_err(fail)?;
-            }
-            name if retention.iter().any(|known| known == name) => {
-                set(&mut config.retention, name, plain(value.into_inner())).map_err(fail)?;
-            }
             name => {
-                let known = options.iter().chain(&retention).map(String::as_str);
-                return Err(fail(unknown(
-                    "key",
-                    name,
-                    known.chain(["rules", "silence"]),
-                )));
+                let value = plain(value.into_inner());
+                let known = |names: &[String]| names.iter().any(|known| known == name);
+                config.said.push(Said {
+                    key: name.to_owned(),
+                    value: value.to_string(),
+                    line: line(&key.span()),
+                });
+                if known(&options) {
+                    set::<Options>(&mut for_options, name, value).map_err(fail)?;
+                } else if known(&retention) {
+                    set::<Retention>(&mut for_retention, name, value).map_err(fail)?;
+                } else {
+                    let known = options.iter().chain(&retention).map(String::as_str);
+                    return Err(fail(unknown(
+                        "key",
+                        name,
+                        known.chain(["rules", "silence"]),
+                    )));
+                }
             }
         }
     }
+    config.options = read_value(Value::Object(for_options), "options")?;
+    config.retention = read_value(Value::Object(for_retention), "options")?;
     Ok(config)
 }
 
@@ -212,16 +292,16 @@ fn keys<T: clap::Args>() -> Vec<String> {
         .collect()
 }
 
-/// Sets one option, so that what is wrong with it is known to be in its line.
-fn set<T: Serialize + DeserializeOwned>(
-    options: &mut T,
+/// Adds one option, read alone first, so that what is wrong with it is known to
+/// be in its line.
+fn set<T: DeserializeOwned>(
+    options: &mut Map<String, Value>,
     key: &str,
     value: Value,
 ) -> Result<(), String> {
-    let mut given = Map::new();
-    given.insert(key.to_owned(), value);
-    let given: T = read_value(Value::Object(given), key)?;
-    *options = super::over(&given, options)?;
+    let alone = Map::from_iter([(key.to_owned(), value.clone())]);
+    read_value::<T>(Value::Object(alone), key)?;
+    options.insert(key.to_owned(), value);
     Ok(())
 }
 
@@ -379,11 +459,11 @@ mod tests {
         // A wrong type names the key only if the struct knows it.
         let wrong = Value::Object(Map::new());
         for key in keys::<Options>() {
-            let error = set(&mut Options::default(), &key, wrong.clone()).unwrap_err();
+            let error = set::<Options>(&mut Map::new(), &key, wrong.clone()).unwrap_err();
             assert!(!error.contains("unknown field"), "{error}");
         }
         for key in keys::<Retention>() {
-            let error = set(&mut Retention::default(), &key, wrong.clone()).unwrap_err();
+            let error = set::<Retention>(&mut Map::new(), &key, wrong.clone()).unwrap_err();
             assert!(!error.contains("unknown field"), "{error}");
         }
         let shared: Vec<_> = keys::<Options>()
@@ -394,26 +474,6 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_the_file() {
-        let flags = Options {
-            jobs: Some(2),
-            project: vec!["a".into()],
-            ..Options::default()
-        };
-        let config = parse("jobs = 4\nproject = ['b', 'c']\nverify = 'off'").unwrap();
-        let merged = flags.over(config.options).unwrap();
-        assert_eq!(
-            merged,
-            Options {
-                jobs: Some(2),
-                project: vec!["a".into()],
-                verify: Some(VerifyLevel::Off),
-                ..Options::default()
-            }
-        );
-    }
-
-    #[test]
     fn the_file_is_found_upward_within_the_repository() {
         let top = tempfile::tempdir().unwrap();
         let inner = top.path().join("repository/a/b");
@@ -421,23 +481,51 @@ mod tests {
         let write = |name: &str| {
             let file = top.path().join(name);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(&file, "modcache = 'mc'").unwrap();
+            std::fs::write(&file, "jobs = 3").unwrap();
             file
         };
-        let outside = write("gocachevet.toml");
-        assert_eq!(find([inner.as_path()]), Some(outside));
+        // Nobody else's folder: there is no repository, and no module.
+        write("gocachevet.toml");
+        write("repository/gocachevet.toml");
+        assert_eq!(find([inner.as_path()]), None);
+        std::fs::write(top.path().join("repository/a/go.mod"), "module m").unwrap();
+        assert_eq!(find([inner.as_path()]), None);
+        let module = write("repository/a/gocachevet.toml");
+        assert_eq!(find([inner.as_path()]), Some(module.clone()));
+        std::fs::remove_file(module).unwrap();
+        std::fs::remove_file(top.path().join("repository/gocachevet.toml")).unwrap();
+
         std::fs::create_dir(top.path().join("repository/.git")).unwrap();
         assert_eq!(find([inner.as_path()]), None);
         let github = write("repository/.github/gocachevet.toml");
         assert_eq!(find([inner.as_path()]), Some(github));
         let plain = write("repository/gocachevet.toml");
-        assert_eq!(find([inner.as_path()]), Some(plain.clone()));
+        assert_eq!(find([inner.as_path()]), Some(plain));
+    }
 
-        let config = load(&plain).unwrap();
-        assert_eq!(
-            config.options.modcache,
-            Some(top.path().join("repository/mc"))
-        );
+    #[test]
+    fn a_project_names_no_places() {
+        let top = tempfile::tempdir().unwrap();
+        let file = top.path().join("gocachevet.toml");
+        for key in NOT_OF_A_PROJECT {
+            let value = match key {
+                "output" => "['json=x']",
+                _ => "'x'",
+            };
+            std::fs::write(&file, format!("jobs = 2\n{key} = {value}\n")).unwrap();
+            let error = load(&file, ConfigOrigin::Project).unwrap_err().to_string();
+            let start = format!("line 2: `{key}` is refused");
+            assert!(error.contains(&start), "{error}");
+            assert!(
+                error.contains(&format!("--{key}")) && error.contains("--config"),
+                "{error}"
+            );
+            assert!(load(&file, ConfigOrigin::Option).is_ok(), "{key}");
+        }
+        // From its own folder.
+        std::fs::write(&file, "modcache = 'mc'").unwrap();
+        let config = load(&file, ConfigOrigin::Option).unwrap();
+        assert_eq!(config.options.modcache, Some(top.path().join("mc")));
     }
 
     #[test]
@@ -446,8 +534,8 @@ mod tests {
         let file = top.path().join("gocachevet.toml");
         for content in [vec![b'#'; 1 + MAX_BYTES as usize], vec![0xff]] {
             std::fs::write(&file, content).unwrap();
-            assert!(load(&file).is_err());
+            assert!(load(&file, ConfigOrigin::Option).is_err());
         }
-        assert!(load(&top.path().join("none")).is_err());
+        assert!(load(&top.path().join("none"), ConfigOrigin::Option).is_err());
     }
 }

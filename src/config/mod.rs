@@ -2,7 +2,8 @@
 //! `gocachevet.toml`, validated into what is meant.
 //!
 //! One struct, [`Options`], serves both: every option of the command line is a
-//! key of the file under the same name, and flags win.
+//! key of the file under the same name, and flags win. A project's own file may
+//! not name places to write or caches to change.
 
 mod file;
 mod options;
@@ -10,8 +11,7 @@ mod values;
 
 #[cfg(test)]
 pub(crate) use file::parse;
-pub use file::{ConfigFile, Silence, find, load};
-pub(crate) use options::over;
+pub use file::{ConfigFile, ConfigOrigin, Said, Silence, find, load};
 pub use options::{Format, Live, Options, Output, VerifyLevel};
 pub use values::{Age, Limit, Rate, Share, Size};
 

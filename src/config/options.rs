@@ -1,12 +1,11 @@
 use super::values::{Age, Limit, Rate, Share, Size};
-use crate::json;
 use clap::Args;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Every option that both the command line and `gocachevet.toml` know.
+/// Every option that both the command line and `gocachevet.toml` know. Which
+/// command takes which of them is the matter of `cli::grammar`.
 ///
 /// A field that is not given is `None` or empty; defaults are applied where
 /// an option is used, so that "not given" can be told from "given".
@@ -16,88 +15,65 @@ use std::str::FromStr;
 pub struct Options {
     // Where
     /// The module cache [default: GOMODCACHE as Go itself would find it]
-    #[arg(long, value_name = "DIR", global = true, help_heading = "Where")]
+    #[arg(long, value_name = "DIR", help_heading = "Where")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modcache: Option<PathBuf>,
     /// The build cache [default: GOCACHE as Go itself would find it]
-    #[arg(long, value_name = "DIR", global = true, help_heading = "Where")]
+    #[arg(long, value_name = "DIR", help_heading = "Where")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gocache: Option<PathBuf>,
     /// A project that uses the caches; repeatable [default: the go.mod or go.work upward from here; in CI all in the workspace]. The other modules of its repository count as well
-    #[arg(
-        long = "project",
-        value_name = "DIR",
-        global = true,
-        help_heading = "Where"
-    )]
+    #[arg(long = "project", value_name = "DIR", help_heading = "Where")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub project: Vec<PathBuf>,
     /// Every folder below DIR that has a go.mod, and no others; repeatable
-    #[arg(long, value_name = "DIR", global = true, help_heading = "Where")]
+    #[arg(long, value_name = "DIR", help_heading = "Where")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub projects_under: Vec<PathBuf>,
     /// The Go installation, for the version that names its module indexes [default: GOROOT]
-    #[arg(long, value_name = "DIR", global = true, help_heading = "Where")]
+    #[arg(long, value_name = "DIR", help_heading = "Where")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goroot: Option<PathBuf>,
     /// A folder's path as Go knew it, where it is mounted elsewhere: SEEN=REAL; repeatable
-    #[arg(long, value_name = "SEEN=REAL", global = true, help_heading = "Where")]
+    #[arg(long, value_name = "SEEN=REAL", help_heading = "Where")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub path_map: Vec<String>,
 
     // How
     /// How much to verify: off, quick, used or full [default: full]
-    #[arg(long, value_name = "LEVEL", global = true, help_heading = "How")]
+    #[arg(long, value_name = "LEVEL", help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<VerifyLevel>,
     /// Deny whatever nothing outside the caches vouches for, unless `[rules]` says otherwise
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", global = true, help_heading = "How")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
     /// Threads [default: the machine's cores]
-    #[arg(
-        long,
-        short = 'j',
-        value_name = "N",
-        global = true,
-        help_heading = "How"
-    )]
+    #[arg(long, short = 'j', value_name = "N", help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<usize>,
-    /// What standard output gets: text, json, markdown, github, openmetrics, sarif or codequality [default: text]
-    #[arg(
-        long,
-        short = 'f',
-        value_name = "FORMAT",
-        global = true,
-        help_heading = "How"
-    )]
+    /// text, json, markdown, github, openmetrics, sarif or codequality [default: text]
+    #[arg(long, short = 'f', value_name = "FORMAT", help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Also write the report to a file; repeatable
-    #[arg(
-        long,
-        short = 'o',
-        value_name = "FORMAT=PATH",
-        global = true,
-        help_heading = "How"
-    )]
+    /// Also write the report to a file, as json=report.json; repeatable
+    #[arg(long, short = 'o', value_name = "FORMAT=PATH", help_heading = "How")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<Output>,
     /// Findings listed here are known and do not count
-    #[arg(long, value_name = "FILE", global = true, help_heading = "How")]
+    #[arg(long, value_name = "FILE", help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<PathBuf>,
-    /// The mark's state [default: in RUNNER_TEMP or the platform's temporary folder]
-    #[arg(long, value_name = "FILE", global = true, help_heading = "How")]
+    /// The mark's state [default: in RUNNER_TEMP or the temporary folder]
+    #[arg(long, value_name = "FILE", help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<PathBuf>,
     /// What counts as needed: go.sum or build-list [default: go.sum]
-    #[arg(long, value_name = "SOURCE", global = true, help_heading = "How")]
+    #[arg(long, value_name = "SOURCE", help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<Live>,
     /// Bytes per second at which a restore is priced [default: 100MB]
-    #[arg(long, value_name = "SIZE", global = true, help_heading = "How")]
+    #[arg(long, value_name = "SIZE", help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_rate: Option<Size>,
     /// How long restoring the caches took in this job: tells the rate
@@ -105,7 +81,6 @@ pub struct Options {
         long,
         value_name = "TIME",
         conflicts_with = "restore_rate",
-        global = true,
         help_heading = "How"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,19 +88,19 @@ pub struct Options {
 
     // Sandbox
     /// Check inside a sandbox that can only read
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", global = true, help_heading = "Sandbox")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Sandbox")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<bool>,
     /// Memory that a sandboxed module may use [default: 1GiB]
-    #[arg(long, value_name = "SIZE", global = true, help_heading = "Sandbox")]
+    #[arg(long, value_name = "SIZE", help_heading = "Sandbox")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox_memory: Option<Size>,
     /// Time that a sandboxed module may take [default: 15m]
-    #[arg(long, value_name = "AGE", global = true, help_heading = "Sandbox")]
+    #[arg(long, value_name = "AGE", help_heading = "Sandbox")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox_time: Option<Age>,
     /// A WASI module that reads the JSON report and rules on it
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Sandbox")]
+    #[arg(long, value_name = "FILE", help_heading = "Sandbox")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<PathBuf>,
 
@@ -134,7 +109,6 @@ pub struct Options {
     #[arg(
         long,
         value_name = "SIZE",
-        global = true,
         help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,7 +117,6 @@ pub struct Options {
     #[arg(
         long,
         value_name = "SIZE",
-        global = true,
         help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,7 +125,6 @@ pub struct Options {
     #[arg(
         long,
         value_name = "SIZE",
-        global = true,
         help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,7 +133,6 @@ pub struct Options {
     #[arg(
         long,
         value_name = "AGE",
-        global = true,
         help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,7 +141,6 @@ pub struct Options {
     #[arg(
         long,
         value_name = "N",
-        global = true,
         help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,7 +149,6 @@ pub struct Options {
     #[arg(
         long,
         value_name = "RATE",
-        global = true,
         help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -188,7 +157,6 @@ pub struct Options {
     #[arg(
         long,
         value_name = "RATE",
-        global = true,
         help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,7 +165,6 @@ pub struct Options {
     #[arg(
         long,
         value_name = "RATE",
-        global = true,
         help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,7 +173,6 @@ pub struct Options {
     #[arg(
         long,
         value_name = "SIZE|SHARE",
-        global = true,
         help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,7 +181,6 @@ pub struct Options {
     #[arg(
         long,
         value_name = "SIZE",
-        global = true,
         help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -223,12 +188,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// These options, and those of the configuration where these say nothing.
-    pub fn over(self, config: Options) -> Result<Options, String> {
-        over(&self, &config)
-    }
-
-    /// The same, with paths as seen from `dir`.
+    /// The same options, with paths as seen from `dir`.
     #[must_use]
     pub(super) fn relative_to(mut self, dir: &Path) -> Options {
         let single = [
@@ -248,25 +208,6 @@ impl Options {
             .for_each(|path| *path = dir.join(&*path));
         self
     }
-}
-
-/// `flags`, and `config` where the flags say nothing.
-///
-/// What is not given is not serialised, so that laying one over the other
-/// needs no list of fields. Fails on a path that is not UTF-8.
-pub(crate) fn over<T: Serialize + DeserializeOwned>(flags: &T, config: &T) -> Result<T, String> {
-    let lay = || -> Result<T, serde_json::Error> {
-        let mut merged: serde_json::Map<_, _> = parts(config)?;
-        merged.append(&mut parts(flags)?);
-        json::of(&merged.into())
-    };
-    lay().map_err(|error| format!("options cannot be combined with the configuration: {error}"))
-}
-
-fn parts(
-    options: &impl Serialize,
-) -> Result<serde_json::Map<String, serde_json::Value>, serde_json::Error> {
-    json::of(&serde_json::to_value(options)?)
 }
 
 /// How much of the caches is verified.

@@ -13,7 +13,7 @@ use crate::locate::{self, Caches, Environment, GoSumFile, Located, Project};
 use crate::scan::{self, Inventory, ModCache, Scan, Version, VersionKind};
 use crate::shard::Shard;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,7 @@ pub fn gather(
         go: locate::go_settings(environment),
         ..Situation::default()
     };
-    let caches = locate::caches(environment, options).unwrap_or_else(|error| {
+    let caches = locate::caches_so_far(environment, options).unwrap_or_else(|error| {
         situation.refused = Some(error.to_string());
         Caches::default()
     });
@@ -335,7 +335,7 @@ fn unused(graphs: &[&graph::Graph], listed: &GoSum) -> Vec<ModuleVersion> {
 /// A text file of moderate length; bytes that are not UTF-8 are replaced.
 fn read_text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    File::open(path)
+    locate::open(path)
         .ok()?
         .take(MAX_TEXT)
         .read_to_end(&mut bytes)

@@ -8,6 +8,7 @@ mod retention;
 mod shards;
 mod usage;
 
+pub(crate) use output::refuse_links;
 pub use output::write_report;
 pub(crate) use retention::root_of;
 pub use retention::{
@@ -24,9 +25,9 @@ use crate::findings::{Finding, Level, Rule, display_path};
 use crate::folder::Root;
 use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES, MergedSums};
 use crate::formats::module::match_prefix_patterns;
-use crate::judge::baseline::Baseline;
+use crate::judge::baseline::{self, Baseline};
 use crate::judge::{self, Limits, Numbers, levels};
-use crate::locate::{self, Caches, Gap, GoSettings, Project, Unread};
+use crate::locate::{self, Caches, Environment, Gap, GoSettings, Project, Unread};
 use crate::parallel;
 use crate::report::{self, Report, Tool, merge};
 use crate::scan::{self, Inventory, ModCache, Scan};
@@ -504,6 +505,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         &findings,
         now,
     );
+    notes.extend(usage.as_ref().and_then(judge::cold));
     numbers.growth_bytes = found.observed.as_ref().map(|observed| observed.growth);
     // A price nobody asked for says something only where use is known.
     if settings.options.restore_rate.is_some() || numbers.idle_bytes.is_some() {
@@ -534,6 +536,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
         tool: Tool::this(),
         generated_at: now,
         verdict: judge::verdict(&findings, &thresholds),
+        configuration: settings.configuration.clone(),
         projects: found.projects.iter().map(report::Project::from).collect(),
         modcache,
         buildcache,
@@ -578,11 +581,14 @@ fn apply_policy(
     notes.extend(silenced.notes);
     let mut findings = silenced.findings;
     if let Some(file) = &settings.write_baseline {
-        write_baseline(file, &findings)?;
+        write_baseline(&settings.environment, file, &findings)?;
         notes.push(format!("wrote the baseline {}", display_path(file)));
     }
     let mut policy = report::Policy {
-        config: settings.config.as_deref().map(display_path),
+        config: settings
+            .configuration
+            .as_ref()
+            .map(|configuration| configuration.path.clone()),
         baseline: None,
         silenced: silenced.count,
         baselined: 0,
@@ -597,18 +603,22 @@ fn apply_policy(
     Ok((findings, policy))
 }
 
-fn read_baseline(file: &PathBuf) -> Result<Baseline, CliError> {
+fn read_baseline(file: &Path) -> Result<Baseline, CliError> {
     let wrong = |message: String| CliError::Usage(format!("{}: {message}", display_path(file)));
-    let content = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let content =
+        locate::read(file, baseline::MAX_BYTES).map_err(|error| wrong(error.to_string()))?;
     Baseline::parse(&content).map_err(|error| wrong(error.to_string()))
 }
 
-fn write_baseline(file: &PathBuf, findings: &[Finding]) -> Result<(), CliError> {
-    let wrong = |message: String| CliError::Work(format!("{}: {message}", display_path(file)));
+fn write_baseline(
+    environment: &Environment,
+    file: &Path,
+    findings: &[Finding],
+) -> Result<(), CliError> {
     let json = Baseline::of(findings)
         .to_json()
-        .map_err(|error| wrong(error.to_string()))?;
-    std::fs::write(file, json).map_err(|error| wrong(error.to_string()))
+        .map_err(|error| CliError::Work(format!("{}: {error}", display_path(file))))?;
+    output::write_file(environment, file, &json)
 }
 
 impl From<&Project> for report::Project {

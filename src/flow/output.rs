@@ -3,9 +3,11 @@
 use crate::cli::{CliError, Color, Settings};
 use crate::config::Format;
 use crate::findings::display_path;
+use crate::locate::Environment;
 use crate::render::{self, TextStyle};
 use crate::report::Report;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 /// Writes the report to `out` and to every `--output`.
 pub fn write_report(
@@ -16,8 +18,7 @@ pub fn write_report(
     for output in &settings.options.output {
         let path = settings.environment.resolve(&output.path);
         let text = render(report, output.format, TextStyle::default());
-        std::fs::write(&path, text)
-            .map_err(|error| CliError::Work(format!("{}: {error}", display_path(&path))))?;
+        write_file(&settings.environment, &path, &text)?;
     }
     let style = TextStyle {
         color: color(settings),
@@ -25,6 +26,50 @@ pub fn write_report(
     };
     let format = settings.options.format.unwrap_or(Format::Text);
     out.write_all(render(report, format, style).as_bytes())?;
+    Ok(())
+}
+
+/// Writes a file that the user named.
+pub(super) fn write_file(
+    environment: &Environment,
+    path: &Path,
+    content: &str,
+) -> Result<(), CliError> {
+    refuse_links(environment, path)?;
+    std::fs::write(path, content)
+        .map_err(|error| CliError::Work(format!("{}: {error}", display_path(path))))
+}
+
+/// Refuses to write where a link of a checkout leads: whoever can open a pull
+/// request can put one there. Links elsewhere, such as `/dev/stdout`, are the
+/// user's own.
+pub(crate) fn refuse_links(environment: &Environment, path: &Path) -> Result<(), CliError> {
+    let is_project = |folder: &Path| {
+        [".git", "go.mod", "go.work"]
+            .iter()
+            .any(|name| folder.join(name).symlink_metadata().is_ok())
+    };
+    // The outermost, as a link within it could lead to another.
+    let above: Vec<&Path> = path.ancestors().skip(1).collect();
+    let mut tops = above
+        .into_iter()
+        .rev()
+        .filter(|folder| folder.parent().is_some());
+    let Some(top) = tops.find(|folder| is_project(folder) || *folder == environment.cwd) else {
+        return Ok(());
+    };
+    let below = path.strip_prefix(top).unwrap_or(path);
+    let mut place = top.to_owned();
+    for part in below {
+        place.push(part);
+        if place.is_symlink() {
+            return Err(CliError::Work(format!(
+                "{}: {} is a symbolic link in the project, and nothing is written through it; name the file that is meant",
+                display_path(path),
+                display_path(&place)
+            )));
+        }
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use super::{Found, apply_policy};
 use crate::cli::{CliError, Settings};
 use crate::config::{Limit, Options, VerifyLevel};
 use crate::findings::{Finding, display_path};
+use crate::judge::baseline::MAX_BYTES;
 use crate::judge::{self, Limits, Numbers};
 use crate::locate;
 use crate::report::merge::{self, MergeError};
@@ -154,7 +155,7 @@ fn asked(found: &Found, settings: &Settings) -> Result<String, CliError> {
     add(&text);
     if let Some(file) = &given.baseline {
         let file = settings.environment.resolve(file);
-        let baseline = std::fs::read(&file)
+        let baseline = locate::read(&file, MAX_BYTES)
             .map_err(|error| CliError::Usage(format!("{}: {error}", display_path(&file))))?;
         add(&baseline);
     }

@@ -52,7 +52,8 @@ pub struct Marked {
 /// Marks the start of a job. Caches that are not there yet are empty.
 pub fn set_mark(settings: &Settings, now: DateTime<Utc>) -> Result<Marked, CliError> {
     let path = state_path(settings)?;
-    let caches = locate::caches(&settings.environment, &settings.options)?;
+    super::output::refuse_links(&settings.environment, &path)?;
+    let caches = locate::caches_so_far(&settings.environment, &settings.options)?;
     let roots = roots(&caches);
     for root in roots.into_iter().flatten() {
         if path.starts_with(root) {

@@ -14,8 +14,8 @@ pub struct Numbers {
     pub oldest: Option<f64>,
     /// Findings of level `warn` or `deny`, without those about thresholds.
     pub findings: u64,
-    /// Hits and misses of the module cache; `None` also for a cache that was
-    /// empty at the mark, which cannot have hits.
+    /// Hits and misses of the module cache; `None` also for a cold one: it cannot
+    /// have hits.
     pub modcache_hits: Option<(u64, u64)>,
     /// The same of the build cache.
     pub gocache_hits: Option<(u64, u64)>,
@@ -54,12 +54,11 @@ impl Numbers {
                     finding.level >= Level::Warn && finding.rule != Rule::OverThreshold
                 })
                 .count() as u64,
-            modcache_hits: modules.and_then(|usage| {
-                let (hits, misses) = (usage.hits?, usage.misses?);
-                (hits > 0 || usage.idle? > 0).then_some((hits, misses))
-            }),
+            modcache_hits: modules
+                .filter(|usage| !usage.is_cold())
+                .and_then(|usage| Some((usage.hits?, usage.misses?))),
             gocache_hits: builds
-                .filter(|usage| usage.hits + usage.rewritten + usage.idle > 0)
+                .filter(|usage| !usage.is_cold())
                 .map(|usage| (usage.hits, usage.misses)),
             idle_bytes: builds.map(|usage| {
                 let modules = modules.and_then(|usage| usage.idle_bytes);
@@ -119,20 +118,6 @@ impl From<&Options> for Limits {
     }
 }
 
-/// Under this hit rate a cache costs more than it should: a warning unless
-/// `min-hit-rate` says otherwise.
-const DEFAULT_HIT_RATE: Limit<f64> = Limit {
-    warn: Some(0.92),
-    fail: None,
-};
-
-/// What nobody used for so many seconds (90 days) the last tier of retention
-/// removes: a warning unless `max-age` says otherwise.
-const DEFAULT_AGE: Limit<f64> = Limit {
-    warn: Some(90.0 * 86_400.0),
-    fail: None,
-};
-
 /// One limit in plain numbers, beside what was measured.
 pub(super) struct Check {
     pub(super) name: &'static str,
@@ -151,9 +136,6 @@ impl Limits {
             Share::Bytes(size) => size.0 as f64,
             Share::Part(part) => part.0 * whole,
         });
-        let hit_rate = hit_rate(&[numbers.modcache_hits, numbers.gocache_hits]);
-        // A default that cannot be measured is not worth a line.
-        let default = |limit, known: Option<f64>| known.map(|_| limit);
         [
             ("max-size", size(self.max_size), bytes(numbers.bytes())),
             (
@@ -168,8 +150,7 @@ impl Limits {
             ),
             (
                 "max-age",
-                plain(self.max_age, |age| age.0.as_secs_f64())
-                    .or(default(DEFAULT_AGE, numbers.oldest)),
+                plain(self.max_age, |age| age.0.as_secs_f64()),
                 numbers.oldest,
             ),
             (
@@ -179,18 +160,18 @@ impl Limits {
             ),
             (
                 "min-hit-rate",
-                rate(self.min_hit_rate).or(default(DEFAULT_HIT_RATE, hit_rate)),
-                hit_rate,
+                rate(self.min_hit_rate),
+                hit_rate(&[numbers.modcache_hits, numbers.gocache_hits]),
             ),
             (
                 "min-modcache-hit-rate",
                 rate(self.min_modcache_hit_rate),
-                self::hit_rate(&[numbers.modcache_hits]),
+                hit_rate(&[numbers.modcache_hits]),
             ),
             (
                 "min-gocache-hit-rate",
                 rate(self.min_gocache_hit_rate),
-                self::hit_rate(&[numbers.gocache_hits]),
+                hit_rate(&[numbers.gocache_hits]),
             ),
             ("max-idle", idle, bytes(numbers.idle_bytes)),
             (
@@ -275,7 +256,7 @@ pub(super) fn why_unknown(name: &str) -> &'static str {
         "max-age" => "the caches tell no time of use",
         "max-growth" => "there is no mark from the start of the job to compare with",
         _ => {
-            "there is no mark from the start of the job, the cache was empty then, or its use could not be observed"
+            "there is no mark from the start of the job, the cache was cold (nothing was restored), or its use could not be observed"
         }
     }
 }

@@ -11,7 +11,7 @@ pub use limits::{Limits, Numbers};
 
 use crate::findings::{Finding, Level, Rule};
 use crate::render::human;
-use crate::report::{Threshold, ThresholdStatus, Verdict};
+use crate::report::{BuildUsage, ModUsage, Threshold, ThresholdStatus, Usage, Verdict};
 
 /// What a threshold's numbers count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +52,7 @@ impl Measure {
     }
 }
 
-/// Every limit that was given, and those that hold by default, against the
-/// numbers. In the order of the options.
+/// Every limit that was given, against the numbers, in the order of the options.
 pub fn thresholds(numbers: &Numbers, limits: &Limits) -> Vec<Threshold> {
     limits
         .each(numbers)
@@ -136,6 +135,21 @@ pub fn notes(thresholds: &[Threshold]) -> Vec<String> {
         .collect()
 }
 
+/// Says which caches were cold.
+pub fn cold(usage: &Usage) -> Option<String> {
+    let modules = usage.modcache.as_ref().map(ModUsage::is_cold);
+    let builds = usage.buildcache.as_ref().map(BuildUsage::is_cold);
+    let (which, judged) = match (modules.unwrap_or(false), builds.unwrap_or(false)) {
+        (true, true) => ("module cache and build cache", "no hit rate is"),
+        (true, false) => ("module cache", "its hit rate is not"),
+        (false, true) => ("build cache", "its hit rate is not"),
+        (false, false) => return None,
+    };
+    Some(format!(
+        "cold: {which} held nothing at the mark (nothing was restored), so {judged} judged"
+    ))
+}
+
 /// The sum of all: fails on any `deny` finding or crossed failing limit.
 pub fn verdict(findings: &[Finding], thresholds: &[Threshold]) -> Verdict {
     let by_findings = findings.iter().map(|finding| match finding.level {
@@ -157,6 +171,8 @@ pub fn verdict(findings: &[Finding], thresholds: &[Threshold]) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::HitsMisses;
+    use chrono::DateTime;
 
     fn limits(toml: &str) -> Limits {
         Limits::from(&crate::config::parse(toml).unwrap().options)
@@ -222,25 +238,67 @@ mod tests {
     }
 
     #[test]
-    fn defaults_hold_only_where_there_is_a_number() {
-        assert_eq!(told(&Numbers::default(), ""), [""; 0]);
+    fn a_limit_that_nobody_set_is_not_judged() {
         let numbers = Numbers {
-            gocache_hits: Some((91, 9)),
-            oldest: Some(91.0 * 86_400.0),
-            ..Numbers::default()
+            modcache_bytes: Some(u64::MAX),
+            gocache_bytes: Some(u64::MAX),
+            gocache_hits: Some((0, 9)),
+            modcache_hits: Some((0, 9)),
+            oldest: Some(1e9),
+            findings: 1000,
+            idle_bytes: Some(u64::MAX),
+            growth_bytes: Some(i64::MAX),
         };
-        assert_eq!(
-            told(&numbers, ""),
-            [
-                "max-age Some(7862400.0) 7776000 Warn",
-                "min-hit-rate Some(0.91) 0.92 Warn"
-            ]
-        );
-        // Given limits replace the defaults, and stay visible without a number.
+        assert_eq!(told(&numbers, ""), [""; 0]);
+        // A given one stays visible without a number.
         assert_eq!(
             told(&Numbers::default(), "min-hit-rate = \"fail=0.5\""),
             ["min-hit-rate None 0.5 Pass"]
         );
+    }
+
+    #[test]
+    fn a_cold_cache_has_no_hit_rate_to_judge() {
+        let now = DateTime::UNIX_EPOCH;
+        let hits = |usage: &Usage| {
+            let numbers = Numbers::of(None, None, Some(usage), &[], now);
+            (numbers.modcache_hits, numbers.gocache_hits)
+        };
+        let mut usage = Usage {
+            since: now,
+            modcache: Some(ModUsage {
+                hits: Some(0),
+                misses: Some(7),
+                idle: Some(0),
+                hit_rate: Some(0.0),
+                go_mod_misses: None,
+                idle_bytes: None,
+                needed: None,
+                idle_needed: None,
+            }),
+            buildcache: Some(BuildUsage {
+                hits: 0,
+                misses: 9,
+                rewritten: 0,
+                idle: 0,
+                unseen: 0,
+                hit_rate: Some(0.0),
+                idle_bytes: 0,
+                archives: HitsMisses::default(),
+                tests: None,
+            }),
+        };
+        assert_eq!(hits(&usage), (None, None));
+        assert_eq!(
+            cold(&usage).unwrap(),
+            "cold: module cache and build cache held nothing at the mark (nothing was restored), so no hit rate is judged"
+        );
+        usage.modcache.as_mut().unwrap().idle = Some(1);
+        assert_eq!(hits(&usage), (Some((0, 7)), None));
+        assert!(cold(&usage).unwrap().starts_with("cold: build cache held"));
+        usage.buildcache.as_mut().unwrap().rewritten = 1;
+        assert_eq!(hits(&usage), (Some((0, 7)), Some((0, 9))));
+        assert_eq!(cold(&usage), None);
     }
 
     #[test]
@@ -274,7 +332,7 @@ mod tests {
         };
         let crossed = crossed(&thresholds(
             &numbers,
-            &limits("max-size = \"2GB\"\nmax-findings = \"warn=0\""),
+            &limits("max-size = \"2GB\"\nmax-findings = \"warn=0\"\nmin-hit-rate = \"warn=92%\""),
         ));
         let told: Vec<String> = crossed
             .iter()

@@ -33,14 +33,42 @@ pub enum LocateError {
         "build cache is disabled by GOCACHE=off, but required as of Go 1.12 (or give --gocache)"
     )]
     GocacheOff,
+    /// An option names a cache that is not there: the work cannot be done.
+    #[error("{0}; name a folder that is there, or leave {1} out for what Go itself would use")]
+    Absent(String, &'static str),
 }
 
 /// Finds both caches: as the options say, else as Go would.
 ///
-/// A cache that is not there is `None`, and a note says where it was looked
-/// for and what named that place. Folders that Go would refuse are an error.
+/// A cache that is not where Go would have it is `None`, and a note says where it
+/// was looked for and what named that place. One that is not where an option says,
+/// and folders that Go would refuse, are an error.
 pub fn caches(environment: &Environment, options: &Options) -> Result<Caches, LocateError> {
+    named_are_there(caches_so_far(environment, options)?, options)
+}
+
+/// The same before Go has run, when what is not there yet is no cause for complaint.
+pub fn caches_so_far(environment: &Environment, options: &Options) -> Result<Caches, LocateError> {
     caches_on(environment, options, &ThisMachine)
+}
+
+fn named_are_there(caches: Caches, options: &Options) -> Result<Caches, LocateError> {
+    let named = [
+        (&options.modcache, &caches.modcache, "--modcache"),
+        (&options.gocache, &caches.gocache, "--gocache"),
+    ];
+    let absent = named
+        .into_iter()
+        .find(|(named, found, _)| named.is_some() && found.is_none());
+    match absent {
+        None => Ok(caches),
+        Some((_, _, option)) => {
+            let source = format!("({option})");
+            let mut notes = caches.notes.iter().filter(|note| note.contains(&source));
+            let why = notes.next().cloned().unwrap_or_default();
+            Err(LocateError::Absent(why, option))
+        }
+    }
 }
 
 fn caches_on(

@@ -1,6 +1,5 @@
 //! What the `mirror` commands do, step by step: read, weigh, remove, say.
 
-use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::PathBuf;
 
@@ -164,10 +163,7 @@ pub(crate) fn run(
         notes,
     };
     match format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
-            writeln!(out)?;
-        }
+        Format::Json => out.write_all(crate::render::pretty(&report).as_bytes())?,
         _ => {
             let top = match command {
                 MirrorCommand::List(args) => args.top,
@@ -339,7 +335,7 @@ fn read_logs(
         let path = environment.resolve(log);
         let wrong =
             |error: std::io::Error| CliError::Work(format!("{}: {error}", display_path(&path)));
-        let file = File::open(&path).map_err(wrong)?;
+        let file = locate::open(&path).map_err(wrong)?;
         accesses
             .read(BufReader::new(file), mirror, now)
             .map_err(wrong)?;

@@ -40,10 +40,7 @@ pub(crate) fn run(
         (None, None) => return Err(CliError::Usage("which bundle?".to_owned())),
     };
     match format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
-            writeln!(out)?;
-        }
+        Format::Json => out.write_all(crate::render::pretty(&report).as_bytes())?,
         _ => out.write_all(report.text().as_bytes())?,
     }
     Ok(report.verdict)
@@ -55,6 +52,7 @@ fn verify(settings: &Settings, args: &PackArgs, bundle: &Path) -> Result<PackRep
     let (checked, mut report) = match &args.into {
         Some(dir) => {
             let dir = settings.environment.resolve(dir);
+            flow::refuse_links(&settings.environment, &dir)?;
             let checked = read::unpack(bundle, digest, &dir, flow::jobs(settings));
             let mut report = PackReport::new("into", display_path(bundle));
             report.into = Some(display_path(&dir));
@@ -93,6 +91,7 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
     if !form.is_built_in() {
         return Err(CliError::Usage(NO_ZSTD.to_owned()));
     }
+    flow::refuse_links(&settings.environment, to)?;
     if std::fs::symlink_metadata(to).is_ok() {
         let message = format!("{} is there already", display_path(to));
         return Err(CliError::Usage(message));

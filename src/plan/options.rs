@@ -15,11 +15,11 @@ use std::str::FromStr;
 #[command(next_help_heading = "Retention")]
 pub struct Retention {
     // What stays
-    /// Keep module versions like this, whatever else is asked for: PATH[@VERSION], `*` and `**` allowed; repeatable
+    /// Keep PATH[@VERSION] in any case, `*` and `**` allowed; repeatable
     #[arg(long, value_name = "PATTERN")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
-    /// Keep what was used within this time: a running build may be using it [default: 24h]
+    /// Keep what was used so recently: a build may be using it [default: 24h]
     #[arg(long, value_name = "AGE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace: Option<Age>,
@@ -45,7 +45,7 @@ pub struct Retention {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unused: Option<bool>,
-    /// Remove in steps by time since the last use: observe=7d,demote=30d,purge=90d
+    /// Remove in steps by the last use: observe=7d,demote=30d,purge=90d
     #[arg(long, value_name = "STEPS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,

@@ -1,6 +1,6 @@
 //! What the `remote` commands do, step by step: ask, weigh, delete, say.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use chrono::{TimeDelta, Utc};
@@ -12,12 +12,14 @@ use super::plan::{self, Plan, Policy};
 use super::prefix::KeyPrefix;
 use super::report::{self, FailedDeletion, OutcomeReport, RemoteReport, RepositoryReport, SCHEMA};
 use super::{summary, workflow};
+use crate::cli::CliError;
 use crate::cli::remote::{RemoteArgs, RemoteCommand, RemoteTrimArgs};
-use crate::cli::{CliError, PolicyArgs};
 use crate::config::{Age, Format, Options, Share};
 use crate::findings::display_path;
-use crate::locate::Environment;
+use crate::flow;
+use crate::locate::{self, Environment};
 use crate::report::{Tool, Verdict};
+use crate::usage::state;
 
 /// The variables a token may come in, the first that is set wins. Only from
 /// there: what is typed ends up in logs and histories.
@@ -27,7 +29,6 @@ const TOKENS: [&str; 3] = ["GOCACHEVET_TOKEN", "GITHUB_TOKEN", "GH_TOKEN"];
 pub(crate) fn run(
     command: &RemoteCommand,
     options: &Options,
-    _policy: &PolicyArgs,
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<Verdict, CliError> {
@@ -111,10 +112,7 @@ pub(crate) fn run(
         unknown,
     };
     match format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
-            writeln!(out)?;
-        }
+        Format::Json => out.write_all(crate::render::pretty(&report).as_bytes())?,
         _ => out.write_all(report::text(&report).as_bytes())?,
     }
     write_history(args, environment, &history)?;
@@ -154,11 +152,6 @@ pub(crate) fn for_check(
 }
 
 fn format(options: &Options) -> Result<Format, CliError> {
-    if !options.output.is_empty() {
-        return Err(CliError::Usage(
-            "--output is not for this command; use --format json".to_owned(),
-        ));
-    }
     match options.format {
         None | Some(Format::Text) => Ok(Format::Text),
         Some(Format::Json) => Ok(Format::Json),
@@ -318,7 +311,7 @@ fn prefixes(
         }
     };
     for file in files {
-        match read_limited(&file, workflow::MAX_BYTES) {
+        match locate::read(&file, workflow::MAX_BYTES) {
             Ok(bytes) => {
                 let (found, error) = workflow::restore_keys(&String::from_utf8_lossy(&bytes));
                 prefixes.extend(found);
@@ -345,24 +338,13 @@ fn workflow_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read_limited(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(limit + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(std::io::Error::other(format!("larger than {limit} bytes")));
-    }
-    Ok(bytes)
-}
-
 fn read_history(args: &RemoteArgs, environment: &Environment) -> Result<History, CliError> {
     let Some(file) = &args.history else {
         return Ok(History::default());
     };
     let path = environment.resolve(file);
     let wrong = |error: String| CliError::Usage(format!("{}: {error}", display_path(&path)));
-    match read_limited(&path, history::MAX_BYTES) {
+    match locate::read(&path, history::MAX_BYTES) {
         Ok(bytes) => History::parse(&bytes).map_err(wrong),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
         Err(error) => Err(wrong(error.to_string())),
@@ -379,10 +361,8 @@ fn write_history(
         return Ok(());
     };
     let path = environment.resolve(file);
-    let mut draft = path.clone().into_os_string();
-    draft.push(".new");
-    std::fs::write(&draft, history.to_json())
-        .and_then(|()| std::fs::rename(&draft, &path))
+    flow::refuse_links(environment, &path)?;
+    state::replace(&path, history.to_json().as_bytes())
         .map_err(|error| CliError::Work(format!("{}: {error}", display_path(&path))))
 }
 

@@ -194,7 +194,7 @@ pub fn lines(summary: &RepositorySummary) -> Vec<String> {
             .duplicates
             .iter()
             .map(|group| group.wasted_bytes)
-            .sum();
+            .fold(0, u64::saturating_add);
         let groups = human::counted(summary.duplicates.len() as u64, "group", "groups");
         lines.push(format!(
             "duplicates: {groups}, {} more than once",
@@ -223,7 +223,8 @@ fn next_save(save: &NextSave) -> Vec<String> {
         share.unwrap_or_default()
     )];
     if !save.evicts.is_empty() {
-        let bytes = save.evicts.iter().map(|evicted| evicted.bytes).sum();
+        let bytes = save.evicts.iter().map(|evicted| evicted.bytes);
+        let bytes = bytes.fold(0, u64::saturating_add);
         let entries = human::counted(save.evicts.len() as u64, "entry", "entries");
         lines.push(format!(
             "which pushes out {entries}, {}:",

@@ -39,6 +39,29 @@ pub fn terminal(text: &str) -> String {
     out
 }
 
+/// JSON text that shows on a terminal, too: what would act there becomes an escape
+/// of JSON's own, so that readers of the text get what was there. JSON's own
+/// writer escapes the control characters below the space alone.
+pub fn json(text: String) -> String {
+    let acts = |c: char| c >= '\x7f' && (is_hidden(c) || c.escape_debug().len() > 1);
+    if !text.contains(acts) && !text.contains("##") {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut before = ' ';
+    for c in text.chars() {
+        if acts(c) || (c == '#' && before == '#') {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+        before = c;
+    }
+    out
+}
+
 /// Characters that take no ink (or look like nothing) although they count as letters.
 fn is_hidden(c: char) -> bool {
     matches!(
@@ -191,6 +214,17 @@ mod tests {
         ] {
             assert_eq!(terminal(name), shown, "{name:?}");
         }
+    }
+
+    #[test]
+    fn json_shows_what_would_act_and_means_the_same() {
+        let text = "ünï/日本 \u{9b}31m \u{202e}gnp \x7f \u{e0041} \u{2028} ##[group] \x1b\"";
+        let shown = json(serde_json::to_string(text).unwrap());
+        assert_eq!(
+            shown,
+            r##""ünï/日本 \u009b31m \u202egnp \u007f \udb40\udc41 \u2028 #\u0023[group] \u001b\"""##
+        );
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 
     #[test]

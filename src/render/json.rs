@@ -1,5 +1,6 @@
 //! The public contract itself.
 
+use super::escape;
 use crate::report::Report;
 
 /// The report as JSON, indented, with a line break at the end.
@@ -9,8 +10,8 @@ pub fn json(report: &Report) -> String {
 
 /// Any of our values: none of them can fail to be written, since all keys are
 /// strings and no value has an error of its own.
-pub(super) fn pretty(value: &impl serde::Serialize) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+pub(crate) fn pretty(value: &impl serde::Serialize) -> String {
+    let mut text = escape::json(serde_json::to_string_pretty(value).unwrap_or_default());
     text.push('\n');
     text
 }

@@ -73,6 +73,9 @@ impl Page {
         };
         self.line(&format!("## {verdict}"));
         self.block(&format!("{}.", markdown_prose(&summary::headline(report))));
+        if let Some(said) = summary::configuration(report, markdown_code) {
+            self.block(&said);
+        }
     }
 
     /// Both caches side by side, a row for each fact that is known.
@@ -153,10 +156,14 @@ impl Page {
             .usage
             .as_ref()
             .and_then(|usage| usage.buildcache.as_ref());
+        let hit_rate = |rate: Option<f64>, cold: bool| match cold {
+            true => Some("cold".to_owned()),
+            false => rate.map(human::percent),
+        };
         row(
             "Hit rate",
-            modules.and_then(|usage| usage.hit_rate).map(human::percent),
-            builds.and_then(|usage| usage.hit_rate).map(human::percent),
+            modules.and_then(|usage| hit_rate(usage.hit_rate, usage.is_cold())),
+            builds.and_then(|usage| hit_rate(usage.hit_rate, usage.is_cold())),
         );
         row(
             "Hits / misses",

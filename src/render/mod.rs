@@ -24,6 +24,7 @@ mod tests;
 pub use codequality::codequality;
 pub use github::github;
 pub use json::json;
+pub(crate) use json::pretty;
 pub use list::{list_json, list_text};
 pub use markdown::markdown;
 pub use openmetrics::openmetrics;

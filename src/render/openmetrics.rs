@@ -4,6 +4,7 @@
 //! <https://prometheus.io/docs/specs/om/open_metrics_spec/>. Label sets are
 //! bounded: caches, regions, rules and thresholds, never a module.
 
+use super::escape::terminal;
 use super::summary;
 use crate::findings::{Level, Rule};
 use crate::report::{Report, ThresholdStatus, Verdict};
@@ -68,7 +69,7 @@ impl Page {
 }
 
 fn label_value(value: &str) -> String {
-    value
+    terminal(value)
         .replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n")

@@ -74,6 +74,7 @@ pub(crate) fn clean() -> Report {
         thresholds: Vec::new(),
         plan: None,
         outcome: None,
+        configuration: None,
         policy: Policy::default(),
         remote: None,
         drift: None,

@@ -1,6 +1,7 @@
 //! What several renderers say in the same words.
 
 use super::human;
+use crate::config::ConfigOrigin;
 use crate::findings::{Finding, Level, Rule};
 use crate::report::{ModCache, Report, Unit, Usage, Verification};
 use crate::sorting;
@@ -64,10 +65,39 @@ pub(crate) fn headline(report: &Report) -> String {
     )
 }
 
+/// Keys of the configuration that are named; the rest is counted.
+const SETTINGS: usize = 20;
+
+/// What the configuration does to the verdict, in a sentence; each name and value
+/// goes through `show`.
+pub(crate) fn configuration(report: &Report, show: impl Fn(&str) -> String) -> Option<String> {
+    let configuration = report.configuration.as_ref()?;
+    let whose = match configuration.origin {
+        ConfigOrigin::Project => "The project's own configuration",
+        ConfigOrigin::Option => "The configuration",
+    };
+    let affects = &configuration.affects;
+    let mut named: Vec<String> = affects.iter().take(SETTINGS).map(|key| show(key)).collect();
+    if affects.len() > SETTINGS {
+        named.push(format!(
+            "{} more",
+            human::count((affects.len() - SETTINGS) as u64)
+        ));
+    }
+    (!named.is_empty()).then(|| {
+        format!(
+            "{whose} {} has a say in this: {}.",
+            show(&configuration.path),
+            named.join(", ")
+        )
+    })
+}
+
 /// A table of what this job used, headings first; align `lrrrrr`.
 pub(crate) fn usage_rows(usage: &Usage) -> Vec<Vec<String>> {
     let known = |number: Option<u64>| number.map_or("?".to_owned(), human::count);
     let rate = |rate: Option<f64>| rate.map_or("?".to_owned(), human::percent);
+    let hit_rate = |known, cold: bool| if cold { "cold".to_owned() } else { rate(known) };
     let mut rows = vec![
         ["", "hit rate", "hits", "misses", "rewritten", "idle"]
             .map(str::to_owned)
@@ -76,7 +106,7 @@ pub(crate) fn usage_rows(usage: &Usage) -> Vec<Vec<String>> {
     if let Some(modules) = &usage.modcache {
         rows.push(vec![
             "module versions".to_owned(),
-            rate(modules.hit_rate),
+            hit_rate(modules.hit_rate, modules.is_cold()),
             known(modules.hits),
             known(modules.misses),
             String::new(),
@@ -86,7 +116,7 @@ pub(crate) fn usage_rows(usage: &Usage) -> Vec<Vec<String>> {
     if let Some(build) = &usage.buildcache {
         rows.push(vec![
             "action entries".to_owned(),
-            rate(build.hit_rate),
+            hit_rate(build.hit_rate, build.is_cold()),
             human::count(build.hits),
             human::count(build.misses),
             human::count(build.rewritten),
@@ -100,7 +130,10 @@ pub(crate) fn usage_rows(usage: &Usage) -> Vec<Vec<String>> {
         let all = archives.hits.saturating_add(archives.misses);
         rows.push(vec![
             "compiled packages".to_owned(),
-            rate((all > 0).then(|| human::share(archives.hits, all))),
+            hit_rate(
+                (all > 0).then(|| human::share(archives.hits, all)),
+                build.is_cold(),
+            ),
             human::count(archives.hits),
             human::count(archives.misses),
             String::new(),

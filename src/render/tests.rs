@@ -473,6 +473,121 @@ fn markdown_is_bounded_whatever_the_report_holds() {
     assert!(text.contains("more did not fit"));
 }
 
+/// A report in which everything has a value.
+fn of_everything() -> Report {
+    let mut report = samples::findings();
+    let trimmed = samples::trimmed();
+    (report.plan, report.outcome) = (trimmed.plan, trimmed.outcome);
+    let other = serde_json::json!({
+        "configuration": {"path": "/src/p.toml", "origin": "project", "affects": ["verify = \"quick\""]},
+        "drift": {"compared": 1, "consistent": 0, "rows": [{
+            "module": "a@v1.0.0", "what": "module", "verdict": crate::drift::Verdict::LocalDamage,
+            "says": [{"value": "h1:a=", "by": ["this cache"]}, {"value": "h1:b=", "by": ["go.sum"]}],
+        }]},
+        "accounts": [{"module": "a@v1.0.0", "zip": "h1:a=", "go_mod": "h1:b=", "zip_bytes": 1, "commit": "c", "time": null}],
+        "remote": {"api": "https://api", "repositories": [{
+            "name": "o/n", "complete": true, "all": {"entries": 1, "bytes": u64::MAX},
+            "reported_bytes": 1, "quota_bytes": 1, "quota_assumed": true, "share": 0.5,
+            "duplicates": [{"likeness": "key", "ids": [1], "wasted_bytes": u64::MAX}, {"likeness": "key", "ids": [1], "wasted_bytes": 1}],
+            "superseded": null, "unreachable": null, "never_accessed": {"entries": 1, "bytes": 1},
+            "next_save": {"key": "k", "uncompressed_bytes": 1, "expected_bytes": null, "share": null, "evicts": [
+                {"id": 1, "key": "go-Linux-1", "ref": "refs/heads/x", "bytes": u64::MAX, "accessed": "2026-03-01T12:00:00Z"},
+                {"id": 2, "key": "go-Linux-2", "ref": "refs/heads/x", "bytes": 1, "accessed": "2026-03-01T12:00:00Z"},
+            ]},
+            "unknown": ["something"],
+        }]},
+    });
+    let mut json = serde_json::to_value(&report).unwrap();
+    let map = json.as_object_mut().unwrap();
+    map.extend(other.as_object().unwrap().clone());
+    serde_json::from_value(json).unwrap()
+}
+
+/// The place of every string in a JSON value.
+fn strings(value: &serde_json::Value, at: &str, places: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(_) => places.push(at.to_owned()),
+        serde_json::Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                strings(item, &format!("{at}/{index}"), places);
+            }
+        }
+        serde_json::Value::Object(fields) => {
+            for (name, field) in fields {
+                strings(field, &format!("{at}/{name}"), places);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What Markdown is made of, without the words.
+fn structure(markdown: &str) -> Vec<String> {
+    use pulldown_cmark::{Event, Options, Parser};
+    Parser::new_ext(markdown, Options::all() - Options::ENABLE_SMART_PUNCTUATION)
+        .filter_map(|event| match event {
+            Event::Text(_) | Event::Code(_) | Event::SoftBreak => None,
+            other => Some(format!("{other:?}")),
+        })
+        .collect()
+}
+
+#[test]
+fn a_hostile_report_acts_in_no_format() {
+    const HOSTILE: &str = "x\u{1b}[2J\u{9b}31m\x07\u{202e}\u{2028}\n\n::error::owned\n##[group]\n\
+                           `|` <img src=x> [a](http://evil) @octocat\n# EOF\n\"}";
+    let whole = serde_json::to_value(of_everything()).unwrap();
+    let mut places = Vec::new();
+    strings(&whole, "", &mut places);
+    let mut hostile = 0;
+    for place in places {
+        let rendered = |text: &str| {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(&place).unwrap() = text.into();
+            serde_json::from_value::<Report>(changed).ok()
+        };
+        // Words of a fixed list and times cannot be just anything.
+        let (Some(report), Some(harmless)) = (rendered(HOSTILE), rendered("plain")) else {
+            continue;
+        };
+        hostile += 1;
+        let forms = [
+            ("text", text(&report, TextStyle::default())),
+            ("json", json(&report)),
+            ("github", github(&report)),
+            ("markdown", markdown(&report)),
+            ("openmetrics", openmetrics(&report)),
+            ("sarif", sarif(&report)),
+            ("codequality", codequality(&report)),
+        ];
+        for (form, shown) in &forms {
+            let acts = |c: char| {
+                (c.is_control() && c != '\n')
+                    || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            };
+            assert!(!shown.contains(acts), "{place} as {form}: {shown:?}");
+            assert!(!shown.contains("##["), "{place} as {form}");
+            let commands = shown.lines().map(str::trim_start);
+            let commands = commands.filter(|line| line.starts_with("::"));
+            let expected = github(&harmless).lines().count();
+            let allowed = if *form == "github" { expected } else { 0 };
+            assert_eq!(commands.count(), allowed, "{place} as {form}: {shown}");
+        }
+        let [.., (_, metrics), (_, sarif), (_, quality)] = &forms;
+        assert_eq!(metrics.matches("\n# EOF\n").count(), 1, "{place}");
+        for json in [sarif, quality, &forms[1].1] {
+            serde_json::from_str::<serde_json::Value>(json).unwrap();
+        }
+        assert_eq!(
+            structure(&forms[3].1),
+            structure(&markdown(&harmless)),
+            "{place}: {}",
+            forms[3].1
+        );
+    }
+    assert!(hostile > 60, "{hostile}");
+}
+
 #[test]
 fn openmetrics_of_findings() {
     insta::assert_snapshot!(openmetrics(&samples::findings()), @r#"

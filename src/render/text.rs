@@ -1,6 +1,6 @@
 //! For a person at a terminal or in a job's log.
 
-use super::escape::{clip, terminal};
+use super::escape::{LONGEST, clip, terminal};
 use super::summary::{self, Change, Group};
 use super::{human, table, trend};
 use crate::findings::{Finding, Level};
@@ -40,6 +40,7 @@ pub fn text(report: &Report, style: TextStyle) -> String {
         style,
     };
     page.verdict(report);
+    page.configuration(report);
     if let Some(cache) = &report.modcache {
         page.modcache(cache, report);
     }
@@ -122,6 +123,13 @@ impl Page {
         };
         let word = self.paint(style, word);
         self.line(&format!("{word}  {}", terminal(&summary::headline(report))));
+    }
+
+    /// What the configuration does to the verdict, before anything else is said.
+    fn configuration(&mut self, report: &Report) {
+        if let Some(said) = summary::configuration(report, |text| clip(text, LONGEST)) {
+            self.wrapped(0, "", &said);
+        }
     }
 
     fn modcache(&mut self, cache: &ModCache, report: &Report) {

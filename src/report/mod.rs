@@ -9,6 +9,7 @@ pub mod list;
 pub mod merge;
 mod summary;
 
+use crate::config::ConfigOrigin;
 use crate::findings::Finding;
 use crate::remote::summary::RemoteSummary;
 use chrono::{DateTime, Utc};
@@ -37,6 +38,9 @@ pub struct Report {
     pub modcache: Option<ModCache>,
     /// The build cache; `null` if there is none.
     pub buildcache: Option<BuildCache>,
+    /// The configuration file that ruled and what it does; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Configuration>,
     /// What was verified and how much of it was proven.
     pub verification: Option<Verification>,
     /// What this job used; `null` without a mark.
@@ -76,6 +80,19 @@ pub struct Report {
     pub shard: Option<ShardPart>,
     /// Things to know that are no findings, such as a cache that is not there.
     pub notes: Vec<String>,
+}
+
+/// A configuration file that ruled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Configuration {
+    /// The file.
+    pub path: String,
+    /// Who chose it.
+    pub origin: ConfigOrigin,
+    /// What it does to the verdict and to what is removed: levels, silences, limits
+    /// and whatever else bears on them, such as `verify = "quick"`.
+    pub affects: Vec<String>,
 }
 
 /// What made the report.
@@ -377,6 +394,13 @@ pub struct ModUsage {
     pub idle_needed: Option<u64>,
 }
 
+impl ModUsage {
+    /// Whether nothing was there at the mark, so that every use was a miss.
+    pub fn is_cold(&self) -> bool {
+        self.hits == Some(0) && self.idle == Some(0) && self.misses > Some(0)
+    }
+}
+
 /// Use of build-cache action entries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -401,6 +425,13 @@ pub struct BuildUsage {
     /// Test results that were reused, and tests that ran and passed.
     #[serde(default)]
     pub tests: Option<HitsMisses>,
+}
+
+impl BuildUsage {
+    /// Whether nothing was there at the mark, so that every use was a miss.
+    pub fn is_cold(&self) -> bool {
+        self.hits == 0 && self.rewritten == 0 && self.idle == 0 && self.unseen == 0 && self.misses > 0
+    }
 }
 
 /// Hits and misses.

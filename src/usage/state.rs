@@ -192,9 +192,7 @@ impl State {
 
     /// Writes the state whole or not at all.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let folder = Folder::open(path.parent().unwrap_or(Path::new("/")))?;
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        write_whole(&folder, name, &self.to_bytes())
+        replace(path, &self.to_bytes())
     }
 }
 
@@ -209,7 +207,15 @@ fn record(record: &[u8; RECORD]) -> MarkedAction {
     }
 }
 
-/// Writes a file beside `path` and gives it that name when it is complete.
+/// Gives `path` a new content in one step.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = Folder::open(path.parent().unwrap_or(Path::new("/")))?;
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    write_whole(&folder, name, content)
+}
+
+/// Writes a file beside the one of this name, and gives it the name when it is
+/// complete.
 pub(super) fn write_whole(folder: &Folder, name: &OsStr, content: &[u8]) -> io::Result<()> {
     let mut beside = name.to_owned();
     beside.push(format!(".{}.tmp", crate::parallel::process_id()));

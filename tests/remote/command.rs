@@ -335,7 +335,7 @@ fn wrong_usage_is_told() {
         ),
         (
             &["remote", "list", "--repo", "o/r", "--format", "sarif"],
-            "writes text or json",
+            "possible values: text, json",
         ),
     ] {
         let output = program(&fake, dir.path(), args);

@@ -384,13 +384,12 @@ fn within(base: &Uri, from: &str, location: &str) -> Result<String, Fault> {
 
 fn read(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, Fault> {
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Fault::NotFound,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => {
+            Fault::NotFound
+        }
         _ => Fault::Unreachable(error.to_string()),
     };
-    let file = File::open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(Fault::NotFound);
-    }
+    let file = crate::locate::open(path).map_err(failed)?;
     let mut content = Vec::new();
     file.take(limit.saturating_add(1))
         .read_to_end(&mut content)
