@@ -32,7 +32,7 @@ fn rules(report: &Value) -> BTreeMap<String, usize> {
     rules
 }
 
-/// A folder for a cache that holds nothing.
+/// A folder for a cache that holds nothing yet: one that an option names has to be there.
 fn empty(dir: &Path) -> PathBuf {
     let dir = dir.join("none");
     fs::create_dir(&dir).unwrap();
@@ -40,6 +40,7 @@ fn empty(dir: &Path) -> PathBuf {
 }
 
 fn check(modcache: &Path, gocache: &Path, project: &Path) -> Run {
+    fs::create_dir_all(gocache).unwrap();
     gocachevet()
         .args(["check", "--format=json", "--no-project-config"])
         .args([
@@ -172,6 +173,7 @@ impl Broken {
             ["mc", "gc", "project"].map(|name| scratch.path().join(name));
         copy_tree(&pristine.modcache, &modcache);
         copy_tree(&pristine.project, &project);
+        fs::create_dir(&gocache).unwrap();
         Broken {
             scratch,
             modcache,
@@ -182,7 +184,8 @@ impl Broken {
 
     /// The build cache is large, and only what is to be broken is copied.
     fn copy_gocache(&self) {
-        if !self.gocache.exists() {
+        // Only while it is still empty.
+        if fs::remove_dir(&self.gocache).is_ok() {
             copy_tree(&pristine().gocache, &self.gocache);
         }
     }
@@ -799,22 +802,23 @@ fn an_unreadable_folder_is_a_finding() {
 fn neither_cache_is_exit_3_and_one_is_enough() {
     let scratch = Scratch::new();
     let [mc, gc] = ["mc", "gc"].map(|name| scratch.path().join(name));
-    let run = check(&mc, &gc, &build_cache(Project::Hello).project).expect_code(3);
+    // Where Go itself would have them.
+    let run = || {
+        gocachevet()
+            .args(["check", "--format=json"])
+            .env("GOMODCACHE", &mc)
+            .env("GOCACHE", &gc)
+            .dir(scratch.path())
+            .run()
+    };
+    let neither = run().expect_code(3);
     assert!(
-        run.stderr.contains("mc") && run.stderr.contains("gc"),
-        "{run}"
+        neither.stderr.contains("mc") && neither.stderr.contains("gc"),
+        "{neither}"
     );
-    assert_eq!(run.stdout, "");
+    assert_eq!(neither.stdout, "");
     fs::create_dir(&gc).unwrap();
-    let run = gocachevet()
-        .args([
-            "--format=json".as_ref(),
-            "--gocache".as_ref(),
-            gc.as_os_str(),
-        ])
-        .args(["--modcache".as_ref(), mc.as_os_str()])
-        .run()
-        .expect_code(0);
+    let run = run().expect_code(0);
     let report = run.json();
     assert_eq!(report["modcache"], Value::Null);
     assert_eq!(report["buildcache"]["files"], 0);
