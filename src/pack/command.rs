@@ -73,6 +73,15 @@ fn verify(settings: &Settings, args: &PackArgs, bundle: &Path) -> Result<PackRep
     };
     if let Some(manifest) = &checked.manifest {
         report.tell(manifest, checked.digest);
+        let built = manifest.files.iter();
+        let built = built.filter(|file| file.path.starts_with("gocache/"));
+        match built.count() {
+            0 => {}
+            count => report.notes.push(format!(
+                "{count} files of a build cache come along: they are consistent, but that they were made \
+                 of these sources is the word of whoever packed them"
+            )),
+        }
     }
     report.damaged = checked
         .problems
@@ -174,6 +183,7 @@ fn list(
         projects: needs.projects.iter().cloned().collect(),
         platforms,
         modules: gathered.modules.clone(),
+        go_mods: gathered.go_mods.clone(),
         files: gathered
             .pieces
             .iter()

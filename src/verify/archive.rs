@@ -157,7 +157,7 @@ impl Archive {
     }
 
     /// Reads the central directory of a zip that is in memory.
-    #[cfg(feature = "remote")]
+    #[cfg(any(feature = "remote", not(unix)))]
     pub(crate) fn in_memory(content: Vec<u8>) -> Result<Archive, ZipError> {
         let bytes = content.len() as u64;
         Archive::read(Bytes::Memory(content), bytes)

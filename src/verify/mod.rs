@@ -54,7 +54,7 @@ pub(crate) fn zip_h1_with(
 ///
 /// # Errors
 /// As of [`zip_h1`].
-#[cfg(feature = "remote")]
+#[cfg(any(feature = "remote", not(unix)))]
 pub(crate) fn zip_h1_of(id: &ModuleVersion, content: Vec<u8>) -> Result<H1, String> {
     let archive = Archive::in_memory(content).map_err(|error| error.to_string())?;
     archive_h1(id, &archive, &mut Buffers::new(1))
