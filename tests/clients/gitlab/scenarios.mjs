@@ -23,7 +23,8 @@ function setUp() {
   remove(lab);
   for (const dir of ['home', 'bin', 'repository']) mkdirSync(join(lab, dir), { recursive: true });
   cpSync(join(root, 'tests/support/projects/hello'), repository, { recursive: true });
-  cpSync(join(root, 'examples/gitlab/templates'), join(repository, 'templates'), { recursive: true });
+  // Where GitLab looks for the components of a project: nowhere else.
+  cpSync(join(root, 'templates'), join(repository, 'templates'), { recursive: true });
   cpSync(native, join(lab, 'bin/gocachevet'));
   writeFileSync(join(repository, '.gitignore'), '.go\n.gocachevet\n.gitlab-ci-local\ngocachevet.json\ngl-*.json\ngocachevet-metrics.txt\n');
   writeJob({});
