@@ -87,6 +87,22 @@ await scenario('a third job restores what the second trimmed, and builds from it
   assert.ok(Number(run.outputs('Post')['gocache-hit-rate']) > 0.9);
 });
 
+await scenario('a job that builds nothing loses nothing, and says why', async () => {
+  const run = (await job({ key: '3-idle', trim: 'unused', 'idle-runs': '0', idle: true })).ended(0);
+  assert.equal(run.step('build'), undefined);
+  assert.equal(run.outputs('Post')['bytes-saved'], '0');
+  assert.ok(run.annotations('notice').some(({ text }) => text.startsWith('nothing of the build cache goes for being unused')), run.text);
+  const next = (await job({ key: '3-next', trim: 'off' }, { env: { GOPROXY: 'off' } })).ended(0);
+  assert.ok(next.has('restored: go-3-idle'));
+  assert.ok(Number(next.outputs('Post')['gocache-hit-rate']) > 0.9, JSON.stringify(next.outputs('Post')));
+});
+
+await scenario('limits that nobody set fail nothing, on a cold cache either', async () => {
+  const run = (await job({ key: 'cold', 'fail-on': 'warn', restore: 'none-' })).ended(0);
+  assert.ok(run.has('restored: nothing'));
+  assert.equal(run.outputs('Post').verdict, 'pass');
+});
+
 await scenario('a crossed limit fails the job before the save, and says what helps', async () => {
   const run = (await job({ key: '4', 'max-size': '1MB' })).ended(1);
   assert.equal(run.step('build'), 'success');
@@ -212,6 +228,21 @@ await scenario('the end can be a step of its own, whose outputs later steps see'
   assert.ok(run.has('saved: go-8'));
   const failed = (await job({ key: '9', split: true, limit: '1MB' })).ended(1);
   assert.equal(failed.has('saved: go-9'), false, 'what failed was saved');
+});
+
+await scenario("on the engine of Gitea's runner all is as on GitHub, but for the words about its cache", async () => {
+  const gitea = { engine: 'gitea-act', env: { GITEA_ACTIONS: 'true', GITHUB_SERVER_URL: 'https://gitea.example' } };
+  const first = (await job({ key: 'gitea-1', trim: 'unused', stale: true }, gitea)).ended(0);
+  assert.ok(first.has('saved: go-gitea-1'));
+  const run = (await job({ key: 'gitea-2', trim: 'unused', 'idle-runs': '0' }, { ...gitea, env: { ...gitea.env, GOPROXY: 'off' } })).ended(0);
+  assert.ok(run.has('restored: go-gitea-1') && run.has('saved: go-gitea-2'));
+  // Its log has commands as text.
+  assert.match(run.text, /::set-output:: bytes-saved=[1-9]/);
+  assert.equal(existsSync(stale), false);
+  const failed = (await job({ key: 'gitea-3', 'max-size': '1MB' }, gitea)).ended(1);
+  const said = failed.text.split('\n').filter((line) => line.startsWith('::error ')).join('\n');
+  assert.match(said, /Crossed: max-size.*lies on the runner's own cache server/);
+  assert.equal(/gh cache|gitea\.example/.test(said), false, said);
 });
 
 console.log(`act's output is in ${lab}`);
