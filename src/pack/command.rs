@@ -5,7 +5,7 @@ use super::manifest::{self, Manifest};
 use super::needs::{self, Needs};
 use super::report::PackReport;
 use super::write::{self, Form};
-use super::{Platform, read, sbom};
+use super::{Platform, layout, read, sbom};
 use crate::cli::pack::PackArgs;
 use crate::cli::{CliError, Settings, progress};
 use crate::config::{Format, VerifyLevel};
@@ -193,6 +193,7 @@ fn list(
     let bytes = manifest.to_bytes()?;
     // What cannot be read again is not written.
     Manifest::read(bytes.as_slice())
+        .and_then(|(manifest, _)| layout::roles(&manifest))
         .map_err(|why| CliError::Work(format!("the bundle's own manifest {why}")))?;
     Ok((manifest, bytes))
 }

@@ -207,16 +207,17 @@ impl<'a> Expected<'a> {
     }
 
     fn of_sumdb(&self, name: &str, file: &manifest::File) -> Result<Role, String> {
-        if let Some((_, tile)) = name.split_once("/tile/") {
-            let tile = Tile::parse_path(&format!("tile/{tile}"));
-            let tile = tile.ok_or("it is no tile of a checksum database")?;
-            return exactly(file, tile.bytes() as u64).map(|()| Role::Hashed);
-        }
+        // First, since a module may be called `tile`, but no tile `lookup`.
         if let Some((_, lookup)) = name.split_once("/lookup/") {
             let id = self.lookups.get(&format!("lookup/{lookup}"));
             let id = id.ok_or("it is a record of no module that the manifest lists")?;
             at_most(file, MAX_LOOKUP_BYTES as u64)?;
             return Ok(Role::Lookup(id.clone()));
+        }
+        if let Some((_, tile)) = name.split_once("/tile/") {
+            let tile = Tile::parse_path(&format!("tile/{tile}"));
+            let tile = tile.ok_or("it is no tile of a checksum database")?;
+            return exactly(file, tile.bytes() as u64).map(|()| Role::Hashed);
         }
         if name.ends_with("/supported") && self.prefix == Shape::Proxy.prefix() {
             return exactly(file, 0).map(|()| Role::Hashed);
@@ -287,5 +288,83 @@ fn at_most(file: &manifest::File, bytes: u64) -> Result<(), String> {
     match file.bytes <= bytes {
         true => Ok(()),
         false => Err(format!("it has {} bytes; the limit is {bytes}", file.bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const H1_TEXT: &str = "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+    fn file(path: &str, content: &[u8]) -> manifest::File {
+        manifest::File {
+            path: path.to_owned(),
+            bytes: content.len() as u64,
+            sha256: Sha256::digest(content).into(),
+        }
+    }
+
+    /// A proxy's manifest of go.mod files alone.
+    fn proxy(path: &str, versions: &[&str], list: &str, more: &[&str]) -> Manifest {
+        let h1 = h1_by_sha256(Sha256::digest(b"").into())
+            .unwrap()
+            .to_string();
+        let name = |rest: &str| format!("proxy/{path}/@v/{rest}");
+        let mut files = vec![file(&name("list"), list.as_bytes())];
+        files.extend(
+            versions
+                .iter()
+                .map(|v| file(&name(&format!("{v}.mod")), b"")),
+        );
+        files.extend(more.iter().map(|path| file(path, b"")));
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Manifest {
+            schema: manifest::SCHEMA.to_owned(),
+            tool: String::new(),
+            shape: Shape::Proxy,
+            projects: Vec::new(),
+            platforms: Vec::new(),
+            modules: Vec::new(),
+            go_mods: versions
+                .iter()
+                .map(|version| manifest::GoMod {
+                    path: path.to_owned(),
+                    version: (*version).to_owned(),
+                    h1: h1.clone(),
+                })
+                .collect(),
+            files,
+        }
+    }
+
+    #[test]
+    fn a_list_is_in_the_order_of_versions_and_without_pseudo_versions() {
+        let versions = ["v1.10.0", "v1.9.0", "v1.9.1-0.20200101000000-0123456789ab"];
+        let right = proxy("example.com/a", &versions, "v1.9.0\nv1.10.0\n", &[]);
+        assert!(roles(&right).is_ok());
+        let wrong = proxy("example.com/a", &versions, "v1.10.0\nv1.9.0\n", &[]);
+        assert!(roles(&wrong).unwrap_err().contains("something else"));
+    }
+
+    #[test]
+    fn a_module_may_be_called_like_a_part_of_a_database() {
+        let path = "example.com/tile/lookup/8";
+        let lookup = format!("proxy/sumdb/sum.golang.org/lookup/{path}@v1.0.0");
+        let manifest = proxy(path, &["v1.0.0"], "v1.0.0\n", &[&lookup]);
+        let id = ModuleVersion::new(path, "v1.0.0");
+        assert!(roles(&manifest).unwrap().contains(&Role::Lookup(id)));
+    }
+
+    #[test]
+    fn a_record_that_says_something_else_is_refused() {
+        let manifest = proxy("example.com/a", &["v1.0.0"], "v1.0.0\n", &[]);
+        let role = Role::Lookup(ModuleVersion::new("example.com/a", "v1.0.0"));
+        let record = |h1: &str| format!("7\nexample.com/a v1.0.0/go.mod {h1}\n\nnote\n");
+        let right = record(&manifest.go_mods[0].h1);
+        assert_eq!(role.weigh(&manifest, right.as_bytes()), Ok(()));
+        let wrong = role.weigh(&manifest, record(H1_TEXT).as_bytes());
+        assert!(wrong.unwrap_err().contains("but the manifest says"));
+        assert!(role.weigh(&manifest, b"x").is_err());
     }
 }
