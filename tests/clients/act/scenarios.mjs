@@ -88,6 +88,7 @@ await scenario('a third job restores what the second trimmed, and builds from it
 });
 
 await scenario('a job that builds nothing loses nothing, and says why', async () => {
+  (await job({ key: '3-full', trim: 'unused' })).ended(0);
   const run = (await job({ key: '3-idle', trim: 'unused', 'idle-runs': '0', idle: true })).ended(0);
   assert.equal(run.step('build'), undefined);
   assert.equal(run.outputs('Post')['bytes-saved'], '0');
