@@ -2,6 +2,7 @@
 // program's business; only what the action itself decides on is looked at here.
 
 import { resolve } from 'node:path';
+import { mayBeFork } from './fork.mjs';
 import { input, workspace } from './runner.mjs';
 
 /** A wrong input, named. */
@@ -13,7 +14,7 @@ const CHOICES = {
   trim: ['off', 'unused', 'tiers'],
   'pull-requests': ['check', 'trim'],
   'fail-on': ['deny', 'warn', 'never'],
-  'project-config': ['true', 'false'],
+  'project-config': ['auto', 'true', 'false'],
   'job-summary': ['true', 'false'],
   annotations: ['true', 'false'],
 };
@@ -43,7 +44,10 @@ export function readInputs() {
     chosen[name] = value;
   }
   if (chosen.trim === 'tiers' && input('tiers') === '') throw new InputError('input tiers: empty, while trim is `tiers`');
+  // Whoever can open a pull request can change the project's own configuration.
+  const foreign = chosen['project-config'] === 'auto' && input('config') === '' && mayBeFork();
   return {
+    foreign,
     phase: chosen.phase,
     onCorrupt: chosen['on-corrupt'],
     failOn: chosen['fail-on'],
@@ -58,7 +62,7 @@ export function readInputs() {
     where: [
       ...WHERE.flatMap((name) => path(name, input(name))),
       ...LISTS.flatMap((name) => lines(name).flatMap((line) => path(name, line))),
-      ...(chosen['project-config'] === 'false' ? ['--no-project-config'] : []),
+      ...(foreign || chosen['project-config'] === 'false' ? ['--no-project-config'] : []),
     ],
     verify: flag('verify', input('verify')),
     verifyAfter: flag('verify', input('verify-after')),

@@ -8,7 +8,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findRemoteEntry } from './remote.mjs';
+import { inPath } from './path.mjs';
+import { cacheMode, findRemoteEntry, isGitHub, mayRestore, maySave } from './remote.mjs';
 import { addSummary, annotate, fail, say, setOutput, withoutCommands, workspace } from './runner.mjs';
 
 const { env } = process;
@@ -20,6 +21,7 @@ const [PASSED, POLICY_FAILED, WRONG_USAGE] = [0, 1, 2];
 
 /** Checks what was restored, before anything is built with it, and marks it. */
 export async function before(program, inputs) {
+  tell(inputs);
   const where = [...inputs.where, ...folders(inputs.where)];
   // A wrong limit is refused now, not after the build.
   const tried = run(program, ['trim', '--dry-run', '--verify=off', '--quiet', ...where, ...inputs.limits, ...inputs.retention], 'ignore');
@@ -48,8 +50,10 @@ export async function before(program, inputs) {
       annotate('warning', 'the restored cache is damaged; the job goes on, since `on-corrupt` is `warn`');
     }
   }
-  const marked = run(program, ['mark', `--state=${STATE}`, ...where.filter((given) => !given.startsWith('--baseline='))]);
+  const marked = run(program, ['mark', `--state=${STATE}`, ...where.filter((given) => !given.startsWith('--baseline='))], 'pipe');
   if (marked.code !== PASSED) return refused(marked, inputs);
+  // Times that cannot be set are no reason to stop: what it means for the trim is told.
+  for (const line of marked.stdout.split(/\r?\n/)) if (line.startsWith('warning: ')) annotate('warning', line.slice('warning: '.length));
 }
 
 /** Computes the use since the mark, trims, judges what is left and reports. */
@@ -61,12 +65,11 @@ export async function after(program, inputs) {
   if (judged.code > POLICY_FAILED) return refused(judged, inputs);
   setNumbers(judged.json);
   publish(judged, inputs);
-  if (inputs.trim !== 'off' && inputs.exactHit) {
-    notice(
-      inputs,
-      'the trim was only tried out: the cache was restored by its exact key, and what has that key already is not saved again. ' +
-        'What would go is removed once the key changes.',
-    );
+  const unsaved = notSaved(inputs);
+  if (command[0] === 'trim' && unsaved) notice(inputs, `the trim was only tried out: ${unsaved}`);
+  for (const [cache, name] of [['modcache', 'module'], ['buildcache', 'build']]) {
+    const why = judged.json?.usage_unknown?.[cache];
+    if (command[0] === 'trim' && why) notice(inputs, `nothing of the ${name} cache goes for being unused: what this job used of it is not known (${why}).`);
   }
   const failed = judged.code === POLICY_FAILED || (inputs.failOn === 'warn' && judged.json?.verdict === 'warn');
   if (!failed) return;
@@ -75,37 +78,64 @@ export async function after(program, inputs) {
   else fail(message);
 }
 
-function trimOrCheck({ trim, trimPullRequests, exactHit, retention }) {
+function trimOrCheck(inputs) {
+  const { trim, trimPullRequests, retention } = inputs;
   const pullRequest = /^pull_request/.test(env.GITHUB_EVENT_NAME ?? '');
   if (trim === 'off' || (pullRequest && !trimPullRequests)) return ['check'];
-  return ['trim', ...(exactHit ? ['--dry-run'] : []), ...retention];
+  return ['trim', ...(notSaved(inputs) ? ['--dry-run'] : []), ...retention];
 }
+
+/** What the step does otherwise than its inputs say, and why. */
+function tell({ foreign, trim }) {
+  if (foreign && ['gocachevet.toml', '.github/gocachevet.toml'].some((file) => existsSync(join(workspace(), file)))) {
+    annotate('notice', 'this may be the pull request of a fork, so the configuration file in it does not count: `project-config: true` lets it, `config` names another.');
+  }
+  const mode = cacheMode();
+  if (!mayRestore()) annotate('notice', `\`cache-mode\` is \`${mode}\`: no cache is restored into this job, so that what it finds was on the runner before.`);
+  if (!maySave()) annotate('notice', `\`cache-mode\` is \`${mode}\`: this job saves no cache${trim === 'off' ? '' : ', so that the trim is only tried out'}.`);
+}
+
+/** Why what the step leaves is not saved, and what changes that; undefined if it is. */
+function notSaved({ exactHit }) {
+  if (!maySave()) return `\`cache-mode\` is \`${cacheMode()}\`, so this job saves no cache.`;
+  if (exactHit) return `the cache was restored by its exact key, and what has that key already is not saved again. ${ROLLING}`;
+  return undefined;
+}
+
+// A key made of go.sum alone is the cause of a cache that stays as it is, and no cure for it.
+const PREFIX = `go-${env.GITHUB_JOB || 'job'}-`;
+const ROLLING =
+  `A cache that every run saves has the run in its key: \`key: ${PREFIX}\${{ github.run_id }}-\${{ github.run_attempt }}\` ` +
+  `with \`restore-keys: ${PREFIX}\`, one prefix a job.`;
 
 /** What failed, what follows from it, and what makes the next run pass. */
 async function failure(json, inputs) {
   const crossed = (json?.thresholds ?? []).filter((limit) => limit.status === 'fail').map((limit) => limit.name);
   const damaged = damage(json, inputs);
   const parts = [];
-  if (crossed.length > 0) {
-    parts.push(
-      `Crossed: ${crossed.join(', ')}. Let the trim remove more (\`trim: unused\`, \`trim-to\`), raise the limit, or start from an empty cache.`,
-    );
+  if (maySave()) parts.push('A step that fails now keeps the cache from being saved: the next run restores the same entry.');
+  if (crossed.length > 0) parts.push(`Crossed: ${crossed.join(', ')}.`);
+  if (crossed.some((name) => /size|age|idle|growth/.test(name))) {
+    parts.push('Let the trim remove more (`trim: unused`, `trim-to`), raise the limit, or start from an empty cache.');
+  }
+  if (crossed.some((name) => name.includes('hit-rate'))) {
+    parts.push(inputs.exactHit ? ROLLING : "Lower the limit, or give jobs that build other things a prefix of their own in the cache's key.");
   }
   if (damaged.length > 0) parts.push(`${damaged.length} findings: \`on-corrupt: repair\` removes what is damaged.`);
-  return (
-    `the policy failed. A step that fails now keeps the cache from being saved: the next run restores the same entry. ${parts.join(' ')} ` +
-    (await entry(inputs))
-  );
+  return `the policy failed. ${parts.join(' ')} ${await entry(inputs)}`;
 }
 
-// After an exact hit nothing is saved: the entry stays as it is until somebody deletes it.
+// Where nothing is saved, the entry stays as it is until somebody deletes it.
 async function lasting(inputs) {
-  if (!inputs.exactHit) return 'The repaired cache is saved at the end of the job.';
-  return `It was restored by its exact key, so the repaired cache is not saved and the next job finds the damage again. ${await entry(inputs)}`;
+  const unsaved = notSaved(inputs);
+  if (!unsaved) return 'The repaired cache is saved at the end of the job.';
+  return `The repaired cache is not saved, and the next job finds the damage again: ${unsaved} ${await entry(inputs)}`;
 }
 
 async function entry(inputs) {
+  if (!mayRestore()) return 'No entry was restored.';
   const { key, id } = await findRemoteEntry(inputs);
+  if (!isGitHub()) return `${key ? `The entry is \`${key}\`: it` : 'The entry'} lies on the runner's own cache server; under another prefix for the key the next job starts from an empty cache.`;
   const page = `${env.GITHUB_SERVER_URL ?? 'https://github.com'}/${env.GITHUB_REPOSITORY}/actions/caches`;
   if (!key) return `Entries are listed by \`gh cache list\` and at ${page}; \`gh cache delete KEY\` deletes one.`;
   // This goes into a code span of the job summary, and others choose the keys.
@@ -127,7 +157,10 @@ function damage(json, { failOn }) {
 // cache, while one that is not there would be none. Go itself says where.
 function folders(where) {
   const wanted = [['GOMODCACHE', '--modcache'], ['GOCACHE', '--gocache']].filter(([, flag]) => !where.some((given) => given.startsWith(`${flag}=`)));
-  const go = spawnSync('go', ['env', '-json', ...wanted.map(([name]) => name)], {
+  // The one that setup-go or the image brought, not one that a restored cache did.
+  const { file } = inPath('go', { home: true });
+  if (!file) return [];
+  const go = spawnSync(file, ['env', '-json', ...wanted.map(([name]) => name)], {
     cwd: temp, // away from any go.mod, which could make it fetch another toolchain
     env: { ...env, GOTOOLCHAIN: 'local', GOWORK: 'off' },
     encoding: 'utf8',
@@ -158,12 +191,12 @@ function run({ file, before: first, wasi }, args, stdout = 'inherit') {
   say(`[command]gocachevet ${args.join(' ').replace(/[\r\n]/g, ' ')}`);
   const result = withoutCommands(() => {
     const child = spawnSync(file, all, { stdio: ['ignore', stdout, 'pipe'], encoding: 'utf8', maxBuffer: 64 << 20, cwd: workspace() });
-    if (child.stderr) say(child.stderr.trimEnd());
+    for (const text of [child.stdout, child.stderr]) if (text) say(text.trimEnd());
     return child;
   });
   const stderr = result.error ? `${file} cannot be run: ${result.error.message}` : (result.stderr ?? '');
   // A signal is no exit code.
-  return { code: result.status ?? 3, stderr, args };
+  return { code: result.status ?? 3, stdout: result.stdout ?? '', stderr, args };
 }
 
 // A WASI module starts in no folder.

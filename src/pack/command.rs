@@ -5,7 +5,7 @@ use super::manifest::{self, Manifest};
 use super::needs::{self, Needs};
 use super::report::PackReport;
 use super::write::{self, Form};
-use super::{Platform, read, sbom};
+use super::{Platform, layout, read, sbom};
 use crate::cli::pack::PackArgs;
 use crate::cli::{CliError, Settings, progress};
 use crate::config::{Format, VerifyLevel};
@@ -71,6 +71,15 @@ fn verify(settings: &Settings, args: &PackArgs, bundle: &Path) -> Result<PackRep
     };
     if let Some(manifest) = &checked.manifest {
         report.tell(manifest, checked.digest);
+        let built = manifest.files.iter();
+        let built = built.filter(|file| file.path.starts_with("gocache/"));
+        match built.count() {
+            0 => {}
+            count => report.notes.push(format!(
+                "{count} files of a build cache come along: they are consistent, but that they were made \
+                 of these sources is the word of whoever packed them"
+            )),
+        }
     }
     report.damaged = checked
         .problems
@@ -173,6 +182,7 @@ fn list(
         projects: needs.projects.iter().cloned().collect(),
         platforms,
         modules: gathered.modules.clone(),
+        go_mods: gathered.go_mods.clone(),
         files: gathered
             .pieces
             .iter()
@@ -182,6 +192,7 @@ fn list(
     let bytes = manifest.to_bytes()?;
     // What cannot be read again is not written.
     Manifest::read(bytes.as_slice())
+        .and_then(|(manifest, _)| layout::roles(&manifest))
         .map_err(|why| CliError::Work(format!("the bundle's own manifest {why}")))?;
     Ok((manifest, bytes))
 }

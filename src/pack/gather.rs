@@ -1,6 +1,6 @@
 //! Where each needed piece lies, whether it is there, and whether it is right.
 
-use super::manifest::Module;
+use super::manifest::{GoMod, Module};
 use super::needs::{Needs, TOOLCHAIN};
 use super::{Shape, manifest, records};
 use crate::flow::Watch;
@@ -19,6 +19,7 @@ use crate::verify::{Buffers, zip_h1_with};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -58,14 +59,19 @@ impl Roots {
             Root::Builds => self.builds.as_ref(),
         };
         let (folder, name) = top.ok_or(io::ErrorKind::NotFound)?.parent(path)?;
-        let file = folder.file(&name)?;
-        match file.metadata()?.is_file() {
-            true => Ok(file),
-            false => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a regular file",
-            )),
-        }
+        regular(&folder, &name)
+    }
+}
+
+/// Opens a regular file in a folder.
+pub(super) fn regular(folder: &folder::Folder, name: &OsStr) -> io::Result<File> {
+    let file = folder.file(name)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        )),
     }
 }
 
@@ -101,6 +107,7 @@ pub(super) struct Gathered {
     /// In the order of their names.
     pub(super) pieces: Vec<Piece>,
     pub(super) modules: Vec<Module>,
+    pub(super) go_mods: Vec<GoMod>,
     pub(super) missing: BTreeSet<Missing>,
     pub(super) damaged: BTreeSet<Damaged>,
     /// How many module versions the checksum database's records prove.
@@ -136,6 +143,15 @@ pub(super) fn piece_name(id: &ModuleVersion, suffix: &str) -> Result<String, Mod
     let path = module::escape_path(&id.path)?;
     let version = module::escape_version(&id.version)?;
     Ok(format!("{path}/@v/{version}.{suffix}"))
+}
+
+/// A module's `list`, as a proxy has it: pseudo-versions do not stand there.
+pub(super) fn list_of<'a>(ids: impl IntoIterator<Item = &'a ModuleVersion>) -> Vec<u8> {
+    let tagged = ids
+        .into_iter()
+        .filter(|id| !crate::formats::semver::is_pseudo_version(&id.version));
+    let list: String = tagged.map(|id| format!("{}\n", id.version)).collect();
+    list.into_bytes()
 }
 
 /// Where a version's record lies in a checksum database's folder.
@@ -208,7 +224,14 @@ pub(super) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn W
                 });
                 h1s.entry(id).or_default().0 = Some(h1);
             }
-            (Expect::GoMod(id, _), Some(h1)) => h1s.entry(id).or_default().1 = Some(h1),
+            (Expect::GoMod(id, _), Some(h1)) => {
+                gathered.go_mods.push(GoMod {
+                    path: id.path.clone(),
+                    version: id.version.clone(),
+                    h1: h1.to_string(),
+                });
+                h1s.entry(id).or_default().1 = Some(h1);
+            }
             _ => {}
         }
         gathered.pieces.push(Piece {
@@ -224,6 +247,9 @@ pub(super) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn W
         gathered.weigh_record(from.sumdb.check(&id, zip, go_mod), &id);
     }
     sorting::by(&mut gathered.modules, |a, b| {
+        (&a.path, &a.version).cmp(&(&b.path, &b.version))
+    });
+    sorting::by(&mut gathered.go_mods, |a, b| {
         (&a.path, &a.version).cmp(&(&b.path, &b.version))
     });
     gathered.sort();
@@ -315,15 +341,7 @@ fn modules(
             gathered.add(name, info.to_string().into_bytes());
         }
         for (path, ids) in lists {
-            // Pseudo-versions do not stand in a proxy's lists.
-            let tagged = ids
-                .into_iter()
-                .filter(|id| !crate::formats::semver::is_pseudo_version(&id.version));
-            let list: String = tagged.map(|id| format!("{}\n", id.version)).collect();
-            gathered.add(
-                format!("{}{path}/@v/list", shape.prefix()),
-                list.into_bytes(),
-            );
+            gathered.add(format!("{}{path}/@v/list", shape.prefix()), list_of(ids));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Shape;
 use crate::formats::action::OutputId;
+use crate::formats::module::ModuleVersion;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
@@ -37,6 +38,8 @@ pub struct Manifest {
     pub platforms: Vec<String>,
     /// The module versions whose sources it holds, in order.
     pub modules: Vec<Module>,
+    /// The module versions whose go.mod it holds, in order.
+    pub go_mods: Vec<GoMod>,
     /// Every file but this one, in the order of their names.
     pub files: Vec<File>,
 }
@@ -53,6 +56,30 @@ pub struct Module {
     pub h1: String,
     /// Length of its zip.
     pub bytes: u64,
+}
+
+/// A module version whose go.mod is in a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoMod {
+    /// Module path.
+    pub path: String,
+    /// Its version.
+    pub version: String,
+    /// The `h1:` hash of its go.mod, as in go.sum's line that ends in `/go.mod`.
+    pub h1: String,
+}
+
+impl Module {
+    pub(super) fn id(&self) -> ModuleVersion {
+        ModuleVersion::new(&*self.path, &*self.version)
+    }
+}
+
+impl GoMod {
+    pub(super) fn id(&self) -> ModuleVersion {
+        ModuleVersion::new(&*self.path, &*self.version)
+    }
 }
 
 /// A file in a bundle.
@@ -109,7 +136,30 @@ impl Manifest {
         Ok((manifest, digest(&bytes)))
     }
 
+    /// What all files have together; as much as there can be, if that is more.
+    pub(super) fn bytes(&self) -> u64 {
+        let each = self.files.iter().map(|file| file.bytes);
+        each.fold(0, u64::saturating_add)
+    }
+
     /// The entry of this name.
+    pub(super) fn file(&self, path: &str) -> Option<&File> {
+        self.files.get(self.position(path)?)
+    }
+
+    /// The listed module of this version.
+    pub(super) fn module(&self, id: &ModuleVersion) -> Option<&Module> {
+        let key = |module: &Module| (&*module.path, &*module.version).cmp(&(&id.path, &id.version));
+        self.modules.get(self.modules.binary_search_by(key).ok()?)
+    }
+
+    /// The listed go.mod of this version.
+    pub(super) fn go_mod(&self, id: &ModuleVersion) -> Option<&GoMod> {
+        let key = |go_mod: &GoMod| (&*go_mod.path, &*go_mod.version).cmp(&(&id.path, &id.version));
+        self.go_mods.get(self.go_mods.binary_search_by(key).ok()?)
+    }
+
+    /// The place of the entry of this name.
     pub(super) fn position(&self, path: &str) -> Option<usize> {
         self.files
             .binary_search_by(|file| file.path.as_str().cmp(path))
@@ -139,17 +189,24 @@ impl Manifest {
                 at = folder;
             }
         }
-        let prefix = self.shape.prefix();
-        for module in &self.modules {
-            let id = crate::formats::module::ModuleVersion::new(&*module.path, &*module.version);
-            let zip = super::gather::piece_name(&id, "zip");
-            let listed = zip.is_ok_and(|zip| self.position(&format!("{prefix}{zip}")).is_some());
-            if !listed {
-                return Err(format!("lists the module {id} but not its zip"));
-            }
-        }
+        let ids = self.modules.iter().map(Module::id);
+        in_order(ids).map_err(|id| format!("lists the module {id} twice or out of order"))?;
+        let ids = self.go_mods.iter().map(GoMod::id);
+        in_order(ids).map_err(|id| format!("lists the go.mod of {id} twice or out of order"))?;
         Ok(())
     }
+}
+
+/// Gives the first that does not come after the one before it.
+fn in_order(ids: impl Iterator<Item = ModuleVersion>) -> Result<(), ModuleVersion> {
+    let mut before: Option<ModuleVersion> = None;
+    for id in ids {
+        if before.is_some_and(|before| (&before.path, &before.version) >= (&id.path, &id.version)) {
+            return Err(id);
+        }
+        before = Some(id);
+    }
+    Ok(())
 }
 
 /// The SHA-256 of a manifest's bytes, in hex.

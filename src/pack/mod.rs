@@ -7,6 +7,7 @@
 //! - `gather`: where each piece of them lies, and whether it is there and right.
 //! - `records`: what of the checksum database goes along.
 //! - [`manifest`]: the list of everything in a bundle, and what names may stand in it.
+//! - `layout`: what each file has to be, by the modules that the manifest lists.
 //! - `sbom`: the same for others' tools, as CycloneDX.
 //! - `write`: the folder or the archive. `read`: a bundle held against its manifest.
 //!
@@ -27,6 +28,7 @@
 pub(crate) mod command;
 mod gather;
 mod imports;
+mod layout;
 pub mod manifest;
 mod needs;
 mod reach;
@@ -34,6 +36,7 @@ mod read;
 mod records;
 mod report;
 mod sbom;
+mod spool;
 mod write;
 
 use clap::ValueEnum;

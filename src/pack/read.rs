@@ -2,14 +2,17 @@
 //!
 //! Nothing in a bundle is trusted: names, sizes, the order and the number of
 //! its pieces are somebody's claims. Only regular files that the manifest lists
-//! are taken, each once, with the length and hash it has there.
+//! are taken, each once, with the length and hash it has there; and none but
+//! pieces of the modules it lists, each held against the module's hashes
+//! (`layout`).
 
-use super::Shape;
-use super::gather::{CHUNK, piece_name};
+use super::gather::{CHUNK, piece_name, regular};
+use super::layout::{self, Role};
 use super::manifest::{self, MAX_NAME, Manifest};
+use super::spool::Spool;
 use crate::findings::display_path;
 use crate::folder::{Folder, Kind};
-use crate::formats::module::ModuleVersion;
+use crate::formats::h1::H1;
 use crate::parallel;
 use crate::sorting;
 use crate::verify::{Buffers, zip_h1_with};
@@ -24,6 +27,13 @@ const MAX_PROBLEMS: usize = 100;
 
 /// What may follow an archive's end: `tar` fills up its last record.
 const MAX_PADDING: u64 = 1 << 20;
+
+/// What any archive may unpack to.
+const LEAST_UNPACKED: u64 = 16 << 20;
+
+/// How many times its own length a larger archive may unpack to. Modules hardly
+/// shrink, since their zips are packed already, and build outputs to a tenth.
+const MAX_RATIO: u64 = 100;
 
 /// How deep folders go: no deeper than the longest name.
 const MAX_DEPTH: usize = MAX_NAME / 2;
@@ -66,7 +76,10 @@ struct Reading {
     manifest: Option<Manifest>,
     digest: String,
     /// By the manifest's order.
+    roles: Vec<Role>,
     seen: Vec<bool>,
+    /// What all files may have together.
+    most: u64,
     problems: Vec<Problem>,
     /// The digest that was carried another way.
     expected: Option<String>,
@@ -119,9 +132,13 @@ fn unpack_to(
     fs::create_dir(part)?;
     let beside = Folder::open(part.parent().unwrap_or(part))?;
     let top = beside.folder(part.file_name().unwrap_or_default())?;
-    let mut checked = read(bundle, expected, Some(Unpack { top, at: None }))?;
+    let unpack = Unpack {
+        top: top.again()?,
+        at: None,
+    };
+    let mut checked = read(bundle, expected, Some(unpack))?;
     if let (Some(manifest), true) = (&checked.manifest, checked.problems.is_empty()) {
-        checked.problems = zips(part, manifest, jobs);
+        checked.problems = zips(&top, manifest, jobs);
     }
     Ok(checked)
 }
@@ -135,9 +152,14 @@ fn settle(part: &Path, dir: &Path) -> io::Result<()> {
     fs::remove_dir(part)
 }
 
+fn open_below(top: &Folder, path: &Path) -> io::Result<File> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    regular(&top.descend(path.parent().unwrap_or(Path::new("")))?, name)
+}
+
 /// Go believes the `.ziphash` beside a zip. So each zip is hashed once more, as
 /// Go would have done when it downloaded it.
-fn zips(top: &Path, manifest: &Manifest, jobs: usize) -> Vec<Problem> {
+fn zips(top: &Folder, manifest: &Manifest, jobs: usize) -> Vec<Problem> {
     let prefix = manifest.shape.prefix();
     let modules = &manifest.modules;
     let results = parallel::map(
@@ -146,46 +168,42 @@ fn zips(top: &Path, manifest: &Manifest, jobs: usize) -> Vec<Problem> {
         || Buffers::new(jobs),
         |buffers, index| {
             let module = modules.get(index)?;
-            let id = ModuleVersion::new(&*module.path, &*module.version);
-            let name = piece_name(&id, "zip").ok()?;
-            let path = format!("{prefix}{name}");
-            let file = File::open(top.join(&path));
-            let found = file.map_err(|error| error.to_string());
-            let message = match found.and_then(|file| zip_h1_with(&id, file, buffers)) {
-                Ok(h1) if h1.to_string() != module.h1 => {
-                    format!("is {h1}, but the manifest says {}", module.h1)
-                }
-                Ok(_) => {
-                    if manifest.shape == Shape::Proxy {
-                        return None;
-                    }
-                    match fs::read(top.join(format!("{path}hash"))) {
-                        Ok(hash) if hash == module.h1.as_bytes() => return None,
-                        _ => "its .ziphash says something else".to_owned(),
-                    }
-                }
-                Err(error) => error,
-            };
+            let path = format!("{prefix}{}", piece_name(&module.id(), "zip").ok()?);
+            let file = open_below(top, Path::new(&path)).map_err(|error| error.to_string());
+            let h1 = file.and_then(|file| zip_h1_with(&module.id(), file, buffers));
+            let message = is_zip_of(module, h1).err()?;
             Some(Problem { path, message })
         },
     );
     results.into_iter().flatten().take(MAX_PROBLEMS).collect()
 }
 
+/// Whether a zip is the one of the module that the manifest lists.
+fn is_zip_of(module: &manifest::Module, h1: Result<H1, String>) -> Result<(), String> {
+    match h1? {
+        h1 if h1.to_string() == module.h1 => Ok(()),
+        h1 => Err(format!("is {h1}, but the manifest says {}", module.h1)),
+    }
+}
+
 fn read(bundle: &Path, expected: Option<&str>, unpack: Option<Unpack>) -> io::Result<Checked> {
     let mut reading = Reading {
         manifest: None,
         digest: String::new(),
+        roles: Vec::new(),
         seen: Vec::new(),
+        most: u64::MAX,
         problems: Vec::new(),
         expected: expected.map(str::to_owned),
         unpack,
         buffer: vec![0; CHUNK],
     };
-    let result = if fs::metadata(bundle)?.is_dir() {
+    let about = fs::metadata(bundle)?;
+    let result = if about.is_dir() {
         reading.folder(bundle)
     } else {
-        open(bundle)
+        reading.most = LEAST_UNPACKED.max(about.len().saturating_mul(MAX_RATIO));
+        open(bundle, reading.most)
             .map_err(Stop::Io)
             .and_then(|file| reading.archive(file))
     };
@@ -212,7 +230,8 @@ fn is_content(error: &io::Error) -> bool {
 }
 
 /// An archive, unpacked if it is compressed: by its first bytes, not its name.
-fn open(bundle: &Path) -> io::Result<Box<dyn Read>> {
+/// Of what comes out no more than `most` is read, whatever it is.
+fn open(bundle: &Path, most: u64) -> io::Result<Box<dyn Read>> {
     let mut file = File::open(bundle)?;
     let mut magic = [0; 4];
     let mut read = 0;
@@ -225,23 +244,52 @@ fn open(bundle: &Path) -> io::Result<Box<dyn Read>> {
     io::Seek::rewind(&mut file)?;
     let file = BufReader::with_capacity(CHUNK, file);
     if magic == [0x28, 0xb5, 0x2f, 0xfd] {
-        decompressed(file)
+        let from = decompressed(file)?;
+        Ok(Box::new(Bounded {
+            from,
+            most,
+            left: most,
+        }))
     } else {
         Ok(Box::new(file))
     }
 }
 
+/// What is refused because of what it would unpack to.
+fn too_large(most: u64) -> String {
+    format!("unpacks to more than {most} bytes, which is too much for an archive of its length")
+}
+
+/// A reader that ends with an error after so many bytes: what is skipped has
+/// been unpacked as well.
+struct Bounded<R> {
+    from: R,
+    most: u64,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        match self.left.checked_sub(read as u64) {
+            Some(left) => self.left = left,
+            None => return Err(io::Error::other(too_large(self.most))),
+        }
+        Ok(read)
+    }
+}
+
 #[cfg(target_os = "linux")]
-fn decompressed(file: BufReader<File>) -> io::Result<Box<dyn Read>> {
+fn decompressed(file: BufReader<File>) -> io::Result<impl Read> {
     // What `pack` writes takes 2 MB; an archive may ask for gigabytes.
     const MAX_WINDOW_LOG: u32 = 23;
     let mut decoder = zstd::Decoder::with_buffer(file)?;
     decoder.window_log_max(MAX_WINDOW_LOG)?;
-    Ok(Box::new(decoder))
+    Ok(decoder)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn decompressed(_: BufReader<File>) -> io::Result<Box<dyn Read>> {
+fn decompressed(_: BufReader<File>) -> io::Result<io::Empty> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
         super::command::NO_ZSTD,
@@ -282,6 +330,17 @@ impl Reading {
             self.note(manifest::NAME, message);
             return Err(Stop::Refused);
         }
+        let roles = match layout::roles(&manifest) {
+            Ok(_) if manifest.bytes() > self.most => Err(too_large(self.most)),
+            roles => roles,
+        };
+        match roles {
+            Ok(roles) => self.roles = roles,
+            Err(message) => {
+                self.note(manifest::NAME, message);
+                return Err(Stop::Refused);
+            }
+        }
         if let Some(unpack) = &mut self.unpack {
             let mut file = unpack.create(manifest::NAME)?;
             file.write_all(&manifest.to_bytes()?)?;
@@ -314,10 +373,13 @@ impl Reading {
             let message = format!("has {bytes} bytes, not {expected_bytes}");
             return self.problem(path, message);
         }
-        let mut to = match &mut self.unpack {
-            Some(unpack) => Some(unpack.create(path)?),
-            None => None,
+        let role = self.roles.get(at).cloned().unwrap_or(Role::Hashed);
+        let mut to = match (&mut self.unpack, &role) {
+            (Some(unpack), _) => To::File(unpack.create(path)?),
+            (None, Role::Zip(_)) => To::Spool(Spool::new()?),
+            (None, _) => To::Nowhere,
         };
+        let mut kept = Vec::new();
         let mut sha256 = Sha256::new();
         let mut read = 0;
         while read <= bytes {
@@ -330,15 +392,31 @@ impl Reading {
             let chunk = self.buffer.get(..some).unwrap_or_default();
             sha256.update(chunk);
             read += some as u64;
-            if let Some(to) = &mut to {
-                to.write_all(chunk)?;
+            match &mut to {
+                To::File(file) => file.write_all(chunk)?,
+                To::Spool(spool) => spool.write_all(chunk)?,
+                To::Nowhere => {}
+            }
+            if role.is_small() {
+                kept.extend_from_slice(chunk);
             }
         }
         let actual: [u8; 32] = sha256.finalize().into();
         if read != bytes || actual != expected {
             return self.problem(path, "its content is not what the manifest says");
         }
-        Ok(())
+        let weighed = match (&self.manifest, &role, to) {
+            (Some(manifest), Role::Zip(at), To::Spool(spool)) => manifest
+                .modules
+                .get(*at)
+                .map_or(Ok(()), |module| is_zip_of(module, spool.h1(&module.id()))),
+            (Some(manifest), role, _) => role.weigh(manifest, &kept),
+            (None, ..) => Ok(()),
+        };
+        match weighed {
+            Ok(()) => Ok(()),
+            Err(message) => self.problem(path, message),
+        }
     }
 
     fn missing(&mut self) {
@@ -479,6 +557,14 @@ fn kind_name(kind: tar::EntryType) -> &'static str {
     }
 }
 
+/// Where a piece goes while it is read.
+enum To {
+    File(File),
+    /// Only to be hashed as a zip.
+    Spool(Spool),
+    Nowhere,
+}
+
 /// Where files are unpacked to.
 struct Unpack {
     top: Folder,
@@ -508,5 +594,31 @@ impl Unpack {
         }
         let (_, folder) = self.at.as_ref().ok_or(io::ErrorKind::NotFound)?;
         folder.create(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_read_than_is_allowed() {
+        let mut bounded = Bounded {
+            from: io::repeat(0),
+            most: 10_000,
+            left: 10_000,
+        };
+        let mut buffer = [0; 4096];
+        let mut read = 0;
+        let error = loop {
+            match bounded.read(&mut buffer) {
+                Ok(some) => read += some,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(read, 8192);
+        assert!(error.to_string().contains("more than 10000 bytes"));
+        // It stays so: a reader that goes on gets nothing more.
+        assert!(bounded.read(&mut buffer).is_err());
     }
 }

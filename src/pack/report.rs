@@ -67,7 +67,7 @@ impl PackReport {
         self.shape = Some(manifest.shape);
         self.modules = Some(manifest.modules.len() as u64);
         self.files = Some(manifest.files.len() as u64);
-        self.bytes = Some(manifest.files.iter().map(|file| file.bytes).sum());
+        self.bytes = Some(manifest.bytes());
     }
 
     /// For people.

@@ -60,7 +60,7 @@ pub(crate) fn zip_h1_with(
 ///
 /// # Errors
 /// As of [`zip_h1`].
-#[cfg(feature = "remote")]
+#[cfg(any(feature = "remote", not(unix)))]
 pub(crate) fn zip_h1_of(id: &ModuleVersion, content: Vec<u8>) -> Result<H1, String> {
     let archive = Archive::in_memory(id, content);
     archive_h1(archive, &mut Buffers::new(1)).map_err(|error| error.to_string())

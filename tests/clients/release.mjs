@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,11 +39,22 @@ assert.deepEqual(await findBinary('', { release, source }), found);
 assert.equal(served, 1, 'the second time it is in the tool cache');
 console.log(`ok: fetched, checked, unpacked and run: ${found.file}`);
 
+appendFileSync(found.file, 'planted');
+assert.deepEqual(await findBinary('', { release, source }), found);
+assert.equal(served, 2, 'what lies in the tool cache is taken by its hash alone');
+execFileSync(found.file, ['--version']);
+appendFileSync(found.file, 'planted');
+await assert.rejects(findBinary('', { release, source: 'http://127.0.0.1:1' }), /cannot be fetched/);
+console.log('ok: another program in the tool cache is fetched anew, and never run');
+
 const tools = fresh();
 const other = changed((copy) => (copy.files[platform].sha256 = '0'.repeat(64)));
 await assert.rejects(findBinary('', { release: other, source }), /is not the file that was released: its SHA-256 is/);
 assert.deepEqual(readdirSync(tools), [], 'nothing of it is kept');
-console.log('ok: another file than the pinned one is refused');
+const inner = changed((copy) => (copy.files[platform].program = '0'.repeat(64)));
+await assert.rejects(findBinary('', { release: inner, source }), /does not hold the program that was released/);
+assert.deepEqual(readdirSync(join(tools, 'gocachevet', release.version)), [], 'nothing of it is kept');
+console.log('ok: another file than the pinned one is refused, and another program in it');
 
 const gone = changed((copy) => (copy.files[platform].name = 'gocachevet-0.0.0.tar.gz'));
 await assert.rejects(findBinary('', { release: gone, source }), /cannot be fetched: the answer was 404.*continue-on-error/);

@@ -22,14 +22,18 @@ pub fn lib_proxy(root: &Path, source: &str, commit: Option<&str>) {
     fs::write(dir.join("v1.0.0.info"), info).unwrap();
     fs::write(dir.join("v1.0.0.mod"), &go_mod).unwrap();
     let files = [("go.mod", go_mod.as_str()), ("lib.go", source)];
-    fs::write(dir.join("v1.0.0.zip"), zip(&files)).unwrap();
+    fs::write(
+        dir.join("v1.0.0.zip"),
+        zip(&format!("{LIB}@v1.0.0"), &files),
+    )
+    .unwrap();
 }
 
-/// A module zip without compression (APPNOTE.TXT of PKWARE, 4.3).
-fn zip(files: &[(&str, &str)]) -> Vec<u8> {
+/// The zip of a module, named with its version, without compression (APPNOTE.TXT of PKWARE, 4.3).
+pub fn zip(id: &str, files: &[(&str, &str)]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
-        let name = format!("{LIB}@v1.0.0/{name}");
+        let name = format!("{id}/{name}");
         let mut crc = flate2::Crc::new();
         crc.update(content.as_bytes());
         let (len, at) = (content.len() as u32, out.len() as u32);

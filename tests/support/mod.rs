@@ -5,6 +5,7 @@
 //! - [`build_cache`]: a fresh module cache and build cache of a small [`Project`].
 //! - [`gocachevet`]: runs the binary under test, nothing of this machine's
 //!   environment leaking in.
+//! - [`bundle`]: what `pack` makes, taken apart and put together again.
 //! - [`snapshot`] and [`assert_untouched`]: proof that a tree was not changed.
 //! - [`copy_tree`], [`Scratch`]: trees with their times, and read-only ones.
 //!
@@ -17,6 +18,7 @@
 // A test fails by panicking, here as well as in a `#[test]` function.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod bundle;
 mod command;
 mod go;
 mod http;
@@ -29,7 +31,7 @@ pub mod zip;
 pub use command::{Gocachevet, Run, gocachevet};
 pub use go::{Caches, GoEnv, Project, build_cache};
 pub use http::{Served, serve};
-pub use lib_proxy::{LIB, lib_proxy};
+pub use lib_proxy::{LIB, lib_proxy, zip};
 pub use report::complaints;
 pub use shared::{MODULES, TOOLCHAIN, proxy, std_cache, toolchain_cache};
 pub use tree::{

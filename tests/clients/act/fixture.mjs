@@ -63,6 +63,7 @@ export function removeTree(dir) {
 
 /** Runs the job, on a runner that has nothing: what it knows comes from the cache. */
 export async function job(event, more = {}) {
+  const engine = more.engine ?? 'act';
   removeTree(join(lab, 'caches'));
   const eventFile = join(lab, 'event.json');
   writeFileSync(eventFile, JSON.stringify({ paths: `${modcache}\n${gocache}`, out: join(lab, 'out'), ref: 'refs/heads/main', ...event }));
@@ -81,12 +82,12 @@ export async function job(event, more = {}) {
   const args = [
     more.on ?? 'push', '--json', '-P', 'ubuntu-latest=-self-hosted', '-W', '.github/workflows/ci.yml', '-e', eventFile, '-s', 'GITHUB_TOKEN=none',
     '--action-cache-path', join(lab, 'actions'),
-    '--cache-server-path', join(lab, 'server'), '--cache-server-addr', '127.0.0.1',
+    '--cache-server-path', join(lab, `${engine}-server`), '--cache-server-addr', '127.0.0.1',
     '--artifact-server-path', join(lab, 'artifacts'), '--artifact-server-addr', '127.0.0.1', '--artifact-server-port', String(more.port ?? 34599),
     ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
   ];
   const path = [...(more.noBinary ? [] : [join(lab, 'bin')]), process.env.PATH].join(delimiter);
-  const act = spawn('act', args, { cwd: repository, env: { ...process.env, HOME: join(lab, 'home'), PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const act = spawn(engine, args, { cwd: repository, env: { ...process.env, HOME: join(lab, 'home'), PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let err = '';
   act.stdout.on('data', (data) => (out += data));

@@ -1,13 +1,16 @@
 // The action in act, with act's cache server behind GitHub's own cache client:
 // jobs one after the other, each on a runner that knows only what was saved.
+// scenarios.mjs [WORDS]: only the scenarios that have these in their names, which
+// have to work on their own then.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { job, lab, modcache, read, setUp, withModule } from './fixture.mjs';
 
 const stale = join(modcache, 'github.com/pkg/errors@v0.9.1');
 const scenario = async (name, run) => {
+  if (process.argv[2] && !name.includes(process.argv[2])) return;
   const start = performance.now();
   let result = 'ok';
   try {
@@ -37,7 +40,9 @@ await scenario('after an exact hit a trim is only tried out, and says why', asyn
   assert.ok(run.has('restored: go-1') && run.has('not saved: exact hit'));
   assert.equal(run.outputs('Post')['bytes-saved'], '0');
   assert.equal(existsSync(stale), true);
-  assert.ok(run.annotations('notice').some(({ text }) => text.includes('the trim was only tried out')));
+  const notice = run.annotations('notice').find(({ text }) => text.includes('the trim was only tried out'))?.text ?? '';
+  // What helps, as it is written into a workflow.
+  assert.ok(notice.includes('`key: go-build-${{ github.run_id }}-${{ github.run_attempt }}` with `restore-keys: go-build-`'), notice);
   assert.match(run.summary('Post'), /\*\*Note:\*\* the trim was only tried out/);
 });
 
@@ -45,6 +50,19 @@ await scenario('on a pull request nothing is trimmed', async () => {
   const run = (await job({ key: '1-pr', trim: 'unused', 'idle-runs': '0' }, { on: 'pull_request' })).ended(0);
   assert.equal(existsSync(stale), true);
   assert.equal(run.outputs('Post')['bytes-saved'], '0');
+});
+
+await scenario('under a cache-mode that saves nothing a trim is only tried out, and both are told', async () => {
+  const event = { key: '1-mode', trim: 'unused', 'idle-runs': '0' };
+  for (const mode of ['read', 'none']) {
+    const run = (await job(event, { env: { ACTIONS_CACHE_MODE: mode } })).ended(0);
+    assert.equal(run.outputs('Post')['bytes-saved'], '0', mode);
+    assert.equal(existsSync(stale), true, mode);
+    const notices = run.annotations('notice').map(({ text }) => text);
+    assert.ok(notices.some((text) => text.includes(`\`cache-mode\` is \`${mode}\`: this job saves no cache, so that the trim is only tried out`)), run.text);
+    assert.ok(notices.some((text) => text.startsWith(`the trim was only tried out: \`cache-mode\` is \`${mode}\``)), run.text);
+    assert.equal(notices.some((text) => text.includes('no cache is restored into this job')), mode === 'none');
+  }
 });
 
 await scenario('a second job builds from what the first saved, trims what it did not use and saves that', async () => {
@@ -67,6 +85,23 @@ await scenario('a third job restores what the second trimmed, and builds from it
   assert.ok(run.has('restored: go-2'));
   assert.equal(existsSync(stale), false);
   assert.ok(Number(run.outputs('Post')['gocache-hit-rate']) > 0.9);
+});
+
+await scenario('a job that builds nothing loses nothing, and says why', async () => {
+  (await job({ key: '3-full', trim: 'unused' })).ended(0);
+  const run = (await job({ key: '3-idle', trim: 'unused', 'idle-runs': '0', idle: true })).ended(0);
+  assert.equal(run.step('build'), undefined);
+  assert.equal(run.outputs('Post')['bytes-saved'], '0');
+  assert.ok(run.annotations('notice').some(({ text }) => text.startsWith('nothing of the build cache goes for being unused')), run.text);
+  const next = (await job({ key: '3-next', trim: 'off' }, { env: { GOPROXY: 'off' } })).ended(0);
+  assert.ok(next.has('restored: go-3-idle'));
+  assert.ok(Number(next.outputs('Post')['gocache-hit-rate']) > 0.9, JSON.stringify(next.outputs('Post')));
+});
+
+await scenario('limits that nobody set fail nothing, on a cold cache either', async () => {
+  const run = (await job({ key: 'cold', 'fail-on': 'warn', restore: 'none-' })).ended(0);
+  assert.ok(run.has('restored: nothing'));
+  assert.equal(run.outputs('Post').verdict, 'pass');
 });
 
 await scenario('a crossed limit fails the job before the save, and says what helps', async () => {
@@ -97,6 +132,37 @@ await scenario('a wrong value is refused by name before the build', async () => 
     assert.equal(run.step('build'), undefined);
     assert.match(run.annotations('error').map(({ text }) => text).join('\n'), words);
   }
+});
+
+await scenario('a program that a checkout or a cache laid into PATH is not run', async () => {
+  const run = (await job({ key: '6-plant', plant: true })).ended(0);
+  assert.equal(existsSync(join(lab, 'out/planted-ran')), false, 'a planted program ran');
+  assert.equal(run.outputs('Post').verdict, 'pass');
+  const alone = (await job({ key: '6-plant', plant: true }, { noBinary: true })).ended(1);
+  assert.equal(existsSync(join(lab, 'out/planted-ran')), false, 'a planted program ran');
+  assert.match(alone.annotations('error')[0].text, /node_modules\/\.bin\/gocachevet.*is passed over/);
+});
+
+await scenario('the configuration of a fork does not count, unless the workflow says so', async () => {
+  const repository = { full_name: 'example/hello' };
+  const fork = { head: { repo: { full_name: 'somebody/hello' } } };
+  const config = 'max-size = "fail=1kB"';
+  const own = (await job({ key: '6-own', config, repository }, { on: 'push' })).ended(1);
+  assert.ok(own.has('Crossed: max-size'));
+  const foreign = (await job({ key: '6-fork', config, repository, pull_request: fork }, { on: 'pull_request' })).ended(0);
+  assert.equal(foreign.outputs('Post').verdict, 'pass');
+  assert.ok(foreign.annotations('notice').some(({ text }) => text.includes('the configuration file in it does not count')), foreign.text);
+  const said = (await job({ key: '6-said', config, repository, pull_request: fork, 'project-config': 'true' }, { on: 'pull_request' })).ended(1);
+  assert.ok(said.has('Crossed: max-size'));
+});
+
+await scenario('times that cannot be set are a warning, and the job goes on', async () => {
+  const binary = join(lab, 'out/warns');
+  writeFileSync(binary, `#!/bin/sh\n'${join(lab, 'bin/gocachevet')}' "$@" || exit\nif [ "$1" = mark ]; then echo 'warning: the use of 3 of these entries will not be seen'; fi\n`);
+  chmodSync(binary, 0o755);
+  const run = (await job({ key: '6-warn', binary })).ended(0);
+  assert.equal(run.step('build'), 'success');
+  assert.deepEqual(run.annotations('warning').map(({ text }) => text), ['the use of 3 of these entries will not be seen']);
 });
 
 await scenario('no binary anywhere is a clear error', async () => {
@@ -141,7 +207,7 @@ await scenario('a repair lets it go on, and names the entry that stays as it is'
   assert.equal(run.step('build'), 'success');
   assert.equal(run.outputs('Post').verdict, 'pass');
   const notice = run.annotations('notice').find(({ text }) => text.includes('has been repaired'));
-  assert.match(notice?.text ?? '', /restored by its exact key, so the repaired cache is not saved.*gh cache delete go-7/);
+  assert.match(notice?.text ?? '', /The repaired cache is not saved.*restored by its exact key.*github\.run_id.*gh cache delete go-7/);
 });
 
 await scenario('under a new key the repaired cache is saved, and the next job is content', async () => {
@@ -163,6 +229,21 @@ await scenario('the end can be a step of its own, whose outputs later steps see'
   assert.ok(run.has('saved: go-8'));
   const failed = (await job({ key: '9', split: true, limit: '1MB' })).ended(1);
   assert.equal(failed.has('saved: go-9'), false, 'what failed was saved');
+});
+
+await scenario("on the engine of Gitea's runner all is as on GitHub, but for the words about its cache", async () => {
+  const gitea = { engine: 'gitea-act', env: { GITEA_ACTIONS: 'true', GITHUB_SERVER_URL: 'https://gitea.example' } };
+  const first = (await job({ key: 'gitea-1', trim: 'unused', stale: true }, gitea)).ended(0);
+  assert.ok(first.has('saved: go-gitea-1'));
+  const run = (await job({ key: 'gitea-2', trim: 'unused', 'idle-runs': '0' }, { ...gitea, env: { ...gitea.env, GOPROXY: 'off' } })).ended(0);
+  assert.ok(run.has('restored: go-gitea-1') && run.has('saved: go-gitea-2'));
+  // Its log has commands as text.
+  assert.match(run.text, /::set-output:: bytes-saved=[1-9]/);
+  assert.equal(existsSync(stale), false);
+  const failed = (await job({ key: 'gitea-3', 'max-size': '1MB' }, gitea)).ended(1);
+  const said = failed.text.split('\n').filter((line) => line.startsWith('::error ')).join('\n');
+  assert.match(said, /Crossed: max-size.*lies on the runner's own cache server/);
+  assert.equal(/gh cache|gitea\.example/.test(said), false, said);
 });
 
 console.log(`act's output is in ${lab}`);

@@ -1,5 +1,6 @@
 // The GitLab component in gitlab-ci-local, its cache carried from job to job by
-// the archivers of GitLab's own runner: scenarios.mjs ARCHIVER
+// the archivers of GitLab's own runner: scenarios.mjs ARCHIVER [WORDS], with WORDS
+// only the scenarios that have them in their names.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -23,7 +24,8 @@ function setUp() {
   remove(lab);
   for (const dir of ['home', 'bin', 'repository']) mkdirSync(join(lab, dir), { recursive: true });
   cpSync(join(root, 'tests/support/projects/hello'), repository, { recursive: true });
-  cpSync(join(root, 'examples/gitlab/templates'), join(repository, 'templates'), { recursive: true });
+  // Where GitLab looks for the components of a project: nowhere else.
+  cpSync(join(root, 'templates'), join(repository, 'templates'), { recursive: true });
   cpSync(native, join(lab, 'bin/gocachevet'));
   writeFileSync(join(repository, '.gitignore'), '.go\n.gocachevet\n.gitlab-ci-local\ngocachevet.json\ngl-*.json\ngocachevet-metrics.txt\n');
   writeJob({});
@@ -101,6 +103,7 @@ function job(inputs = {}, variables = {}, path = join(lab, 'bin')) {
 }
 
 function scenario(name, run) {
+  if (process.argv[3] && !name.includes(process.argv[3])) return;
   const start = performance.now();
   let result = 'ok';
   try {
@@ -191,6 +194,18 @@ scenario('where it is not installed, the release archive is fetched, and only th
   rmSync(join(repository, '.gocachevet'), { recursive: true, force: true });
   const run = job({ ...inputs, 'binary-sha256': '0'.repeat(64) }, {}, nowhere).ended(1);
   assert.ok(run.text.includes('FAILED'), run.text);
+});
+
+scenario("a program in the project's folder is not run, whatever PATH says", () => {
+  const planted = join(repository, 'planted', 'gocachevet');
+  mkdirSync(join(repository, 'planted'));
+  writeFileSync(planted, `#!/bin/sh\ntouch '${join(lab, 'planted-ran')}'\n`, { mode: 0o755 });
+  // Only what git knows comes into the job's folder.
+  execFileSync('git', ['-C', repository, 'add', 'planted']);
+  const run = job({}, {}, 'planted').ended(1);
+  assert.equal(existsSync(join(lab, 'planted-ran')), false, run.text);
+  assert.ok(run.text.includes("gocachevet lies in the project's folder: it is not run"), run.text);
+  execFileSync('git', ['-C', repository, 'rm', '-rfq', 'planted']);
 });
 
 scenario('a wrong input is refused', () => {
