@@ -7,7 +7,7 @@ mod settings;
 #[cfg(test)]
 mod testing;
 
-pub use caches::{LocateError, caches, expected};
+pub use caches::{Expected, LocateError, caches, expected};
 pub(crate) use disk::read;
 pub use projects::{GoSumFile, Project, Workspace, projects};
 pub use settings::{GoSettings, Origin, go_settings};

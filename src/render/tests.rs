@@ -62,10 +62,11 @@ fn text_of_findings() {
       3.12 GB proven; versions by go.sum 228, .ziphash alone 3
 
     Used by this job  since the mark 9 min ago
-                         hit rate   hits  misses  rewritten           idle
-      module versions       98.3%    118       2                       113
-      action entries        97.1%  1,512      45          1  238 (41.0 MB)
-      compiled packages     97.8%    402       9
+                            hit rate   hits  misses  rewritten           idle
+      module versions          98.3%    118       2                       113
+      action entries           97.1%  1,512      45          1  238 (41.0 MB)
+      compiled packages        97.8%    402       9
+      tests (cached / run)     93.9%     31       2
 
     Trend  ▇██  3.02 GB → 3.38 GB, hit rate 41.0% → 97.2%
 
@@ -98,6 +99,7 @@ fn text_of_findings() {
       warn unexpected-file
         cache/download/\u{1b}[31m<img src=x>|`@octocat`\n::error::owned
           Go never writes this
+          in /root/go/pkg/mod/cache/download/\u{1b}[31m<img src=x>|`@octocat`\n::error::owned
         → Go never writes this; look at it, then remove it by hand.
 
       note lone-lock (12)
@@ -113,7 +115,7 @@ fn text_of_findings() {
         example.com/gone8@v1.0.0
         example.com/gone9@v1.0.0
         and 2 more
-        → Harmless: a lookup that failed left it.
+        → Harmless: a lookup that failed, or a trim, left it.
 
     note: 1 finding silenced by the configuration, 0 known to the baseline.
     note: Policy: /src/app/gocachevet.toml
@@ -188,12 +190,12 @@ fn github_of_each() {
     ::error title=zip-hash-mismatch::github.com/pkg/errors@v0.9.1: the zip differs from go.sum; the extracted tree agrees with go.sum, so the zip is damaged or was replaced%0Aexpected h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=, found h1:AAAAx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=%0ARun `gocachevet trim --repair` so that Go downloads the version again; if it comes back, the source of the module changed.
     ::error title=over-threshold::max-size: both caches hold 3.38 GB, more than 2.00 GB%0ARun `gocachevet trim --unused`.
     ::warning title=unexpected-file::cache/download/\u{1b}[31m<img src=x>|`@octocat`\n::error::owned: Go never writes this%0AGo never writes this; look at it, then remove it by hand.
-    ::notice title=lone-lock::example.com/gone0@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
-    ::notice title=lone-lock::example.com/gone1@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
-    ::notice title=lone-lock::example.com/gone2@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
-    ::notice title=lone-lock::example.com/gone3@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
-    ::notice title=lone-lock::example.com/gone4@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
-    ::notice title=lone-lock::example.com/gone5@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed left it.
+    ::notice title=lone-lock::example.com/gone0@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed, or a trim, left it.
+    ::notice title=lone-lock::example.com/gone1@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed, or a trim, left it.
+    ::notice title=lone-lock::example.com/gone2@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed, or a trim, left it.
+    ::notice title=lone-lock::example.com/gone3@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed, or a trim, left it.
+    ::notice title=lone-lock::example.com/gone4@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed, or a trim, left it.
+    ::notice title=lone-lock::example.com/gone5@v1.0.0: a lock with nothing beside it%0AHarmless: a lookup that failed, or a trim, left it.
     ::notice title=gocachevet::6 more findings: see the job summary or the report
     "#);
 }
@@ -255,6 +257,7 @@ fn markdown_of_findings() {
     | Last used | 2 h to 34 d ago | 5 min to 4 d ago |
     | Hit rate | 98.3% | 97.1% |
     | Hits / misses | 118 / 2 | 1,512 / 45 |
+    | Tests cached / run | – | 31 / 2 |
     | Not used by this job | 113 | 238 (41.0 MB) |
     | Findings | 14 | 0 |
 
@@ -271,7 +274,7 @@ fn markdown_of_findings() {
 
     <details><summary><b>deny</b> zip-hash-mismatch: 1 finding</summary>
 
-    - `github.com/pkg/errors@v0.9.1`: the zip differs from `go.sum`; the extracted tree agrees with `go.sum`, so the zip is damaged or was replaced<br>expected `h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=`<br>found `h1:AAAAx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=`
+    - `github.com/pkg/errors@v0.9.1`: the zip differs from `go.sum`; the extracted tree agrees with `go.sum`, so the zip is damaged or was replaced<br>expected `h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=`<br>found `h1:AAAAx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=`<br>in `/root/go/pkg/mod/cache/download/github.com/pkg/errors/@v/v0.9.1.zip`
 
     **What to do:** Run `gocachevet trim --repair` so that Go downloads the version again; if it comes back, the source of the module changed.
 
@@ -287,7 +290,7 @@ fn markdown_of_findings() {
 
     <details><summary><b>warn</b> unexpected-file: 1 finding</summary>
 
-    - `cache/download/\u{1b}[31m<img src=x>\u{7c}\u{60}@octocat\u{60}\n::error::owned`: Go never writes this
+    - `cache/download/\u{1b}[31m<img src=x>\u{7c}\u{60}@octocat\u{60}\n::error::owned`: Go never writes this<br>in `/root/go/pkg/mod/cache/download/\u{1b}[31m<img src=x>\u{7c}\u{60}@octocat\u{60}\n::error::owned`
 
     **What to do:** Go never writes this; look at it, then remove it by hand.
 
@@ -310,7 +313,7 @@ fn markdown_of_findings() {
     - `example.com/gone10@v1.0.0`
     - `example.com/gone11@v1.0.0`
 
-    **What to do:** Harmless: a lookup that failed left it.
+    **What to do:** Harmless: a lookup that failed, or a trim, left it.
 
     </details>
 
@@ -675,7 +678,7 @@ fn codequality_of_findings() {
       },
       {
         "check_name": "lone-lock",
-        "description": "example.com/gone0@v1.0.0: a lock with nothing beside it. Harmless: a lookup that failed left it.",
+        "description": "example.com/gone0@v1.0.0: a lock with nothing beside it. Harmless: a lookup that failed, or a trim, left it.",
         "fingerprint": "80c7ff8827b3b172cb0d933512b9ba5c3cf3315b4848e9e188d5432f582396a6",
         "location": {
           "lines": {

@@ -8,7 +8,7 @@ use super::files::{Files, Listing};
 use super::note::{NoteError, Verifier};
 use super::proof::{Damage, Failure, Tiles, Tree};
 use super::tlog::{Hash, Record, Tile, TreeHead};
-use crate::findings::{Finding, Rule};
+use crate::findings::{Finding, Rule, display_path, shell_word};
 use crate::formats::h1::H1;
 use crate::formats::module::{ModuleVersion, unescape_path, unescape_version};
 
@@ -275,7 +275,11 @@ impl Examination<'_> {
             Err(error) => {
                 let message = format!("remembered tree note: {error}");
                 let finding = Finding::new(Rule::SumdbMismatch, &self.database.name, message);
-                self.database.findings.push(finding.at(path));
+                let help = format!(
+                    "`rm {}`: Go asks the database for its newest tree again. A trim leaves this file alone, as it lies outside the cache.",
+                    shell_word(&display_path(path))
+                );
+                self.database.findings.push(finding.at(path).advise(help));
             }
         }
     }
