@@ -60,7 +60,7 @@ rules! {
     PartialDownload "partial-download" Warn
         "No build needs it. Every trim removes it once it is a day old; at once, if no go command runs: `gocachevet trim --grace 0s`."
     OrphanFile "orphan-file" Warn
-        "Go cannot use it alone. `gocachevet trim --repair` removes it."
+        "Go cannot use it alone. Every trim removes it once it is a day old; at once, if no go command runs: `gocachevet trim --grace 0s`."
     UnexpectedFile "unexpected-file" Warn
         "Go never writes this; look at it, then remove it by hand."
     LoneLock "lone-lock" Note

@@ -140,7 +140,6 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
         evidence.findings.extend(unreadable);
     }
     for list in [
-        &mut findings,
         &mut inventory.findings,
         &mut evidence.findings,
         &mut evidence.overall,

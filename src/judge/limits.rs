@@ -272,15 +272,18 @@ pub(super) fn advice(name: &str, limit: f64, fuzz: bool) -> String {
              a cache that is only added to grows with every job."
             .to_owned(),
         _ => {
-            let option = match name {
-                "max-modcache-size" => "--trim-modcache-to",
-                "max-gocache-size" => "--trim-gocache-to",
-                _ => "--trim-to",
+            let command = match name {
+                "max-modcache-size" => {
+                    format!("`gocachevet trim --unused --trim-modcache-to {whole}B`")
+                }
+                "max-gocache-size" => {
+                    format!("`gocachevet trim --unused --trim-gocache-to {whole}B`")
+                }
+                _ => format!("`gocachevet trim --unused --trim-to {whole}B`"),
             };
             format!(
-                "Run `gocachevet trim --unused {option} {whole}B` before the cache is saved; what \
-                 projects need and what was used within a day (`--grace`) stays. Or raise the \
-                 limit if the size is meant."
+                "Run {command} before the cache is saved; what projects need and what was used \
+                 within a day (`--grace`) stays. Or raise the limit if the size is meant."
             )
         }
     }
