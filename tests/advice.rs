@@ -1123,6 +1123,27 @@ fn every_rule_has_a_row() {
     assert_eq!(rules, rows);
 }
 
+/// A trim that removes less than it was asked to says that it is for the grace.
+#[test]
+fn a_trim_that_the_grace_holds_back_says_so() {
+    let stage = Stage::new();
+    let half = stage.piece("zip123456.tmp");
+    write(&half, vec![0; 5_000_000]);
+    let trim = |more: &str| {
+        let done = stage.run(&format!("gocachevet trim --verify off {more}"));
+        assert!(done.status.success(), "{done:?}");
+        text(&done.stdout)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let said = trim("");
+    let why = "5.00 MB more would go, but were used within the grace";
+    assert!(said.contains(why) && half.exists(), "{said}");
+    let said = trim("--grace 0s");
+    assert!(!said.contains("grace") && !half.exists(), "{said}");
+}
+
 /// Where the project gives advice, or shows how it is used.
 fn texts() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

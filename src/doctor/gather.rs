@@ -361,16 +361,17 @@ impl Times {
     }
 }
 
-/// Whether a file's time was set: by writing alone it is that of its last change.
+/// Whether a file's time was set to a whole second: by writing alone it is that
+/// of its last change, and what a copy keeps has a fraction.
 #[cfg(unix)]
 fn was_set(metadata: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    metadata.ctime().abs_diff(metadata.mtime()) > 2
+    metadata.mtime_nsec() == 0 && metadata.ctime().abs_diff(metadata.mtime()) > 2
 }
 
 #[cfg(not(unix))]
 fn was_set(_: &fs::Metadata) -> bool {
-    true
+    false // the file systems there may keep whole seconds only
 }
 
 fn project_site(

@@ -71,7 +71,12 @@ pub fn list_text(list: &ListReport) -> String {
                 .map(|row| {
                     vec![
                         name(&row.id),
-                        row.kind.clone().unwrap_or_else(|| "output".to_owned()),
+                        // Without what stands in brackets.
+                        row.kind
+                            .as_deref()
+                            .and_then(|kind| kind.split(" (").next())
+                            .unwrap_or("output")
+                            .to_owned(),
                         row.of.as_deref().map_or("?".to_owned(), name),
                         human::size(row.bytes),
                         share(row.bytes),

@@ -41,6 +41,19 @@ fn text_of_a_clean_cache() {
 }
 
 #[test]
+fn what_fuzzing_found_has_a_line_of_its_own() {
+    let mut report = samples::findings();
+    if let Some(cache) = &mut report.buildcache {
+        cache.fuzz_bytes = 5_000_000;
+    }
+    let text = text(&report, TextStyle::default());
+    assert!(text.contains("5.00 MB found by fuzzing"), "{text}");
+    let markdown = markdown(&report);
+    let row = "| Found by fuzzing | – | 5.00 MB |";
+    assert!(markdown.contains(row), "{markdown}");
+}
+
+#[test]
 fn text_of_findings() {
     insta::assert_snapshot!(text(&samples::findings(), TextStyle::default()), @r#"
     FAIL  2 denied, 1 warning, 12 notes; 3.38 GB in two caches
