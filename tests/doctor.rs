@@ -222,3 +222,57 @@ fn a_build_without_network_says_which_one_has_it() {
     let run = run.expect_code(2);
     assert!(run.stderr.contains("feature `remote`"), "{run}");
 }
+
+/// A user without a home: `go build` ends at once, and the doctor says why.
+#[test]
+fn a_cache_that_cannot_be_made_is_denied() {
+    let scratch = support::Scratch::for_everyone();
+    let run = support::gocachevet()
+        .args(["doctor", "--format", "json"])
+        .by_nobody(scratch.path())
+        .env("HOME", "/home/nobody-at-all")
+        .run()
+        .expect_code(1);
+    let report = run.json();
+    let findings = report["findings"].as_array().unwrap();
+    let told: Vec<(&str, &str, &str)> = findings
+        .iter()
+        .filter(|finding| finding["rule"] == "cache-unwritable")
+        .map(|finding| {
+            let text = |key: &str| finding[key].as_str().unwrap();
+            (text("subject"), text("level"), text("path"))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("GOCACHE", "deny", "/home/nobody-at-all/.cache/go-build"),
+            ("GOMODCACHE", "warn", "/home/nobody-at-all/go/pkg/mod"),
+        ]
+    );
+}
+
+/// `check` tells a cache of another user, too: Go cannot mark use in it.
+#[test]
+fn a_check_tells_whose_the_cache_is() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let caches = build_cache(Project::Hello);
+    let check = || {
+        let args = ["check", "--format", "json", "--verify", "off"];
+        let run = caches
+            .env
+            .gocachevet()
+            .dir(&caches.project)
+            .args(args)
+            .run();
+        let mut told = rules(&run.expect_code(0));
+        told.retain(|rule| rule == "cache-owner");
+        told.len()
+    };
+    assert_eq!(check(), 0);
+    // Only root can give a folder away; one of them is enough.
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        chown(caches.gocache.join("07"), Some(65534), Some(65534)).unwrap();
+        assert_eq!(check(), 1);
+    }
+}

@@ -221,7 +221,7 @@ fn a_list_names_what_takes_the_space() {
     assert!(text.contains("v1.6.0") && text.contains("v0.9.1"), "{text}");
     let by_output = list(&["--by", "output"]).stdout;
     assert!(
-        by_output.contains("-d") || by_output.contains("output"),
+        by_output.contains("package") && by_output.contains(" example.com/sample/greeting "),
         "{by_output}"
     );
 }

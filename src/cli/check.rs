@@ -30,6 +30,8 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CliError
         if let Some(other) = &settings.compare {
             flow::compare(&mut found, settings, other)?;
         }
+        #[cfg(not(target_family = "wasm"))]
+        found.findings.extend(crate::doctor::owners(&found.caches));
         let now = Utc::now();
         let priced = flow::with_measured_rate(settings, flow::restored(&found));
         let mut report = flow::report(&found, &priced, now)?;

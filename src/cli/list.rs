@@ -7,7 +7,7 @@ use crate::locate;
 use crate::provenance;
 use crate::render::{self, escape};
 use crate::report::Verdict;
-use crate::report::list::ListReport;
+use crate::report::list::{ListReport, Rows};
 use crate::scan::{self, Scan};
 use chrono::Utc;
 use clap::{Args, ValueEnum};
@@ -126,6 +126,15 @@ pub fn run(settings: &Settings, args: &ListArgs, out: &mut dyn Write) -> Result<
         .observed
         .as_ref()
         .map(|observed| observed.usage.clone());
+    if let (Rows::Outputs(rows), Some(cache)) = (&mut list.rows, buildcache) {
+        for row in rows {
+            // What cannot be read is a matter of `check`.
+            let output = provenance::find(cache, &row.id);
+            if let Some(Ok(known)) = output.map(|output| provenance::describe(cache, output)) {
+                (row.kind, row.of) = (Some(known.kind.to_owned()), known.of);
+            }
+        }
+    }
     let text = match settings.options.format.unwrap_or(Format::Text) {
         Format::Text => render::list_text(&list),
         Format::Json => render::list_json(&list),

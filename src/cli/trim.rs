@@ -2,16 +2,18 @@
 
 use super::{CliError, JudgeArgs, Settings, progress};
 use crate::act;
-use crate::config::VerifyLevel;
+use crate::config::{Age, VerifyLevel};
 use crate::findings::display_path;
 use crate::flow::{self, Found};
 use crate::locate;
 use crate::plan::{Plan, Policy};
 use crate::render::escape::terminal;
+use crate::render::human;
 use crate::report::{self, Failure, Outcome, Verdict};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use clap::Args;
 use std::io::Write;
+use std::time::Duration;
 
 /// Options of `trim`.
 #[derive(Args, Clone, Debug, Default)]
@@ -69,6 +71,9 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
         return Err(CliError::Work(
             "the caches were used within the grace, so a running build may need them: nothing was removed (use --force, or a shorter --grace)".to_owned(),
         ));
+    }
+    if !policy.all {
+        notes.extend(kept_by_grace(settings, &found, &weighed.plan, now)?);
     }
     let mut outcome = None;
     let mut busy = 0;
@@ -192,6 +197,29 @@ pub fn run(settings: &Settings, args: &TrimArgs, out: &mut dyn Write) -> Result<
         return Err(error);
     }
     Ok(report.verdict)
+}
+
+/// What stays for the grace alone: a trim that removes less than it was asked
+/// to says why.
+fn kept_by_grace(
+    settings: &Settings,
+    found: &Found,
+    plan: &Plan,
+    now: DateTime<Utc>,
+) -> Result<Option<String>, CliError> {
+    let mut without = settings.clone();
+    without.retention.grace = Some(Age(Duration::ZERO));
+    let policy = Policy::new(&without.retention, &without.options);
+    let uses = flow::uses(found, &policy, now);
+    let whole = flow::weigh(found, &without, uses, now)?.plan;
+    let bytes = |plan: &Plan| plan.for_report(&found.inventory).bytes;
+    let kept = bytes(&whole).saturating_sub(bytes(plan));
+    Ok((kept > 0).then(|| {
+        format!(
+            "{} more would go, but were used within the grace, so a running build may need them (--grace)",
+            human::size(kept)
+        )
+    }))
 }
 
 /// Moves everything aside, runs the command, and deletes for good or puts back.

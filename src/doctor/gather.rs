@@ -1,21 +1,28 @@
 //! The one door through which a [`Situation`] comes in. Nothing is written.
 
-use super::situation::{CacheSite, ProjectSite, Situation, SumLines, Toolchains, WorkspaceSite};
+use super::situation::{
+    CacheSite, ProjectSite, Situation, SourceTimes, SumLines, Toolchains, Unmakeable, WorkspaceSite,
+};
 use super::{mounts, vcs_ignore};
 use crate::config::{ConfigError, Options};
 use crate::findings::Finding;
+use crate::folder::Folder;
+use crate::formats::action::OutputId;
 use crate::formats::gomod;
 use crate::formats::gosum::GoSum;
 use crate::formats::modindex::parse_go_version_file;
 use crate::formats::module::ModuleVersion;
+use crate::formats::output_kind::{OutputKind, output_kind};
 use crate::graph;
 use crate::locate::{self, Caches, Environment, GoSumFile, Located, Project};
-use crate::scan::{self, Inventory, ModCache, Scan, Version, VersionKind};
+use crate::scan::{self, BuildCache, Inventory, ModCache, Scan, Version, VersionKind};
 use crate::shard::Shard;
-use std::collections::BTreeSet;
+use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Longest settings file that is read: `VERSION`, `.gitignore`, mount tables.
 const MAX_TEXT: u64 = 1 << 20;
@@ -55,6 +62,14 @@ pub fn gather(
         situation.refused = Some(error.to_string());
         Caches::default()
     });
+    if let Ok(places) = locate::expected(environment, options) {
+        for (key, place) in [("GOMODCACHE", places.0), ("GOCACHE", places.1)] {
+            match place {
+                Err(why) => situation.unlocated.push((key, why)),
+                Ok(path) => situation.unmakeable.extend(unmakeable(key, path)),
+            }
+        }
+    }
     let located = locate::projects(environment, options)?;
     let (projects, findings) = (located.list, located.findings);
     let mut inventory = scan::scan(Scan {
@@ -67,7 +82,7 @@ pub fn gather(
             .as_ref()
             .map(|located| located.path.as_path()),
         jobs,
-        read_actions: false,
+        read_actions: true,
     });
     if let Some(goroot) = &situation.go.goroot {
         let version = read_text(&goroot.join("VERSION")).unwrap_or_default();
@@ -83,6 +98,7 @@ pub fn gather(
             .map(|version| version.id.clone())
             .collect();
         situation.cached.retain(|module| !module.is_toolchain());
+        situation.version_bytes = version_bytes(cache);
         situation.clones = cache
             .vcs
             .iter()
@@ -93,6 +109,7 @@ pub fn gather(
     if let Some(cache) = &inventory.buildcache {
         situation.trimmed = cache.trimmed;
         situation.entry_times = cache.actions.iter().map(|action| action.modified).collect();
+        situation.tests_with_files = tests_with_files(cache);
     }
     let sites: Vec<PathBuf> = situation
         .sites()
@@ -102,10 +119,12 @@ pub fn gather(
         .modcache
         .as_ref()
         .map(|located| located.path.as_path());
+    let known: BTreeSet<ModuleVersion> = situation.cached.iter().cloned().collect();
     situation.projects = projects
         .iter()
-        .map(|project| project_site(project, &sites, modcache))
+        .map(|project| project_site(project, &sites, modcache, &known))
         .collect();
+    walk_projects(&projects, &sites, &mut situation.projects);
     if let Some(modcache) = modcache {
         situation.workspaces = workspaces(&projects, modcache);
     }
@@ -118,9 +137,31 @@ pub fn gather(
     })
 }
 
-fn site(located: &Located) -> CacheSite {
+/// A folder that is not there and cannot be made below the nearest one that is.
+fn unmakeable(key: &'static str, path: PathBuf) -> Option<Unmakeable> {
+    let unmakeable = |why: String| Unmakeable {
+        key,
+        path: path.clone(),
+        why,
+    };
+    if path.is_dir() {
+        return None;
+    }
+    let there = path
+        .ancestors()
+        .find(|dir| dir.symlink_metadata().is_ok())?;
+    let name = crate::findings::display_path(there);
+    if !there.is_dir() {
+        return Some(unmakeable(format!("{name} is no folder")));
+    }
+    (writable(there) == Some(false)).then(|| unmakeable(format!("{name} may not be written to")))
+}
+
+pub(super) fn site(located: &Located) -> CacheSite {
     let path = real(&located.path);
     CacheSite {
+        lacks_folders: lacks_folders(&located.path),
+        read_only: read_only(&path),
         source: located.source.clone(),
         filled: fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some()),
         owner_and_user: owner_and_user(&path),
@@ -170,7 +211,176 @@ fn toolchains(cache: &ModCache) -> Toolchains {
     found
 }
 
-fn project_site(project: &Project, sites: &[PathBuf], modcache: Option<&Path>) -> ProjectSite {
+/// Whether Go would make folders in a build cache before it builds
+/// (`cmd/go/internal/cache/cache.go:Open`).
+fn lacks_folders(path: &Path) -> bool {
+    let looks_like_one = path.join("00").is_dir() || path.join("README").is_file();
+    let empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    (looks_like_one || empty())
+        && (0..=0xff_u32).any(|shard| !path.join(format!("{shard:02x}")).is_dir())
+}
+
+/// Bytes of an average version with its source.
+fn version_bytes(cache: &ModCache) -> Option<u64> {
+    let with_source = cache
+        .versions
+        .iter()
+        .filter(|version| version.kind == VersionKind::Module && version.has_source());
+    let sizes: Vec<u64> = with_source
+        .map(|version| version.download_bytes() + version.tree_bytes())
+        .collect();
+    sizes.iter().sum::<u64>().checked_div(sizes.len() as u64)
+}
+
+/// Outputs whose heads are read in search of what tests read.
+const MAX_LOGS: usize = 20_000;
+
+/// Longest output that is taken for what a test read.
+const MAX_LOG_BYTES: u64 = 1 << 20;
+
+/// Tests that read files of their own module, and when the last of them ran:
+/// what Go logs of a test names those files by paths from the package's folder.
+fn tests_with_files(cache: &BuildCache) -> Option<(usize, DateTime<Utc>)> {
+    let made: BTreeMap<OutputId, i64> = cache
+        .actions
+        .iter()
+        .filter_map(|action| Some((action.entry?.output, action.entry?.time_nanos)))
+        .collect();
+    let small = cache
+        .outputs
+        .iter()
+        .filter(|output| !output.executable && output.bytes <= MAX_LOG_BYTES);
+    let root = Folder::open(&cache.root).ok()?;
+    let mut found = (0, i64::MIN);
+    for output in small.take(MAX_LOGS) {
+        if let Some(&time) = made.get(&output.id)
+            && let Ok(Some(log)) = test_log(&root, output.id)
+            && names_own_files(&log)
+        {
+            found = (found.0 + 1, found.1.max(time));
+        }
+    }
+    (found.0 > 0).then(|| (found.0, DateTime::from_timestamp_nanos(found.1)))
+}
+
+/// What Go logged of a test, if an output is that.
+fn test_log(root: &Folder, id: OutputId) -> io::Result<Option<String>> {
+    let name = format!("{id}-d");
+    let mut file = root.folder(id.shard().as_ref())?.file(name.as_ref())?;
+    let mut bytes = Vec::new();
+    (&mut file).take(11).read_to_end(&mut bytes)?;
+    if output_kind(&bytes, &bytes) != OutputKind::TestLog {
+        return Ok(None);
+    }
+    file.take(MAX_LOG_BYTES).read_to_end(&mut bytes)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn names_own_files(log: &str) -> bool {
+    let names = log.lines().filter_map(|line| line.split_once(' '));
+    let mut files = names.filter(|(what, _)| matches!(*what, "open" | "stat"));
+    files.any(|(_, name)| Path::new(name).is_relative())
+}
+
+/// Files and folders of a project that are looked at.
+const MAX_WALKED: usize = 50_000;
+
+/// Looks below the projects: at the times of their sources, and for modules
+/// that are not among them.
+fn walk_projects(projects: &[Project], caches: &[PathBuf], sites: &mut [ProjectSite]) {
+    let counted: BTreeSet<PathBuf> = projects.iter().map(|project| real(&project.dir)).collect();
+    for site in sites {
+        let (mut times, mut uncounted) = (Times::default(), Vec::new());
+        let skipped = |entry: &walkdir::DirEntry| {
+            let name = entry.file_name().to_string_lossy();
+            entry.file_type().is_dir()
+                && entry.depth() > 0
+                && (name.starts_with(['.', '_'])
+                    || ["vendor", "node_modules", "testdata"].contains(&&*name)
+                    || caches.iter().any(|cache| cache == entry.path()))
+        };
+        let mut walk = walkdir::WalkDir::new(&site.dir).into_iter();
+        let mut left = MAX_WALKED;
+        while let Some(entry) = walk.next() {
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+            let Ok(entry) = entry else { continue };
+            let path = entry.path();
+            if skipped(&entry) {
+                walk.skip_current_dir();
+            } else if entry.depth() > 0
+                && entry.file_type().is_dir()
+                && path.join("go.mod").is_file()
+            {
+                if !counted.contains(path) {
+                    uncounted.push(path.to_owned());
+                }
+                walk.skip_current_dir(); // another module
+            } else if entry.file_type().is_file()
+                && path.extension().is_some_and(|ending| ending == "go")
+                && let Ok(metadata) = entry.metadata()
+            {
+                times.add(&metadata);
+            }
+        }
+        uncounted.sort();
+        site.uncounted = uncounted;
+        site.sources = times.told();
+    }
+}
+
+/// The times of some files.
+#[derive(Default)]
+struct Times {
+    files: usize,
+    span: Option<(SystemTime, SystemTime)>,
+    were_set: bool,
+}
+
+impl Times {
+    fn add(&mut self, metadata: &fs::Metadata) {
+        let Ok(time) = metadata.modified() else {
+            return;
+        };
+        let (oldest, newest) = self.span.unwrap_or((time, time));
+        let set = was_set(metadata);
+        self.were_set = set && (self.files == 0 || self.were_set);
+        self.span = Some((oldest.min(time), newest.max(time)));
+        self.files += 1;
+    }
+
+    fn told(self) -> Option<SourceTimes> {
+        let (oldest, newest) = self.span?;
+        Some(SourceTimes {
+            files: self.files,
+            oldest: oldest.into(),
+            newest: newest.into(),
+            were_set: self.were_set,
+        })
+    }
+}
+
+/// Whether a file's time was set to a whole second: by writing alone it is that
+/// of its last change, and what a copy keeps has a fraction.
+#[cfg(unix)]
+fn was_set(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    metadata.mtime_nsec() == 0 && metadata.ctime().abs_diff(metadata.mtime()) > 2
+}
+
+#[cfg(not(unix))]
+fn was_set(_: &fs::Metadata) -> bool {
+    false // the file systems there may keep whole seconds only
+}
+
+fn project_site(
+    project: &Project,
+    sites: &[PathBuf],
+    modcache: Option<&Path>,
+    cached: &BTreeSet<ModuleVersion>,
+) -> ProjectSite {
     let dir = real(&project.dir);
     let file = gomod::parse(&project.go_mod).unwrap_or_default();
     let replaced: BTreeSet<&str> = file
@@ -188,6 +398,9 @@ fn project_site(project: &Project, sites: &[PathBuf], modcache: Option<&Path>) -
         ignored_by_go: file.ignore.clone(),
         sum_lines: modcache.and_then(|modcache| sum_lines(project, modcache)),
         seen_by_git: Vec::new(),
+        sources: None,
+        uncounted: Vec::new(),
+        to_download: to_download(project, cached),
         dir,
     };
     let inside = sites
@@ -195,6 +408,16 @@ fn project_site(project: &Project, sites: &[PathBuf], modcache: Option<&Path>) -
         .filter(|path| path.starts_with(&site.dir) && **path != site.dir);
     site.seen_by_git = inside.filter(|path| seen_by_git(path)).cloned().collect();
     site
+}
+
+/// Versions that go.sum lists with their source and that are not cached.
+fn to_download(project: &Project, cached: &BTreeSet<ModuleVersion>) -> usize {
+    if project.vendored {
+        return 0;
+    }
+    let sums = listed(project.go_sum.iter()).unwrap_or_default();
+    let missing = sums.zips.keys().filter(|module| !cached.contains(module));
+    missing.count()
 }
 
 /// Is the folder in a git work tree, and not ignored?
@@ -366,13 +589,30 @@ fn folds_case(path: &Path) -> Option<bool> {
     Some(!names.contains(&other) && path.with_file_name(other).exists())
 }
 
+/// Who owns the cache and who this is. Where another user owns a folder in it,
+/// that is who is told.
 #[cfg(unix)]
 fn owner_and_user(path: &Path) -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt;
-    // The owner of this process's own folder is its effective user.
-    let user = fs::metadata("/proc/self").ok()?.uid();
-    Some((fs::metadata(path).ok()?.uid(), user))
+    let user = rustix::process::geteuid().as_raw();
+    let own = fs::metadata(path).ok()?.uid();
+    let below = fs::read_dir(path).ok().into_iter().flatten().flatten();
+    let mut owners = below
+        .take(MAX_FOLDERS)
+        .filter_map(|entry| Some(entry.metadata().ok()?.uid()));
+    let foreign = owners.find(|&owner| owner != user);
+    let owner = if own == user {
+        foreign.unwrap_or(own)
+    } else {
+        own
+    };
+    Some((owner, user))
 }
+
+/// Entries of a cache's top folder whose owner is asked for: a build cache has
+/// 256 folders and some files.
+#[cfg(unix)]
+const MAX_FOLDERS: usize = 300;
 
 #[cfg(not(unix))]
 fn owner_and_user(_: &Path) -> Option<(u32, u32)> {
@@ -392,6 +632,17 @@ fn writable(path: &Path) -> Option<bool> {
 #[cfg(not(unix))]
 fn writable(_: &Path) -> Option<bool> {
     None
+}
+
+#[cfg(unix)]
+fn read_only(path: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    access(path, Access::WRITE_OK) == Err(rustix::io::Errno::ROFS)
+}
+
+#[cfg(not(unix))]
+fn read_only(_: &Path) -> bool {
+    false
 }
 
 #[cfg(unix)]

@@ -16,6 +16,7 @@ mod privacy;
 mod project;
 mod proxies;
 mod situation;
+mod sources;
 mod trust;
 mod vcs_ignore;
 mod workings;
@@ -23,10 +24,12 @@ mod workings;
 pub use gather::{Gathered, gather};
 pub use proxies::{Proxy, Separator, chain};
 pub use situation::{
-    CacheSite, ProjectSite, Situation, Space, SumLines, Toolchains, WorkspaceSite,
+    CacheSite, ProjectSite, Situation, SourceTimes, Space, SumLines, Toolchains, Unmakeable,
+    WorkspaceSite,
 };
 
 use crate::findings::Finding;
+use crate::locate::Caches;
 use chrono::{DateTime, Utc};
 
 /// All diagnoses of a situation. `now` is the current time.
@@ -44,7 +47,29 @@ pub fn diagnose(situation: &Situation, now: DateTime<Utc>) -> Vec<Finding> {
     findings.extend(project::toolchains(situation));
     findings.extend(project::sum_lines(situation));
     findings.extend(project::workspace_sums(situation));
+    findings.extend(project::uncounted(situation));
+    findings.extend(sources::diagnose(situation));
     findings
+}
+
+/// The caches that belong to another user than this, or may not be written to:
+/// what `check` tells too, since it bears on what can be said of use.
+#[must_use]
+pub fn owners(caches: &Caches) -> Vec<Finding> {
+    let sites = [
+        ("module cache", &caches.modcache),
+        ("build cache", &caches.gocache),
+    ];
+    let foreign = |site: &CacheSite| {
+        site.owner_and_user
+            .is_some_and(|(owner, user)| owner != user)
+    };
+    sites
+        .into_iter()
+        .filter_map(|(name, located)| Some((name, gather::site(located.as_ref()?))))
+        .filter(|(_, site)| foreign(site))
+        .filter_map(|(name, site)| place::owner(name, &site))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Where the caches lie, and on what.
 
-use super::{CacheSite, ProjectSite, Situation};
-use crate::findings::{Finding, Rule, display_path};
+use super::{CacheSite, ProjectSite, Situation, Unmakeable};
+use crate::findings::{Finding, Level, Rule, display_path, shell_word};
+use crate::locate::Origin;
 use crate::render::human;
 use std::path::{Component, Path};
 
@@ -13,17 +14,17 @@ const LOW_BYTES: u64 = 1 << 30;
 const LOW_FILES: u64 = 10_000;
 
 pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = unmakeable(situation);
     findings.extend(overlap(situation));
     for (name, key, site) in situation.sites() {
         findings.extend(
             situation
                 .projects
                 .iter()
-                .filter_map(|project| in_workspace(name, key, site, project)),
+                .filter_map(|project| in_workspace(situation, name, key, site, project)),
         );
         findings.extend(owner(name, site));
-        findings.extend(space(name, site));
+        findings.extend(space(situation, name, site));
         findings.extend(access_times(name, site));
     }
     findings.extend(situation.modcache.as_ref().and_then(folding));
@@ -34,6 +35,11 @@ pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
 fn overlap(situation: &Situation) -> Option<Finding> {
     let (modcache, gocache) = (situation.modcache.as_ref()?, situation.gocache.as_ref()?);
     let (m, g) = (&modcache.path, &gocache.path);
+    // The inner one moves.
+    let (what, key, place) = match m != g && m.starts_with(g) {
+        true => ("module cache", "GOMODCACHE", "$HOME/go/pkg/mod"),
+        false => ("build cache", "GOCACHE", "$HOME/.cache/go-build"),
+    };
     let message = if m == g {
         format!(
             "both caches are {}: `go clean -modcache` and `go clean -cache` each wipe the other's files, and a cache step saves everything twice",
@@ -52,15 +58,24 @@ fn overlap(situation: &Situation) -> Option<Finding> {
     } else {
         return None;
     };
-    let help = "Give the build cache a folder of its own: `go env -u GOCACHE`, or `go env -w GOCACHE=$HOME/.cache/go-build`";
+    let help = format!(
+        "Give the {what} a folder of its own: {}",
+        situation.set(key, place)
+    );
     Some(
-        Finding::new(Rule::CacheOverlap, "GOCACHE", message)
-            .at(g)
+        Finding::new(Rule::CacheOverlap, key, message)
+            .at(if key == "GOCACHE" { g } else { m })
             .advise(help),
     )
 }
 
-fn in_workspace(name: &str, key: &str, site: &CacheSite, project: &ProjectSite) -> Option<Finding> {
+fn in_workspace(
+    situation: &Situation,
+    name: &str,
+    key: &str,
+    site: &CacheSite,
+    project: &ProjectSite,
+) -> Option<Finding> {
     let below = site.path.strip_prefix(&project.dir).ok()?;
     let mut harms = Vec::new();
     if is_walked(below, &project.ignored_by_go) {
@@ -78,12 +93,22 @@ fn in_workspace(name: &str, key: &str, site: &CacheSite, project: &ProjectSite) 
         harms.join("; ")
     );
     let folder = match key {
-        "GOMODCACHE" => ".cache/go-mod",
-        _ => ".cache/go-build",
+        "GOMODCACHE" => "$PWD/.cache/go-mod",
+        _ => "$PWD/.cache/go-build",
     };
-    let help = format!(
-        "Move it out (`go env -u {key}`), or under a name that Go and git pass over: `{key}=$PWD/{folder}`, and `echo /.cache/ >> .gitignore`"
+    let inside = situation.set(key, folder);
+    let inside = format!(
+        "{} && echo /.cache/ >> .gitignore`",
+        inside.trim_end_matches('`')
     );
+    let help = match situation.setting(key).1 {
+        // Go's own default lies in the project: there is nothing to take back.
+        Origin::Default => format!("From the project's folder: {inside}"),
+        _ => format!(
+            "Move it out: {}; or, from the project's folder, under a name that Go and git pass over: {inside}",
+            situation.unset(key),
+        ),
+    };
     Some(
         Finding::new(Rule::CacheInWorkspace, key, message)
             .at(&site.path)
@@ -123,10 +148,15 @@ fn is_walked(below: &Path, ignored: &[String]) -> bool {
     !so_far.is_empty()
 }
 
-fn owner(name: &str, site: &CacheSite) -> Option<Finding> {
+/// A cache that this user may not write to, or that belongs to another.
+pub(super) fn owner(name: &str, site: &CacheSite) -> Option<Finding> {
     let foreign = site.owner_and_user.filter(|(owner, user)| owner != user);
+    let stops = site.lacks_folders && site.writable == Some(false);
     // Root may write anywhere, but what it writes its owner cannot remove.
     let message = match (foreign, site.writable) {
+        _ if stops => format!(
+            "the {name} may not be written to by this user, and lacks folders that Go makes first: no build runs (`failed to initialize build cache`)"
+        ),
         (Some((owner, user)), Some(false)) => {
             format!(
                 "the {name} belongs to user {owner}, and user {user} may not write there: Go builds without keeping anything, or fails"
@@ -134,7 +164,7 @@ fn owner(name: &str, site: &CacheSite) -> Option<Finding> {
         }
         (Some((owner, user)), _) => {
             format!(
-                "the {name} belongs to user {owner}, and this is user {user}: files of both mix, and later one cannot change or remove the other's"
+                "the {name} belongs to user {owner}, in part at least, and this is user {user}: files of both mix, and later one cannot change or remove the other's; Go cannot mark as used what another user owns"
             )
         }
         (None, Some(false)) => format!(
@@ -142,27 +172,79 @@ fn owner(name: &str, site: &CacheSite) -> Option<Finding> {
         ),
         (None, _) => return None,
     };
-    let path = display_path(&site.path);
+    let path = shell_word(&display_path(&site.path));
     let help = match foreign {
-        Some(_) => format!(
-            "`chown -R \"$(id -u):$(id -g)\" {}`, or run the job as the same user every time",
-            shell_word(&path)
+        // Only root may give files away.
+        Some((_, 0)) => {
+            format!("Hand it over: `chown -R 0:0 {path}`; or run every job as the same user")
+        }
+        Some((owner, user)) => format!(
+            "Run the job as user {owner}, or let root hand the whole cache over to user {user} once"
         ),
-        None => format!(
-            "`chmod u+rwx {}`, or remount the volume for writing",
-            shell_word(&path)
-        ),
+        None if site.read_only => "Mount the volume for writing".to_owned(),
+        None => format!("`chmod u+rwx {path}`"),
+    };
+    let rule = match stops {
+        true => Rule::CacheUnwritable,
+        false => Rule::CacheOwner,
     };
     Some(
-        Finding::new(Rule::CacheOwner, name, message)
+        Finding::new(rule, name, message)
             .at(&site.path)
             .advise(help),
     )
 }
 
-fn space(name: &str, site: &CacheSite) -> Option<Finding> {
+/// Caches that Go would have to make and cannot: without the build cache no
+/// build runs (`cmd/go/internal/cache/default.go:initDefaultCache`).
+fn unmakeable(situation: &Situation) -> Vec<Finding> {
+    let told = situation.unmakeable.iter().map(|Unmakeable { key, path, why }| {
+        let (level, harm) = match *key {
+            "GOCACHE" => (Level::Deny, "no build runs (`failed to initialize build cache`)"),
+            _ => (Level::Warn, "nothing can be downloaded"),
+        };
+        let message = format!(
+            "the folder that {key} stands for is not there, and this user cannot make it ({why}): {harm}"
+        );
+        let help = format!(
+            "Give this user a home that it may write to, or {key} a folder: `export {key}=\"$(mktemp -d)\"`, better one that is kept"
+        );
+        let mut finding = Finding::new(Rule::CacheUnwritable, *key, message);
+        finding.level = level;
+        finding.at(path).advise(help)
+    });
+    told.collect()
+}
+
+/// Bytes of a toolchain, zip and tree.
+const TOOLCHAIN_BYTES: u64 = 330_000_000;
+
+/// Bytes of a module version of which nothing is known, zip and tree.
+const VERSION_BYTES: u64 = 2_000_000;
+
+/// What the next build is about to write, and of what: what is not there yet.
+fn about_to_write(situation: &Situation, name: &str) -> (u64, Vec<String>) {
+    let (mut bytes, mut parts) = (0, Vec::new());
+    if name != "module cache" {
+        return (bytes, parts);
+    }
+    let missing = situation.projects.iter().map(|project| project.to_download);
+    let missing = missing.sum::<usize>() as u64;
+    if missing > 0 {
+        bytes += missing.saturating_mul(situation.version_bytes.unwrap_or(VERSION_BYTES));
+        parts.push(human::counted(missing, "module version", "module versions"));
+    }
+    if super::project::downloads_toolchain(situation) {
+        bytes += TOOLCHAIN_BYTES;
+        parts.push("a toolchain".to_owned());
+    }
+    (bytes, parts)
+}
+
+fn space(situation: &Situation, name: &str, site: &CacheSite) -> Option<Finding> {
     let space = site.space?;
-    let low_bytes = space.bytes > 0 && space.free_bytes < LOW_BYTES;
+    let (bytes, parts) = about_to_write(situation, name);
+    let low_bytes = space.bytes > 0 && space.free_bytes < LOW_BYTES.saturating_add(bytes);
     let low_files = space.files > 0 && space.free_files < LOW_FILES;
     let what = match (low_bytes, low_files) {
         (false, false) => return None,
@@ -177,10 +259,18 @@ fn space(name: &str, site: &CacheSite) -> Option<Finding> {
             human::count(space.files)
         ),
     };
+    let needs = match parts.is_empty() || !low_bytes {
+        true => String::new(),
+        false => format!(
+            ", and about {} are still to be fetched ({})",
+            human::size(bytes),
+            parts.join(" and ")
+        ),
+    };
     let message = format!(
-        "the file system of the {name} has room for {what} more: downloads and builds will break off and leave halves behind"
+        "the file system of the {name} has room for {what} more{needs}: downloads and builds will break off and leave halves behind"
     );
-    let help = "`gocachevet trim --unused`, or `go clean -cache`";
+    let help = "Make room before the build: remove what else lies there, or put the caches on a larger volume; if it is the caches that fill it, `go clean -modcache -cache`";
     Some(
         Finding::new(Rule::DiskLow, name, message)
             .at(&site.path)
@@ -198,7 +288,7 @@ fn access_times(name: &str, site: &CacheSite) -> Option<Finding> {
         return None; // Go marks use in the build cache by itself
     }
     let message = "the module cache's file system keeps no access times (noatime): which modules a job used can be told from the build cache only";
-    let help = "Judge by references: `gocachevet trim --unused`; or remount: `mount -o remount,relatime MOUNT-POINT`";
+    let help = "Let a trim go by references (`--unused`), or mount the volume with `relatime`";
     Some(
         Finding::new(Rule::NoAccessTimes, name, message)
             .at(&site.path)
@@ -211,7 +301,7 @@ fn folding(site: &CacheSite) -> Option<Finding> {
         return None;
     }
     let message = "the module cache's file system takes names that differ only in letter case for one: a module with two such files extracts short, and a cache restored from Linux may lose files";
-    let help = "Key the cache by operating system (`${{ runner.os }}`), and on macOS use a case-sensitive volume: `diskutil apfs addVolume disk1 'Case-sensitive APFS' gocache`";
+    let help = "Key the cache by operating system (`${{ runner.os }}`), and on macOS use a case-sensitive volume";
     Some(
         Finding::new(Rule::CaseFolding, "module cache", message)
             .at(&site.path)
@@ -235,13 +325,4 @@ fn restore(situation: &Situation) -> Option<Finding> {
             .at(&site.path)
             .advise(help),
     )
-}
-
-/// A path for a command line to copy.
-fn shell_word(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:".contains(c);
-    match path.chars().all(plain) {
-        true => path.to_owned(),
-        false => format!("'{}'", path.replace('\'', "'\\''")),
-    }
 }

@@ -60,7 +60,10 @@ pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
         );
         let known = situation.value("GOPRIVATE");
         let all: Vec<&str> = patterns(&known).chain([pattern.as_str()]).collect();
-        let help = format!("`go env -w GOPRIVATE={}`", all.join(","));
+        let help = format!(
+            "Name what is private: {}",
+            make_private(situation, &all.join(","))
+        );
         findings.push(Finding::new(Rule::PrivateExposed, pattern.clone(), message).advise(help));
     }
 
@@ -82,13 +85,25 @@ pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
             );
             let all: Vec<&str> = known.into_iter().chain(half.iter().copied()).collect();
             let help = format!(
-                "Use GOPRIVATE for both: `go env -u GONOSUMDB GONOPROXY && go env -w GOPRIVATE={}`",
-                all.join(",")
+                "Use GOPRIVATE for both: {}",
+                make_private(situation, &all.join(","))
             );
             findings.push(Finding::new(Rule::PrivateExposed, half.join(","), message).advise(help));
         }
     }
     findings
+}
+
+/// The command that makes `patterns` private to proxies and database alike:
+/// GONOPROXY and GONOSUMDB outrank GOPRIVATE where somebody set them.
+fn make_private(situation: &Situation, patterns: &str) -> String {
+    let mut steps: Vec<String> = ["GONOSUMDB", "GONOPROXY"]
+        .into_iter()
+        .filter(|key| source_key(situation, key) == *key)
+        .map(|key| situation.unset(key))
+        .collect();
+    steps.push(situation.set("GOPRIVATE", patterns));
+    steps.join(" && ").replace("` && `", " && ")
 }
 
 /// Paths of modules that look private, whatever the settings say.

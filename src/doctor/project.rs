@@ -27,13 +27,26 @@ pub(super) fn toolchains(situation: &Situation) -> Vec<Finding> {
             human::size(toolchains.bytes),
             human::size(toolchains.of_bytes),
         );
-        let help = "Install the Go that go.mod asks for (`go-version-file: go.mod` in setup-go), then `gocachevet trim --unused`";
+        // A trim keeps the toolchains that go.mod names.
+        let help = "Install the Go that go.mod asks for (setup-go takes it from `go-version-file: go.mod`), then empty the module cache once: `go clean -modcache`";
         findings.push(
             Finding::new(Rule::ToolchainDownload, "golang.org/toolchain", message).advise(help),
         );
     }
     findings.extend(switching(situation));
     findings
+}
+
+/// Whether the next `go` command downloads a toolchain that is not cached.
+pub(super) fn downloads_toolchain(situation: &Situation) -> bool {
+    let cached = |name: &str| {
+        let names = &situation.toolchains.names;
+        names
+            .iter()
+            .any(|known| known.starts_with(&format!("{name}.")))
+    };
+    situation.value("GOTOOLCHAIN") != "local"
+        && switching(situation).is_some_and(|finding| !cached(&finding.subject))
 }
 
 /// Does a `go` command here run another Go than the one installed?
@@ -50,9 +63,6 @@ fn switching(situation: &Situation) -> Option<Finding> {
     let newest = wanted.max_by(|(_, a), (_, b)| gover::compare_toolchains(a, b));
     let newer =
         newest.filter(|(_, name)| gover::compare_toolchains(name, installed) == Ordering::Greater);
-    let help = format!(
-        "Install it, so that `go version` in the project says so, and pin: `go env -w GOTOOLCHAIN=local` (installed is {installed})"
-    );
     let fixed = setting.split('+').next().unwrap_or_default();
     if let Some((project, name)) = newer {
         let dir = display_path(&project.dir);
@@ -64,6 +74,9 @@ fn switching(situation: &Situation) -> Option<Finding> {
                 "{dir} asks for {name}, installed is {installed}, and {shown} lets Go switch: it downloads that toolchain (some 80 MB, 250 MB unpacked) into the module cache, and shares no build output with {installed}"
             ),
         };
+        let help = format!(
+            "Install {name} in the job, or lower the `go` and `toolchain` lines of go.mod to what {installed} has"
+        );
         return Some(Finding::new(Rule::ToolchainSwitch, name.clone(), message).advise(help));
     }
     if gover::of_toolchain(fixed).is_some()
@@ -71,6 +84,10 @@ fn switching(situation: &Situation) -> Option<Finding> {
     {
         let message = format!(
             "{shown}, installed is {installed}: Go downloads {fixed} (some 80 MB, 250 MB unpacked) into the module cache and runs that instead"
+        );
+        let help = format!(
+            "Install {fixed} in the job, or use what is installed: {}",
+            situation.set("GOTOOLCHAIN", "local")
         );
         return Some(Finding::new(Rule::ToolchainSwitch, fixed, message).advise(help));
     }
@@ -150,4 +167,38 @@ fn sum_finding(
     Finding::new(rule, subject, what.replace('%', &counted(&modules)))
         .at(&project.dir.join("go.sum"))
         .advise(help)
+}
+
+/// Modules below a project that this run does not count: a trim that goes by
+/// what the projects need would remove what they need.
+pub(super) fn uncounted(situation: &Situation) -> Vec<Finding> {
+    let with_some = situation
+        .projects
+        .iter()
+        .filter(|project| !project.uncounted.is_empty());
+    with_some
+        .map(|project| {
+            let names: Vec<String> = project
+                .uncounted
+                .iter()
+                .take(3)
+                .map(|dir| display_path(&dir.join("go.mod")))
+                .collect();
+            let more = match project.uncounted.len().saturating_sub(names.len()) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let message = format!(
+                "{}{more} lie below this project and are not counted: `unused` would remove what only they need, and `check` does not hold the cache against their go.sum",
+                names.join(", ")
+            );
+            let dir = crate::findings::shell_word(&display_path(&project.dir));
+            let help = format!(
+                "Give `--projects-under {dir}` to every command, or set `projects-under` in the configuration"
+            );
+            Finding::new(Rule::ProjectUncounted, display_path(&project.dir), message)
+                .at(&project.dir)
+                .advise(help)
+        })
+        .collect()
 }

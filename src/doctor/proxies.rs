@@ -85,9 +85,9 @@ pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
             .collect();
         order.push(&end.name);
         let help = format!(
-            "Put `{}` last: `go env -w GOPROXY={}`",
+            "Put {} last{}",
             end.name,
-            redacted(&order.join(","))
+            in_goproxy(situation, &order.join(","))
         );
         findings.push(Finding::new(Rule::ProxyUnreached, "GOPROXY", message).advise(help));
     }
@@ -100,8 +100,8 @@ pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
             );
             let list: Vec<&str> = used.iter().map(|proxy| proxy.name.as_str()).collect();
             let help = format!(
-                "Separate with commas, which go on only where a module is not found: `go env -w GOPROXY={}`",
-                redacted(&list.join(","))
+                "Separate with commas, which go on only where a module is not found{}",
+                in_goproxy(situation, &list.join(","))
             );
             findings.push(Finding::new(Rule::ProxyFallback, "GOPROXY", message).advise(help));
         }
@@ -142,8 +142,16 @@ fn mixed_by_evidence(situation: &Situation) -> Option<Finding> {
         counted(&cloned),
         situation.shown("GOPROXY")
     );
-    let help = "If they are private, say so (`go env -w GOPRIVATE=…`); if not, empty the cache once and let the proxy fill it: `gocachevet trim --all`";
+    let help = "If they are private, name them in GOPRIVATE; if not, empty the cache once and let the proxy fill it: `go clean -modcache`";
     Some(Finding::new(Rule::ProxyMixed, "cache/vcs", message).advise(help))
+}
+
+/// The command for another list, unless it would lose a login: that is not shown.
+fn in_goproxy(situation: &Situation, list: &str) -> String {
+    match redacted(list) == list {
+        true => format!(": {}", situation.set("GOPROXY", list)),
+        false => " in GOPROXY, with the logins as they are".to_owned(),
+    }
 }
 
 fn names(proxies: &[Proxy]) -> String {

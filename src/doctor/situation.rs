@@ -14,6 +14,10 @@ pub struct Situation {
     pub go: GoSettings,
     /// Why Go would refuse to work with the caches' settings.
     pub refused: Option<String>,
+    /// Caches for which Go finds no place: the variable, and why.
+    pub unlocated: Vec<(&'static str, String)>,
+    /// Caches that are not there, and that this user cannot make.
+    pub unmakeable: Vec<Unmakeable>,
     /// The version of the Go installation, such as `go1.26.8`.
     pub installed: Option<String>,
     /// The module cache.
@@ -28,12 +32,17 @@ pub struct Situation {
     pub cached: Vec<ModuleVersion>,
     /// What was fetched from version control, without a proxy (`git3:https://…`).
     pub clones: Vec<String>,
+    /// Bytes that a version takes in the module cache on average.
+    pub version_bytes: Option<u64>,
     /// Go toolchains in the module cache.
     pub toolchains: Toolchains,
     /// When Go last trimmed the build cache.
     pub trimmed: Option<DateTime<Utc>>,
     /// Last use of the build cache's entries.
     pub entry_times: Vec<DateTime<Utc>>,
+    /// Tests whose results are cached and that read files of their module, and
+    /// when the last of them ran.
+    pub tests_with_files: Option<(usize, DateTime<Utc>)>,
 }
 
 /// A cache's folder and the file system it lies on. What could not be found out
@@ -50,12 +59,27 @@ pub struct CacheSite {
     pub owner_and_user: Option<(u32, u32)>,
     /// Whether this user may write there.
     pub writable: Option<bool>,
+    /// Whether Go has to make folders in it before it can build at all.
+    pub lacks_folders: bool,
+    /// Whether the file system is mounted for reading only.
+    pub read_only: bool,
     /// Whether names that differ only in letter case are one name.
     pub folds_case: Option<bool>,
     /// Options of the mount.
     pub mount_options: Option<Vec<String>>,
     /// Room on the file system.
     pub space: Option<Space>,
+}
+
+/// A cache's folder that is not there and cannot be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unmakeable {
+    /// The variable that names it.
+    pub key: &'static str,
+    /// Where it would be.
+    pub path: PathBuf,
+    /// Why not.
+    pub why: String,
 }
 
 /// Room on a file system, in bytes and in files.
@@ -88,6 +112,26 @@ pub struct ProjectSite {
     pub seen_by_git: Vec<PathBuf>,
     /// How go.sum fits the module graph; `None` if that cannot be told.
     pub sum_lines: Option<SumLines>,
+    /// What the times of its source files are like.
+    pub sources: Option<SourceTimes>,
+    /// Folders below it that have a go.mod and are no project of this run.
+    pub uncounted: Vec<PathBuf>,
+    /// Versions that its go.sum lists with their source and the cache lacks.
+    pub to_download: usize,
+}
+
+/// What the times of a project's source files are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceTimes {
+    /// How many files were looked at.
+    pub files: usize,
+    /// The oldest and the newest time.
+    pub oldest: DateTime<Utc>,
+    /// The newest.
+    pub newest: DateTime<Utc>,
+    /// Whether something gave all of them the time they have, since they were
+    /// written at another.
+    pub were_set: bool,
 }
 
 /// A workspace all of whose members are known.
@@ -120,6 +164,17 @@ pub struct Toolchains {
     pub of_bytes: u64,
 }
 
+/// What Go takes where nobody says anything, for the settings in which that is
+/// not the same as nothing (`cmd/go/internal/cfg/cfg.go`, `go.env`).
+fn default_of(key: &str) -> &'static str {
+    match key {
+        "GOPROXY" => "https://proxy.golang.org,direct",
+        "GOSUMDB" => "sum.golang.org",
+        "GOTOOLCHAIN" => "auto",
+        _ => "",
+    }
+}
+
 impl Situation {
     /// A setting's value, and who set it.
     #[must_use]
@@ -148,6 +203,33 @@ impl Situation {
             Origin::Default => "Go's default".to_owned(),
         };
         format!("{key}={} ({origin})", super::proxies::redacted(&value))
+    }
+
+    /// The command that takes a setting back where it is set: in the
+    /// environment, in Go's env file, or in the installation's own file, which
+    /// only an entry of the user's can hide.
+    #[must_use]
+    pub fn unset(&self, key: &str) -> String {
+        match self.setting(key).1 {
+            Origin::Variable => format!("`unset {key}`"),
+            Origin::EnvFile => format!("`go env -u {key}`"),
+            Origin::GoEnv | Origin::Default if self.go.env_file.is_some() => {
+                format!("`go env -w {key}={}`", default_of(key))
+            }
+            Origin::GoEnv | Origin::Default => format!("`export {key}={}`", default_of(key)),
+        }
+    }
+
+    /// The command that gives a setting another value where it is set now.
+    /// `$HOME` and `$PWD` in the value are for the shell.
+    #[must_use]
+    pub fn set(&self, key: &str, value: &str) -> String {
+        let value = crate::findings::shell_word(value);
+        let in_environment = self.setting(key).1 == Origin::Variable;
+        match in_environment || self.go.env_file.is_none() {
+            true => format!("`export {key}={value}`"),
+            false => format!("`go env -w {key}={value}`"),
+        }
     }
 
     /// Whether this runs in a CI job.

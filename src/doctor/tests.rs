@@ -208,9 +208,9 @@ fn a_diagnosis_has_evidence_harm_and_remedy() {
             .message
             .contains("`https://p.example/go` is never asked")
     );
-    insta::assert_snapshot!(one(&settings(&[("GOPROXY", "https://p.example|direct")], ""), Rule::ProxyFallback).help, @r"Separate with commas, which go on only where a module is not found: `go env -w GOPROXY=https://p.example,direct`");
+    insta::assert_snapshot!(one(&settings(&[("GOPROXY", "https://p.example|direct")], ""), Rule::ProxyFallback).help, @r"Separate with commas, which go on only where a module is not found: `export GOPROXY=https://p.example,direct`");
     insta::assert_snapshot!(one(&settings(&[("GOSUMDB", "off")], ""), Rule::SumdbOff).message, @r"GOSUMDB=off (from the environment): the first download of a version is trusted blindly (here: no module version so far); and Go cannot switch toolchains, which it verifies by the database alone");
-    insta::assert_snapshot!(one(&settings(&[("GOPRIVATE", "a.example,*")], ""), Rule::SumdbSkipped).help, @r"Keep the narrow patterns: `go env -w GOPRIVATE=a.example`");
+    insta::assert_snapshot!(one(&settings(&[("GOPRIVATE", "a.example,*")], ""), Rule::SumdbSkipped).help, @r"Keep the narrow patterns: `export GOPRIVATE=a.example`");
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn private_modules_that_leak_are_named() {
     let finding = one(&situation, Rule::PrivateExposed);
     assert_eq!(
         finding.help,
-        "`go env -w GOPRIVATE=a.example,git.acme.internal`"
+        "Name what is private: `export GOPRIVATE=a.example,git.acme.internal`"
     );
     insta::assert_snapshot!(finding.message, @r"1 module version (git.acme.internal/lib@v1.0.0), on a host that only a private network knows, not covered by GOPRIVATE=a.example (from the environment): their names go to the public proxy https://proxy.golang.org, and a look-up there fails or finds a stranger's module of that name");
 }
@@ -397,7 +397,7 @@ fn caches_in_bad_places_are_found() {
         ("/c/mod", "/c/build", &[][..]),
         ("/c", "/c", &["cache-overlap GOCACHE"]),
         ("/c", "/c/build", &["cache-overlap GOCACHE"]),
-        ("/c/mod", "/c", &["cache-overlap GOCACHE"]),
+        ("/c/mod", "/c", &["cache-overlap GOMODCACHE"]),
         ("/c", "/cc", &[]),
         ("/p/mod", "/c", &["cache-in-workspace GOMODCACHE"]),
         (
@@ -466,6 +466,15 @@ fn the_file_systems_say_what_they_do() {
             },
             &["cache-owner module cache"],
         ),
+        // Go makes its folders before it builds.
+        (
+            CacheSite {
+                writable: Some(false),
+                lacks_folders: true,
+                ..CacheSite::default()
+            },
+            &["cache-unwritable module cache"],
+        ),
         (
             CacheSite {
                 space: space(2 * GIB, 0, 0),
@@ -523,6 +532,99 @@ fn the_file_systems_say_what_they_do() {
             ..site.clone()
         });
         assert_eq!(found(&situation), expected, "{site:?}");
+    }
+}
+
+/// A remedy is one where the setting is made: what the environment says only
+/// the environment can take back.
+#[test]
+fn remedies_work_where_a_setting_is_made() {
+    for (vars, env_file, rule, command) in [
+        (
+            &[("GOSUMDB", "off")][..],
+            "",
+            Rule::SumdbOff,
+            "`unset GOSUMDB`",
+        ),
+        (&[], "GOSUMDB=off\n", Rule::SumdbOff, "`go env -u GOSUMDB`"),
+        (
+            &[("GOPROXY", "direct,https://p.example")],
+            "",
+            Rule::ProxyUnreached,
+            "`export GOPROXY=https://p.example,direct`",
+        ),
+        (
+            &[],
+            "GOPROXY=direct,https://p.example\n",
+            Rule::ProxyUnreached,
+            "`go env -w GOPROXY=https://p.example,direct`",
+        ),
+        // A command that would lose the login is none.
+        (
+            &[("GOPROXY", "direct,https://user:secret@p.example")],
+            "",
+            Rule::ProxyUnreached,
+            "in GOPROXY, with the logins as they are",
+        ),
+        (
+            &[("CI", "true"), ("GOFLAGS", "-mod=mod '-ldflags=-s -w'")],
+            "",
+            Rule::ModModInCi,
+            "`export GOFLAGS='-ldflags=-s -w'`",
+        ),
+        (
+            &[],
+            "GONOSUMCHECK=1\n",
+            Rule::SettingIgnored,
+            "`sed -i.old ",
+        ),
+    ] {
+        let help = one(&settings(vars, env_file), rule).help;
+        assert!(help.contains(command), "{vars:?} {env_file:?}: {help}");
+    }
+    // Only root may give files away.
+    for (owner_and_user, has_chown) in [((1000, 0), true), ((0, 1000), false), ((1, 2), false)] {
+        let mut situation = settings(&[], "");
+        situation.gocache = Some(CacheSite {
+            path: "/c".into(),
+            owner_and_user: Some(owner_and_user),
+            ..CacheSite::default()
+        });
+        let help = one(&situation, Rule::CacheOwner).help;
+        assert_eq!(help.contains("`chown"), has_chown, "{help}");
+    }
+}
+
+#[test]
+fn room_for_what_is_still_to_be_fetched_is_asked_for() {
+    const GIB: u64 = 1 << 30;
+    for (free_bytes, to_download, go, low) in [
+        (2 * GIB, 0, "go1.24.0", false),
+        (2 * GIB, 200, "go1.24.0", false),
+        (2 * GIB, 2_000, "go1.24.0", true),
+        (GIB + 100_000_000, 0, "go1.99.0", true),
+    ] {
+        let mut situation = settings(&[], "");
+        situation.installed = Some("go1.24.0".to_owned());
+        situation.version_bytes = Some(1_000_000);
+        situation.projects = vec![ProjectSite {
+            to_download,
+            toolchains: vec![go.to_owned()],
+            ..ProjectSite::default()
+        }];
+        situation.modcache = Some(CacheSite {
+            path: "/c".into(),
+            space: Some(Space {
+                bytes: 100 * GIB,
+                free_bytes,
+                files: 0,
+                free_files: 0,
+            }),
+            ..CacheSite::default()
+        });
+        let found = found(&situation);
+        let told = found.contains(&"disk-low module cache".to_owned());
+        assert_eq!(told, low, "{free_bytes} {to_download} {go}");
     }
 }
 

@@ -36,7 +36,10 @@ pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
                 "; and Go cannot switch toolchains, which it verifies by the database alone",
             );
         }
-        let help = "Turn it on (`go env -u GOSUMDB`) and exempt private modules by name: `go env -w GOPRIVATE=…`";
+        let help = format!(
+            "Turn it on: {}; exempt private modules by name, in GOPRIVATE",
+            situation.unset("GOSUMDB")
+        );
         findings.push(Finding::new(Rule::SumdbOff, "GOSUMDB", message).advise(help));
     } else if let Err(error) = GoSumdb::parse(&sumdb)
         && !sumdb.is_empty()
@@ -45,7 +48,10 @@ pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
             "{}: {error}; every look-up fails",
             situation.shown("GOSUMDB")
         );
-        let help = "Use the public database (`go env -u GOSUMDB`), or give name, hash and key";
+        let help = format!(
+            "Use the public database: {}; or give name, hash and key",
+            situation.unset("GOSUMDB")
+        );
         findings.push(Finding::new(Rule::SettingInvalid, "GOSUMDB", message).advise(help));
     }
     findings.extend(skipped(situation));
@@ -78,11 +84,14 @@ fn skipped(situation: &Situation) -> Option<Finding> {
         .filter(|pattern| !is_wide(pattern))
         .collect();
     let help = if keep.is_empty() {
-        format!("Name your own hosts and owners only: `go env -w {key}=github.com/YOUR-ORG`")
+        format!(
+            "Name your own hosts and owners only, such as github.com/YOUR-ORG, or none: {}",
+            situation.unset(key)
+        )
     } else {
         format!(
-            "Keep the narrow patterns: `go env -w {key}={}`",
-            keep.join(",")
+            "Keep the narrow patterns: {}",
+            situation.set(key, &keep.join(","))
         )
     };
     Some(Finding::new(Rule::SumdbSkipped, key, message).advise(help))
@@ -109,7 +118,10 @@ fn insecure(situation: &Situation) -> Option<Finding> {
         situation.shown("GOINSECURE"),
         counted(&covered)
     );
-    let help = "Give the server a certificate that the machine trusts (`SSL_CERT_FILE`), then `go env -u GOINSECURE`";
+    let help = format!(
+        "Give the server a certificate that the machine trusts (SSL_CERT_FILE), then take it back: {}",
+        situation.unset("GOINSECURE")
+    );
     Some(Finding::new(Rule::SumdbSkipped, "GOINSECURE", message).advise(help))
 }
 

@@ -23,6 +23,19 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
 
 pub(super) fn invalid_settings(situation: &Situation) -> Vec<Finding> {
     let mut findings = Vec::new();
+    for (key, why) in &situation.unlocated {
+        let message = match *key {
+            "GOCACHE" => format!(
+                "{why}: no build runs (`build cache is required, but could not be located`)"
+            ),
+            _ => format!("{why}: nothing can be downloaded, and what was downloaded is not found"),
+        };
+        // Without a home there is no env file either.
+        let help = format!(
+            "Give the job a home (HOME), or the cache a folder: `export {key}=\"$(mktemp -d)\"`, better one that is kept"
+        );
+        findings.push(Finding::new(Rule::SettingInvalid, *key, message).advise(help));
+    }
     if let Some(refused) = &situation.refused {
         let off = situation.value("GOCACHE") == "off";
         let subject = if refused.contains("GOMODCACHE") {
@@ -43,8 +56,14 @@ pub(super) fn invalid_settings(situation: &Situation) -> Vec<Finding> {
             ),
         };
         let help = match off && subject == "GOCACHE" {
-            true => "`go env -u GOCACHE`, and `unset GOCACHE` in the environment; for a build without reuse set GOCACHE to a fresh folder: `GOCACHE=$(mktemp -d) go build`".to_owned(),
-            false => format!("Give an absolute path: `go env -w {subject}=/…`"),
+            true => format!(
+                "Take it back: {}. A build without reuse gets a fresh folder for its cache instead",
+                situation.unset("GOCACHE")
+            ),
+            false => format!(
+                "Take it back: {}; or give it an absolute path",
+                situation.unset(subject)
+            ),
         };
         findings.push(Finding::new(Rule::SettingInvalid, subject, message).advise(help));
     }
@@ -54,7 +73,7 @@ pub(super) fn invalid_settings(situation: &Situation) -> Vec<Finding> {
         let message = format!(
             "Go's env file cannot be read: {error}; what it sets is not in force, or Go stops"
         );
-        let help = "Make it readable, or go without: `export GOENV=off`";
+        let help = "Make it readable, or go without it: `export GOENV=off`";
         findings.push(
             Finding::new(Rule::SettingInvalid, "GOENV", message)
                 .at(file)
@@ -68,7 +87,8 @@ pub(super) fn invalid_settings(situation: &Situation) -> Vec<Finding> {
             situation.shown("GOPROXY")
         );
         findings.push(
-            Finding::new(Rule::SettingInvalid, "GOPROXY", message).advise("`go env -u GOPROXY`"),
+            Finding::new(Rule::SettingInvalid, "GOPROXY", message)
+                .advise(format!("Take it back: {}", situation.unset("GOPROXY"))),
         );
     }
     if let Err(error) = split_quoted(&situation.value("GOFLAGS")) {
@@ -77,8 +97,10 @@ pub(super) fn invalid_settings(situation: &Situation) -> Vec<Finding> {
             situation.shown("GOFLAGS")
         );
         findings.push(
-            Finding::new(Rule::SettingInvalid, "GOFLAGS", message)
-                .advise("Close the quote, or `go env -u GOFLAGS`"),
+            Finding::new(Rule::SettingInvalid, "GOFLAGS", message).advise(format!(
+                "Close the quote, or take it back: {}",
+                situation.unset("GOFLAGS")
+            )),
         );
     }
     findings
@@ -95,8 +117,12 @@ pub(super) fn ignored_settings(situation: &Situation) -> Vec<Finding> {
             let message = format!(
                 "{name} is set and does nothing: {why}; what it was meant to switch off is still on"
             );
-            let help =
-                format!("Remove it (`unset {name}`, `go env -u {name}`), then set what was meant");
+            // `go env -u` refuses names that Go does not know.
+            let remove = match situation.environment.var(name) {
+                Some(_) => format!("`unset {name}`"),
+                None => format!("`sed -i.old /^{name}=/d \"$(go env GOENV)\"`"),
+            };
+            let help = format!("Remove it: {remove}; then set what was meant");
             Finding::new(Rule::SettingIgnored, *name, message).advise(help)
         })
         .collect()
@@ -114,8 +140,8 @@ pub(super) fn flags(situation: &Situation) -> Vec<Finding> {
             .filter(|f| f.trim_start_matches('-') != flag)
             .collect();
         match rest.is_empty() {
-            true => "`go env -u GOFLAGS`".to_owned(),
-            false => format!("`go env -w GOFLAGS='{}'`", rest.join(" ")),
+            true => situation.unset("GOFLAGS"),
+            false => situation.set("GOFLAGS", &rest.join(" ")),
         }
     };
     if situation.in_ci() && has("mod=mod") {
@@ -125,7 +151,7 @@ pub(super) fn flags(situation: &Situation) -> Vec<Finding> {
         );
         findings.push(
             Finding::new(Rule::ModModInCi, "GOFLAGS", message).advise(format!(
-                "Let the default (`-mod=readonly`) rule: {}",
+                "Let the default, -mod=readonly, rule: {}",
                 without("mod=mod")
             )),
         );
@@ -155,8 +181,11 @@ pub(super) fn flags(situation: &Situation) -> Vec<Finding> {
 pub(super) fn trim_marker(situation: &Situation, now: DateTime<Utc>) -> Option<Finding> {
     let trimmed = situation.trimmed?;
     let site = situation.gocache.as_ref()?;
-    let help = "Before the build: `rm \"$(go env GOCACHE)/trim.txt\"`, or let the pipeline trim: `gocachevet trim --max-age 5d`";
     let marker = site.path.join("trim.txt");
+    let remove = format!(
+        "Before the build, so that Go trims at its end: `rm {}`",
+        crate::findings::shell_word(&crate::findings::display_path(&marker))
+    );
     if trimmed > now + TimeDelta::hours(1) {
         let message = format!(
             "trim.txt says that Go last trimmed at {trimmed}, which is yet to come: until then nothing is removed"
@@ -164,7 +193,7 @@ pub(super) fn trim_marker(situation: &Situation, now: DateTime<Utc>) -> Option<F
         return Some(
             Finding::new(Rule::GoTrimStuck, "trim.txt", message)
                 .at(&marker)
-                .advise(help),
+                .advise(remove),
         );
     }
     let limit = trimmed - TimeDelta::days(5) - TimeDelta::hours(1);
@@ -182,6 +211,8 @@ pub(super) fn trim_marker(situation: &Situation, now: DateTime<Utc>) -> Option<F
     Some(
         Finding::new(Rule::GoTrimStuck, "trim.txt", message)
             .at(&marker)
-            .advise(help),
+            .advise(format!(
+                "{remove}; or let the pipeline trim: `gocachevet trim --max-age 5d`"
+            )),
     )
 }

@@ -112,6 +112,19 @@ pub fn display_path(path: &Path) -> String {
     text
 }
 
+/// A word of a command line to copy. `$HOME` and `$PWD` are for the shell.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=".contains(c);
+    let (known, rest) = ["$HOME", "$PWD"]
+        .into_iter()
+        .find_map(|known| Some((known, word.strip_prefix(known)?)))
+        .unwrap_or(("", word));
+    match rest.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("{known}'{}'", rest.replace('\'', "'\\''")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,7 +46,7 @@ rules! {
     ZiphashMismatch "ziphash-mismatch" Deny
         "Run `gocachevet trim --repair` so that Go writes the hash anew from a fresh download."
     SumdbMismatch "sumdb-mismatch" Deny
-        "Compare go.sum with the checksum database (`gocachevet check --online`); do not build until you know which one changed."
+        "Ask the checksum database and the proxies (`gocachevet doctor --online`); do not build until you know which one changed."
     SumdbUnproven "sumdb-unproven" Note
         "Nothing to do: Go keeps records only of versions it had to look up."
     ConflictingClaims "conflicting-claims" Deny
@@ -66,17 +66,17 @@ rules! {
     ZipInvalid "zip-invalid" Deny
         "Run `gocachevet trim --repair`; Go neither notices nor replaces a damaged zip by itself."
     ExtractedIncomplete "extracted-incomplete" Deny
-        "Run `gocachevet trim --repair`, or let the next build extract it again."
+        "Run `gocachevet trim --repair`; Go would use the tree as it is, or stop at it."
     InfoInvalid "info-invalid" Deny
         "Run `gocachevet trim --repair`; Go fetches the .info again."
     LinkInCache "link-in-cache" Deny
         "Run `gocachevet trim --repair` to remove the link, never what it leads to; then find out who made it."
     Drift "drift" Warn
-        "The same version had another content before: find out which source changed (`gocachevet check --compare`)."
+        "The same version had another content before: find out which source changed (`gocachevet check --compare OTHER`)."
     PartialDownload "partial-download" Warn
-        "Run `gocachevet trim`; it leaves alone what is younger than its grace of a day. While no go command runs, `gocachevet trim --grace 0` removes it at once."
+        "No build needs it. Every trim removes it once it is a day old; at once, if no go command runs: `gocachevet trim --grace 0s`."
     OrphanFile "orphan-file" Warn
-        "Run `gocachevet trim`; it leaves alone what is younger than its grace of a day. While no go command runs, `gocachevet trim --grace 0` removes it at once."
+        "Go cannot use it alone. Every trim removes it once it is a day old; at once, if no go command runs: `gocachevet trim --grace 0s`."
     UnexpectedFile "unexpected-file" Warn
         "Go never writes this; look at it, then remove it by hand."
     LoneLock "lone-lock" Note
@@ -94,13 +94,13 @@ rules! {
     OutputMissing "output-missing" Note
         "Harmless: Go builds the output again when it needs it."
     OutputOrphan "output-orphan" Note
-        "Run `gocachevet trim` to remove outputs that no action names."
+        "Harmless: no build finds them. Every trim removes them once they are a day old; at once, if no go command runs: `gocachevet trim --grace 0s`."
     GoTrimStuck "go-trim-stuck" Warn
-        "Go's own trim does not run on this cache: let `gocachevet trim` keep it small."
+        "Go's own trim does not run on this cache: let the pipeline trim, by `gocachevet trim --max-age 5d`."
     LedgerInvalid "ledger-invalid" Warn
-        "Nothing to do: the next recorded job sets it aside and starts anew. If it comes back, find out who writes it."
+        "The next recorded job sets it aside and starts anew: `gocachevet check --record`. If it comes back, find out who writes it."
     OverThreshold "over-threshold" Deny
-        "Run `gocachevet trim`, or raise the threshold if the size is meant."
+        "Run `gocachevet trim --unused` before the cache is saved, or raise the limit if what is there is meant."
     Unreadable "unreadable" Deny
         "Give this user read permission, or run the check as the user that owns the cache."
     ProjectFile "project-file" Warn
@@ -137,8 +137,10 @@ rules! {
         "Move the cache out of the project, or under a name that starts with a dot."
     CacheOwner "cache-owner" Warn
         "Run every job that uses the cache as the same user."
+    CacheUnwritable "cache-unwritable" Deny
+        "Give the cache a folder that this user may write to."
     DiskLow "disk-low" Warn
-        "Run `gocachevet trim --unused`."
+        "Make room before the build, or put the caches on a larger volume."
     CaseFolding "case-folding" Note
         "Use one cache per operating system."
     NoAccessTimes "no-access-times" Note
@@ -146,11 +148,17 @@ rules! {
     RestoreHazard "restore-hazard" Note
         "Restore the cache before any `go` command runs, and once."
     ToolchainDownload "toolchain-download" Note
-        "Install the Go version that go.mod asks for."
+        "Install the Go version that go.mod asks for, then empty the module cache once."
     ToolchainSwitch "toolchain-switch" Warn
         "Install the Go version that go.mod asks for and set GOTOOLCHAIN=local."
     GoSumMissing "go-sum-missing" Warn
         "Run `go mod tidy` and commit go.sum."
+    ProjectUncounted "project-uncounted" Note
+        "Name them with `--projects-under`."
+    SourceTimes "source-times" Warn
+        "Leave the files' times as the checkout makes them, and empty the build cache once."
+    CheckoutTimes "checkout-times" Note
+        "Give each file the time of its last commit after the checkout."
     GoSumUnused "go-sum-unused" Note
         "Run `go mod tidy` and commit go.sum."
 }

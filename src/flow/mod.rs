@@ -150,7 +150,6 @@ pub fn look(settings: &Settings, level: VerifyLevel, watch: &dyn Watch) -> Resul
     }
     let roots = opened(&inventory);
     for list in [
-        &mut findings,
         &mut inventory.findings,
         &mut evidence.findings,
         &mut evidence.overall,
@@ -498,6 +497,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
             (findings, policy, 0)
         }
     };
+    let fuzz_bytes = buildcache.as_ref().map_or(0, |cache| cache.fuzz_bytes);
     let mut numbers = Numbers::of(
         modcache.as_ref(),
         buildcache.as_ref(),
@@ -520,7 +520,7 @@ pub fn report(found: &Found, settings: &Settings, now: DateTime<Utc>) -> Result<
     let mut findings: Vec<(Finding, bool)> = numbered
         .map(|(number, finding)| (finding, number >= first_own))
         .chain(
-            judge::crossed(&thresholds)
+            judge::crossed(&thresholds, fuzz_bytes)
                 .into_iter()
                 .map(|finding| (finding, false)),
         )

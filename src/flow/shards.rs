@@ -43,7 +43,12 @@ pub fn whole(reports: Vec<(String, Report)>) -> Result<Report, CliError> {
             }
         }
     }
-    report.findings.extend(judge::crossed(&report.thresholds));
+    let fuzz_bytes = report
+        .buildcache
+        .as_ref()
+        .map_or(0, |cache| cache.fuzz_bytes);
+    let crossed = judge::crossed(&report.thresholds, fuzz_bytes);
+    report.findings.extend(crossed);
     sorting::by(&mut report.findings, merge::order);
     report.verdict = judge::verdict(&report.findings, &report.thresholds);
     Ok(report)

@@ -27,6 +27,7 @@ pub fn state_path(settings: &Settings) -> Result<PathBuf, CliError> {
         return Ok(environment.resolve(path));
     }
     let (modcache, gocache) = locate::expected(environment, options)?;
+    let (modcache, gocache) = (modcache.ok(), gocache.ok());
     Ok(state::default_path(
         environment,
         modcache.as_deref(),

@@ -226,23 +226,46 @@ pub(super) fn describe(name: &str) -> &'static str {
 }
 
 /// What to do about a crossed limit.
-pub(super) fn advice(name: &str) -> &'static str {
+///
+/// `limit` is the value that was crossed; `fuzz` is set where it is only crossed
+/// for what Go's fuzzing left.
+pub(super) fn advice(name: &str, limit: f64, fuzz: bool) -> String {
+    if fuzz {
+        return "It is what fuzzing found, which no trim and no build removes: `go clean -fuzzcache` does, or keep it in a cache of its own.".to_owned();
+    }
+    let whole = limit.max(0.0) as u64;
     match name {
-        "max-age" => "Run `gocachevet trim --tier purge=90d` (or `--max-age`), or raise the limit.",
+        "max-age" => format!(
+            "Run `gocachevet trim --max-age {whole}s` before the cache is saved, or raise the limit."
+        ),
         "max-findings" => {
-            "Deal with the findings; `gocachevet trim --repair` removes what is damaged."
+            "Deal with the findings; `gocachevet trim --repair` removes what is damaged.".to_owned()
         }
         "min-hit-rate" | "min-modcache-hit-rate" | "min-gocache-hit-rate" => {
-            "See that the cache is saved after the build, under a key that changes with go.sum, \
-             and that flags such as -race and -trimpath are the same in the jobs that share it."
+            "See that the cache is saved after the build, under a key that is new in every run \
+             (ending in the run's id) and restored by its beginning (`restore-keys`), one \
+             beginning for each job: a key that is there is never written again. And that flags \
+             such as -race and -trimpath are the same in the jobs that share it."
+                .to_owned()
         }
-        "max-idle" => "Run `gocachevet trim --unused` before the cache is saved.",
-        "max-growth" => {
-            "Run `gocachevet trim --unused` before the cache is saved; \
+        "max-idle" => "Run `gocachevet trim --unused` before the cache is saved.".to_owned(),
+        "max-growth" => "Run `gocachevet trim --unused` before the cache is saved; \
              a cache that is only added to grows with every job."
-        }
+            .to_owned(),
         _ => {
-            "Run `gocachevet trim --unused` (or `--trim-to`) before the cache is saved, or raise the limit if the size is meant."
+            let command = match name {
+                "max-modcache-size" => {
+                    format!("`gocachevet trim --unused --trim-modcache-to {whole}B`")
+                }
+                "max-gocache-size" => {
+                    format!("`gocachevet trim --unused --trim-gocache-to {whole}B`")
+                }
+                _ => format!("`gocachevet trim --unused --trim-to {whole}B`"),
+            };
+            format!(
+                "Run {command} before the cache is saved; what projects need and what was used \
+                 within a day (`--grace`) stays. Or raise the limit if the size is meant."
+            )
         }
     }
 }

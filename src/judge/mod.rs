@@ -87,8 +87,9 @@ fn is_minimum(name: &str) -> bool {
 }
 
 /// An `over-threshold` finding for each limit that was crossed: `deny` for the
-/// failing value, `warn` for the warning one.
-pub fn crossed(thresholds: &[Threshold]) -> Vec<Finding> {
+/// failing value, `warn` for the warning one. `fuzz_bytes` is what of the build
+/// cache no trim removes.
+pub fn crossed(thresholds: &[Threshold], fuzz_bytes: u64) -> Vec<Finding> {
     thresholds
         .iter()
         .filter_map(|threshold| {
@@ -113,11 +114,22 @@ pub fn crossed(thresholds: &[Threshold]) -> Vec<Finding> {
                 threshold.name.clone(),
                 format!("{what} {actual}, {side} than {limit}"),
             )
-            .advise(limits::advice(&threshold.name));
+            .advise(limits::advice(
+                &threshold.name,
+                threshold.limit,
+                is_fuzz_alone(threshold, fuzz_bytes),
+            ));
             finding.level = level;
             Some(finding)
         })
         .collect()
+}
+
+/// Whether a limit on size would hold without the data of fuzzing.
+fn is_fuzz_alone(threshold: &Threshold, fuzz_bytes: u64) -> bool {
+    let is_size = matches!(threshold.name.as_str(), "max-size" | "max-gocache-size");
+    let without = |actual: f64| actual - fuzz_bytes as f64;
+    is_size && fuzz_bytes > 0 && threshold.actual.map(without) <= Some(threshold.limit)
 }
 
 /// Says which limits could not be held against a number.
@@ -330,10 +342,15 @@ mod tests {
             findings: 3,
             ..Numbers::default()
         };
-        let crossed = crossed(&thresholds(
-            &numbers,
-            &limits("max-size = \"2GB\"\nmax-findings = \"warn=0\"\nmin-hit-rate = \"warn=92%\""),
-        ));
+        let crossed = crossed(
+            &thresholds(
+                &numbers,
+                &limits(
+                    "max-size = \"2GB\"\nmax-findings = \"warn=0\"\nmin-hit-rate = \"warn=92%\"",
+                ),
+            ),
+            0,
+        );
         let told: Vec<String> = crossed
             .iter()
             .map(|f| format!("{} {} {}", f.level.name(), f.subject, f.message))

@@ -95,14 +95,15 @@ fn caches_on(
     })
 }
 
-/// Where the caches are or will be, whether or not there is anything yet.
+/// Where the caches are or will be, whether or not there is anything yet; or why
+/// there is no place for them.
 pub fn expected(
     environment: &Environment,
     options: &Options,
-) -> Result<(Option<PathBuf>, Option<PathBuf>), LocateError> {
+) -> Result<(Expected, Expected), LocateError> {
     let settings = go_settings_from(environment, &ThisMachine);
     let (modcache, gocache) = places(environment, options, &settings)?;
-    let path = |place: Place| place.ok().map(|located| located.path);
+    let path = |place: Place| place.map(|located| located.path);
     Ok((path(modcache), path(gocache)))
 }
 
@@ -127,6 +128,9 @@ fn places(
     };
     Ok((modcache, gocache))
 }
+
+/// The folder of a cache, or why there is none.
+pub type Expected = Result<PathBuf, String>;
 
 /// The place of a cache, or why there is none.
 type Place = Result<Located, String>;

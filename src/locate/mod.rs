@@ -8,7 +8,7 @@ mod settings;
 #[cfg(test)]
 mod testing;
 
-pub use caches::{LocateError, caches, caches_so_far, expected};
+pub use caches::{Expected, LocateError, caches, caches_so_far, expected};
 pub(crate) use disk::{open, read};
 pub use gap::{Gap, Unread};
 pub use projects::{GoSumFile, Project, Projects, Workspace, projects};

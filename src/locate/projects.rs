@@ -106,10 +106,13 @@ pub struct Projects {
 /// that was asked for. In others it is a finding, as are files that cannot be
 /// read and members that are not there.
 pub fn projects(environment: &Environment, options: &Options) -> Result<Projects, ConfigError> {
-    let (modcache, gocache) = expected(environment, options).unwrap_or_default();
+    let caches = match expected(environment, options) {
+        Ok((modcache, gocache)) => [modcache.ok(), gocache.ok()],
+        Err(_) => [None, None],
+    };
     let mut search = Search {
         gowork: gowork_setting(environment)?,
-        caches: [modcache, gocache].into_iter().flatten().collect(),
+        caches: caches.into_iter().flatten().collect(),
         ..Search::default()
     };
     for dir in &options.project {

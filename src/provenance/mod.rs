@@ -80,40 +80,21 @@ pub fn find<'a>(cache: &'a BuildCache, text: &str) -> Option<&'a Output> {
 /// The output cannot be read.
 pub fn trace(cache: &BuildCache, output: &Output) -> io::Result<Provenance> {
     let content = read(cache, output)?;
+    let Known {
+        kind,
+        of,
+        compiler,
+        compiled_by,
+    } = known(&content, output);
     let mut details = Vec::new();
-    let mut compiled_by = None;
-    let kind = match output_kind(&content.head, &content.tail) {
-        _ if output.executable => "executable",
-        OutputKind::Archive {
-            goos,
-            goarch,
-            go_version,
-            build_id_action_prefix,
-        } => {
-            compiled_by = build_id_action_prefix;
-            if let Some(path) = import_path(&content.searched) {
-                details.push(format!("import path {path}"));
-            }
-            if !go_version.is_empty() {
-                details.push(format!("compiled by {go_version} for {goos}/{goarch}"));
-            }
-            "package"
-        }
-        OutputKind::ModuleIndex => "module index",
-        OutputKind::TestLog => "test log",
-        OutputKind::TestResult => {
-            details.extend(
-                tested_package(&content.tail).map(|package| format!("of package {package}")),
-            );
-            "test result"
-        }
-        OutputKind::CoverProfile => "coverage profile",
-        OutputKind::SourceFiles => "list of source files",
-        OutputKind::VetFacts => "vet facts",
-        OutputKind::Empty => "empty (a compiler or linker that had nothing to say)",
-        OutputKind::Other => "other",
-    };
-    details.extend(content.inner.map(|name| format!("file {name}")));
+    if let Some(of) = of {
+        details.push(match kind {
+            "package" => format!("import path {of}"),
+            "executable" => format!("file {of}"),
+            _ => format!("of package {of}"),
+        });
+    }
+    details.extend(compiler);
     let leads_here = |action: &&Action| action.entry.is_some_and(|entry| entry.output == output.id);
     let mut actions: Vec<Origin> = cache
         .actions
@@ -141,6 +122,72 @@ pub fn trace(cache: &BuildCache, output: &Output) -> io::Result<Provenance> {
         intact: content.sha256 == output.id,
         actions,
     })
+}
+
+/// What an output is, and of what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// `package`, `executable`, `test result`, and so on.
+    pub kind: &'static str,
+    /// The package, or an executable's file, as far as the content tells.
+    pub of: Option<String>,
+    /// Which compiler made it, for what.
+    compiler: Option<String>,
+    /// The first bytes of the action that compiled it.
+    compiled_by: Option<[u8; 15]>,
+}
+
+/// Tells what an output is, and of what.
+///
+/// # Errors
+///
+/// The output cannot be read.
+pub fn describe(cache: &BuildCache, output: &Output) -> io::Result<Known> {
+    read(cache, output).map(|content| known(&content, output))
+}
+
+fn known(content: &Content, output: &Output) -> Known {
+    let kind = match output_kind(&content.head, &content.tail) {
+        _ if output.executable => {
+            return Known {
+                kind: "executable",
+                of: content.inner.clone(),
+                ..Known::default()
+            };
+        }
+        OutputKind::Archive {
+            goos,
+            goarch,
+            go_version,
+            build_id_action_prefix,
+        } => {
+            return Known {
+                kind: "package",
+                of: import_path(&content.searched).map(str::to_owned),
+                compiler: (!go_version.is_empty())
+                    .then(|| format!("compiled by {go_version} for {goos}/{goarch}")),
+                compiled_by: build_id_action_prefix,
+            };
+        }
+        OutputKind::TestResult => {
+            return Known {
+                kind: "test result",
+                of: tested_package(&content.tail),
+                ..Known::default()
+            };
+        }
+        OutputKind::ModuleIndex => "module index",
+        OutputKind::TestLog => "test log",
+        OutputKind::CoverProfile => "coverage profile",
+        OutputKind::SourceFiles => "list of source files",
+        OutputKind::VetFacts => "vet facts",
+        OutputKind::Empty => "empty (a compiler or linker that had nothing to say)",
+        OutputKind::Other => "other",
+    };
+    Known {
+        kind,
+        ..Known::default()
+    }
 }
 
 /// What reading an output brought.

@@ -57,18 +57,27 @@ pub fn list_text(list: &ListReport) -> String {
                 .collect(),
         ),
         Rows::Outputs(rows) => (
-            &["OUTPUT", "KIND", "SIZE", "SHARE", "ACTIONS", "LAST USED"],
-            "llrrrr",
+            &[
+                "OUTPUT",
+                "KIND",
+                "OF",
+                "SIZE",
+                "SHARE",
+                "ACTIONS",
+                "LAST USED",
+            ],
+            "lllrrrr",
             rows.iter()
                 .map(|row| {
                     vec![
                         name(&row.id),
-                        if row.executable {
-                            "executable"
-                        } else {
-                            "output"
-                        }
-                        .to_owned(),
+                        // Without what stands in brackets.
+                        row.kind
+                            .as_deref()
+                            .and_then(|kind| kind.split(" (").next())
+                            .unwrap_or("output")
+                            .to_owned(),
+                        row.of.as_deref().map_or("?".to_owned(), name),
                         human::size(row.bytes),
                         share(row.bytes),
                         row.actions.map_or("?".to_owned(), human::count),
@@ -177,13 +186,15 @@ mod tests {
         let outputs = listed(Rows::Outputs(vec![OutputRow {
             id: "0a".repeat(32),
             executable: true,
+            kind: Some("executable".to_owned()),
+            of: Some("hello".to_owned()),
             bytes: 2_900_000,
             actions: Some(1),
             last_used: used,
         }]));
         insta::assert_snapshot!(list_text(&outputs), @r#"
-    OUTPUT                                                            KIND           SIZE  SHARE  ACTIONS  LAST USED
-    0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a  executable  2.90 MB   0.3%        1    3 d ago
+    OUTPUT                                                            KIND        OF        SIZE  SHARE  ACTIONS  LAST USED
+    0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a  executable  hello  2.90 MB   0.3%        1    3 d ago
 
     1 of 30 shown, 1.00 GB in all
     "#);

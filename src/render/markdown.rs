@@ -183,6 +183,24 @@ impl Page {
             }),
         );
         row(
+            "Tests cached / run",
+            None,
+            builds.and_then(|usage| usage.tests).map(|tests| {
+                format!(
+                    "{} / {}",
+                    human::count(tests.hits),
+                    human::count(tests.misses)
+                )
+            }),
+        );
+        row(
+            "Found by fuzzing",
+            None,
+            buildcache
+                .filter(|cache| cache.fuzz_bytes > 0)
+                .map(|cache| human::size(cache.fuzz_bytes)),
+        );
+        row(
             "Not used by this job",
             modules.and_then(|usage| usage.idle).map(human::count),
             builds.map(|usage| {
@@ -377,7 +395,8 @@ impl Page {
         let mut slices: Vec<(&str, u64)> =
             report.modcache.iter().flat_map(summary::regions).collect();
         if let Some(cache) = &report.buildcache {
-            slices.push(("build cache", cache.bytes));
+            slices.push(("build cache", cache.bytes.saturating_sub(cache.fuzz_bytes)));
+            slices.push(("fuzzing", cache.fuzz_bytes));
         }
         let sum = |slices: &[(&str, u64)]| {
             slices
@@ -501,6 +520,13 @@ fn folded(group: &Group) -> String {
         }
         if let Some(actual) = &finding.actual {
             item.push_str(&format!("<br>found {}", markdown_code(actual)));
+        }
+        if let Some(path) = finding
+            .path
+            .as_ref()
+            .filter(|path| **path != finding.subject)
+        {
+            item.push_str(&format!("<br>in {}", markdown_code(path)));
         }
         page.line(&item);
     }

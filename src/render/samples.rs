@@ -47,6 +47,7 @@ pub(crate) fn clean() -> Report {
             actions: 1_795,
             outputs: 748,
             executables: 3,
+            fuzz_bytes: 0,
             oldest: Some(now() - TimeDelta::days(4)),
             newest: Some(now() - TimeDelta::minutes(5)),
         }),

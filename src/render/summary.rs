@@ -139,6 +139,17 @@ pub(crate) fn usage_rows(usage: &Usage) -> Vec<Vec<String>> {
             String::new(),
             String::new(),
         ]);
+        if let Some(tests) = &build.tests {
+            let all = tests.hits.saturating_add(tests.misses);
+            rows.push(vec![
+                "tests (cached / run)".to_owned(),
+                rate((all > 0).then(|| human::share(tests.hits, all))),
+                human::count(tests.hits),
+                human::count(tests.misses),
+                String::new(),
+                String::new(),
+            ]);
+        }
     }
     rows
 }

@@ -43,6 +43,19 @@ fn text_of_a_clean_cache() {
 }
 
 #[test]
+fn what_fuzzing_found_has_a_line_of_its_own() {
+    let mut report = samples::findings();
+    if let Some(cache) = &mut report.buildcache {
+        cache.fuzz_bytes = 5_000_000;
+    }
+    let text = text(&report, TextStyle::default());
+    assert!(text.contains("5.00 MB found by fuzzing"), "{text}");
+    let markdown = markdown(&report);
+    let row = "| Found by fuzzing | – | 5.00 MB |";
+    assert!(markdown.contains(row), "{markdown}");
+}
+
+#[test]
 fn text_of_findings() {
     insta::assert_snapshot!(text(&samples::findings(), TextStyle::default()), @r#"
     FAIL  2 denied, 1 warning, 12 notes; 3.38 GB in two caches
@@ -66,10 +79,11 @@ fn text_of_findings() {
       3 versions unproven (2.00 MB): nothing outside the cache vouches for them
 
     Used by this job  since the mark 9 min ago
-                         hit rate   hits  misses  rewritten           idle
-      module versions       98.3%    118       2                       113
-      action entries        97.1%  1,512      45          1  238 (41.0 MB)
-      compiled packages     97.8%    402       9
+                            hit rate   hits  misses  rewritten           idle
+      module versions          98.3%    118       2                       113
+      action entries           97.1%  1,512      45          1  238 (41.0 MB)
+      compiled packages        97.8%    402       9
+      tests (cached / run)     93.9%     31       2
 
     Trend  ▇██  3.02 GB → 3.38 GB, hit rate 41.0% → 97.2%
 
@@ -102,6 +116,7 @@ fn text_of_findings() {
       warn unexpected-file
         cache/download/\u{1b}[31m<img src=x>|`@octocat`\n::error::owned
           Go never writes this
+          in /root/go/pkg/mod/cache/download/\u{1b}[31m<img src=x>|`@octocat`\n::error::owned
         → Go never writes this; look at it, then remove it by hand.
 
       note lone-lock (12)
@@ -261,6 +276,7 @@ fn markdown_of_findings() {
     | Last used | 2 h to 34 d ago | 5 min to 4 d ago |
     | Hit rate | 98.3% | 97.1% |
     | Hits / misses | 118 / 2 | 1,512 / 45 |
+    | Tests cached / run | – | 31 / 2 |
     | Not used by this job | 113 | 238 (41.0 MB) |
     | Findings | 14 | 0 |
 
@@ -277,7 +293,7 @@ fn markdown_of_findings() {
 
     <details><summary><b>deny</b> zip-hash-mismatch: 1 finding</summary>
 
-    - `github.com/pkg/errors@v0.9.1`: the zip differs from `go.sum`; the extracted tree agrees with `go.sum`, so the zip is damaged or was replaced<br>expected `h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=`<br>found `h1:AAAAx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=`
+    - `github.com/pkg/errors@v0.9.1`: the zip differs from `go.sum`; the extracted tree agrees with `go.sum`, so the zip is damaged or was replaced<br>expected `h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=`<br>found `h1:AAAAx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=`<br>in `/root/go/pkg/mod/cache/download/github.com/pkg/errors/@v/v0.9.1.zip`
 
     **What to do:** Run `gocachevet trim --repair` so that Go downloads the version again; if it comes back, the source of the module changed.
 
@@ -293,7 +309,7 @@ fn markdown_of_findings() {
 
     <details><summary><b>warn</b> unexpected-file: 1 finding</summary>
 
-    - `cache/download/\u{1b}[31m<img src=x>\u{7c}\u{60}@octocat\u{60}\n::error::owned`: Go never writes this
+    - `cache/download/\u{1b}[31m<img src=x>\u{7c}\u{60}@octocat\u{60}\n::error::owned`: Go never writes this<br>in `/root/go/pkg/mod/cache/download/\u{1b}[31m<img src=x>\u{7c}\u{60}@octocat\u{60}\n::error::owned`
 
     **What to do:** Go never writes this; look at it, then remove it by hand.
 

@@ -171,6 +171,12 @@ impl Page {
             human::counted(cache.outputs, "output", "outputs"),
             human::counted(cache.executables, "executable", "executables"),
         ));
+        if cache.fuzz_bytes > 0 {
+            self.line(&format!(
+                "  {} found by fuzzing, which only `go clean -fuzzcache` removes",
+                human::size(cache.fuzz_bytes)
+            ));
+        }
     }
 
     fn verification(&mut self, report: &Report) {
@@ -364,8 +370,11 @@ impl Page {
                 self.line(&format!("      {name}{}", terminal(value)));
             }
         }
-        let elsewhere = |path: &&String| !path.ends_with(&finding.subject);
-        if let Some(path) = finding.path.as_ref().filter(elsewhere) {
+        if let Some(path) = finding
+            .path
+            .as_ref()
+            .filter(|path| **path != finding.subject)
+        {
             let path = self.paint(DIM, &terminal(path));
             self.line(&format!("      in {path}"));
         }

@@ -87,6 +87,14 @@ pub struct OutputRow {
     pub id: String,
     /// An executable, kept as a folder.
     pub executable: bool,
+    /// What it is: `package`, `executable`, `test result`, and so on; `null` if
+    /// it was not read.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// The package it was made of, as far as its content tells; of an
+    /// executable its file.
+    #[serde(default)]
+    pub of: Option<String>,
     /// Its length.
     pub bytes: u64,
     /// Action entries that name it; `null` if entries were not read.
@@ -151,6 +159,8 @@ impl ListReport {
             .map(|output| OutputRow {
                 id: output.id.to_string(),
                 executable: output.executable,
+                kind: None,
+                of: None,
                 bytes: output.bytes,
                 actions: were_read.then(|| named.get(&output.id).copied().unwrap_or(0)),
                 last_used: Some(output.modified),

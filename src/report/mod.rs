@@ -266,6 +266,9 @@ pub struct BuildCache {
     pub outputs: u64,
     /// Executable folders (`-d/`).
     pub executables: u64,
+    /// What fuzzing found (`fuzz/`): only `go clean -fuzzcache` removes it.
+    #[serde(default)]
+    pub fuzz_bytes: u64,
     /// The oldest last use of an entry, within Go's grain of an hour.
     pub oldest: Option<DateTime<Utc>>,
     /// The newest last use of an entry.

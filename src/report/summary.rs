@@ -88,6 +88,7 @@ impl From<&scan::BuildCache> for BuildCache {
             actions: cache.actions.len() as u64,
             outputs: (cache.outputs.len() - executables) as u64,
             executables: executables as u64,
+            fuzz_bytes: cache.fuzz.bytes,
             oldest: uses().min(),
             newest: uses().max(),
         }

@@ -8,7 +8,7 @@ use super::files::{Files, Listing};
 use super::note::{NoteError, Verifier};
 use super::proof::{Damage, Failure, Tiles, Tree};
 use super::tlog::{Hash, Record, Tile, TreeHead};
-use crate::findings::{Finding, Rule};
+use crate::findings::{Finding, Rule, display_path, shell_word};
 use crate::formats::h1::H1;
 use crate::formats::module::{ModuleVersion, unescape_path, unescape_version};
 
@@ -275,7 +275,11 @@ impl Examination<'_> {
             Err(error) => {
                 let message = format!("remembered tree note: {error}");
                 let finding = Finding::new(Rule::SumdbMismatch, &self.database.name, message);
-                self.database.findings.push(finding.at(path).advise(FORGET));
+                let help = format!(
+                    "`rm {}`: Go asks the database for its newest tree again. A trim leaves this file alone, as it lies outside the cache.",
+                    shell_word(&display_path(path))
+                );
+                self.database.findings.push(finding.at(path).advise(help));
             }
         }
     }
@@ -456,9 +460,6 @@ fn holds(tiles: &Tiles<'_>, newest: &Tree<'_>, tile: Tile) -> Result<(), Failure
 /// What to do about damaged files of a database.
 const REPAIR: &str = "Run `gocachevet trim --repair`: Go fetches records and tiles again, but never replaces damaged ones.";
 
-/// What to do about a remembered tree note that does not hold. It lies outside
-/// both caches, where nothing is ever removed by this tool.
-const FORGET: &str = "Delete this file: Go stops at it, and asks the database for its newest tree note when it is gone.";
 
 /// How `head` stands to the trees known so far. The error tells why it could
 /// not be held against them, and is `None` if there are none.

@@ -180,6 +180,13 @@ impl Checker<'_> {
             }
             _ => {}
         }
+        if zip || tree {
+            let help = format!("Go fetches it, or makes it from the zip: `go mod download {id}`.");
+            let orphans = checked.findings.iter_mut();
+            for finding in orphans.filter(|finding| finding.rule == Rule::OrphanFile) {
+                finding.help.clone_from(&help);
+            }
+        }
     }
 
     fn info(&self, version: &Version, pieces: &Pieces, checked: &mut Checked) {

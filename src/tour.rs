@@ -2,7 +2,7 @@
 //! the sample in `examples/sample-cache`, which real `go` made and in which one
 //! file was changed afterwards.
 //!
-//!     cargo run --release --example tour
+//!     cargo tour
 
 #![allow(clippy::print_stderr)]
 
