@@ -5,6 +5,7 @@ mod archive;
 mod batch;
 mod lanes;
 mod outputs;
+pub mod reads;
 mod settle;
 mod sumdb;
 mod tree;
