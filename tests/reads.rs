@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use gocachevet::verify::reads::{self, READS, Read};
-use support::{GoEnv, Project, TOOLCHAIN, copy_tree, toolchain_cache};
+use support::{GoEnv, Project, Run, TOOLCHAIN, copy_tree, toolchain_cache};
 
 /// Paths that a command opened, or tried to open, or ran.
 #[derive(Default)]
@@ -181,14 +181,7 @@ fn neither_does_a_toolchain_switch() {
     env.set("GOTOOLCHAIN", TOOLCHAIN)
         .set("GOPROXY", "off")
         .set("GOSUMDB", "sum.golang.org");
-    let project = env.dir().join("p");
-    fs::create_dir(&project).unwrap();
-    fs::write(project.join("go.mod"), "module p\n\ngo 1.24\n").unwrap();
-    fs::write(
-        project.join("p.go"),
-        "package p\n\nimport _ \"unicode/utf8\"\n",
-    )
-    .unwrap();
+    let project = package(&env, "p", "unicode/utf8");
     let mut trace = Trace::default();
     for args in [
         &["version"][..],
@@ -212,14 +205,7 @@ fn neither_does_a_toolchain_switch() {
 fn neither_does_a_build_with_a_fips_snapshot() {
     let mut env = GoEnv::new();
     env.set("GOFIPS140", "v1.0.0");
-    let project = env.dir().join("p");
-    fs::create_dir(&project).unwrap();
-    fs::write(project.join("go.mod"), "module p\n\ngo 1.24\n").unwrap();
-    fs::write(
-        project.join("p.go"),
-        "package p\n\nimport _ \"crypto/sha256\"\n",
-    )
-    .unwrap();
+    let project = package(&env, "p", "crypto/sha256");
     let mut trace = Trace::default();
     for args in [&["list", "-deps", "."][..], &["build", "."]] {
         trace.of(&env.command(&project, args));
@@ -230,10 +216,8 @@ fn neither_does_a_build_with_a_fips_snapshot() {
     );
 }
 
-#[test]
-fn neither_does_a_build_from_a_clone() {
-    let mut env = GoEnv::new();
-    // A repository of this machine stands for the one on the network.
+/// Makes a repository of this machine stand for `https://example.com/lib`.
+fn origin_of_lib(env: &GoEnv) {
     let origin = env.dir().join("origin");
     fs::create_dir(&origin).unwrap();
     fs::write(origin.join("go.mod"), "module example.com/lib.git\n").unwrap();
@@ -271,6 +255,33 @@ fn neither_does_a_build_from_a_clone() {
             .unwrap();
         assert!(done.status.success(), "{args:?}: {done:?}");
     }
+}
+
+/// Makes Go clone it into the cache.
+fn clone_of_lib(env: &GoEnv) {
+    origin_of_lib(env);
+    let mut download = env.command(env.dir(), ["mod", "download", "example.com/lib.git@v1.0.0"]);
+    let done = download.env("GOPROXY", "direct").output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+}
+
+/// A project of one package that imports another.
+fn package(env: &GoEnv, name: &str, import: &str) -> PathBuf {
+    let dir = env.dir().join(name);
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("go.mod"), "module p\n\ngo 1.24\n").unwrap();
+    fs::write(
+        dir.join("p.go"),
+        format!("package p\n\nimport _ {import:?}\n"),
+    )
+    .unwrap();
+    dir
+}
+
+#[test]
+fn neither_does_a_build_from_a_clone() {
+    let mut env = GoEnv::new();
+    origin_of_lib(&env);
     env.set("GOPROXY", "direct");
     let project = env.dir().join("p");
     fs::create_dir(&project).unwrap();
@@ -296,6 +307,283 @@ fn neither_does_a_build_from_a_clone() {
         &sorted(&trace, &env.modcache, &env.gocache),
         &[&reads::VCS, &reads::TREE],
     );
+}
+
+/// Caches with something of every kind that Go reads, and the project they serve.
+struct Everything {
+    env: GoEnv,
+    project: PathBuf,
+}
+
+/// Of no project here: the checksum database has a record of it.
+const TOOL: &str = "github.com/pkg/errors@v0.9.1";
+/// Of no project either, and fetched with the checksum database off.
+const STRAY: &str = "github.com/google/uuid@v1.6.0";
+
+fn everything() -> Everything {
+    let mut env = GoEnv::new();
+    copy_tree(&toolchain_cache(), &env.modcache);
+    env.with_std().with_sumdb();
+    let project = env.project(Project::Hello);
+    env.go(&project, ["build", "./..."]);
+    env.download(&[TOOL]);
+    env.set("GOSUMDB", "off");
+    env.download(&[STRAY]);
+    let fips = package(&env, "fips", "crypto/sha256");
+    let mut list = env.command(&fips, ["list", "-deps", "."]);
+    let listed = list.env("GOFIPS140", "v1.0.0").output().unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    clone_of_lib(&env);
+    Everything { env, project }
+}
+
+impl Everything {
+    fn check(&self, more: &[&str]) -> Run {
+        self.env
+            .gocachevet()
+            .args([
+                "check",
+                "--verify=full",
+                "--format=json",
+                "--no-project-config",
+            ])
+            .arg("--project")
+            .arg(&self.project)
+            .args(more)
+            .run()
+    }
+
+    /// The first file below a cache that the list calls so, and that `wanted` takes.
+    fn find(&self, read: &Read, wanted: impl Fn(&str) -> bool) -> PathBuf {
+        for (root, of) in [
+            (
+                &self.env.modcache,
+                reads::in_modcache as fn(&str) -> Option<&'static Read>,
+            ),
+            (&self.env.gocache, reads::in_buildcache),
+        ] {
+            for entry in walkdir::WalkDir::new(root).sort_by_file_name() {
+                let entry = entry.unwrap();
+                let below = entry.path().strip_prefix(root).unwrap().to_str().unwrap();
+                if entry.file_type().is_file() && of(below) == Some(read) && wanted(below) {
+                    return entry.into_path();
+                }
+            }
+        }
+        panic!("the caches have no {}", read.what)
+    }
+}
+
+/// Changes a byte in the middle of a file, whatever its mode.
+fn flip(path: &Path) {
+    let mut content = fs::read(path).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    rewrite(path, &content);
+}
+
+fn rewrite(path: &Path, content: &[u8]) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// A change in a file of one kind, and the rule that has to speak of it.
+struct Planted {
+    read: &'static Read,
+    wanted: fn(&str) -> bool,
+    plant: fn(&Path),
+    rules: &'static [&'static str],
+    level: &'static str,
+}
+
+#[test]
+fn a_change_in_each_line_of_the_list_is_told() {
+    use reads::*;
+    let any = |_: &str| true;
+    let planted = |read, wanted, plant, rules, level| Planted {
+        read,
+        wanted,
+        plant,
+        rules,
+        level,
+    };
+    let table = [
+        planted(
+            &TREE,
+            |path| path.contains("toml@") && path.ends_with("decode.go"),
+            flip,
+            &["extracted-hash-mismatch"],
+            "deny",
+        ),
+        planted(
+            &TOOLCHAIN,
+            |path| path.ends_with("src/fmt/print.go"),
+            flip,
+            &["extracted-hash-mismatch"],
+            "deny",
+        ),
+        planted(
+            &TOOLCHAIN,
+            |path| path.ends_with("/go.mod"),
+            flip,
+            &["extracted-hash-mismatch"],
+            "deny",
+        ),
+        planted(
+            &FIPS,
+            |path| path.ends_with(".go"),
+            flip,
+            &["extracted-hash-mismatch"],
+            "deny",
+        ),
+        planted(
+            &ZIP,
+            |path| path.contains("toml"),
+            flip,
+            &["zip-invalid", "zip-hash-mismatch"],
+            "deny",
+        ),
+        planted(
+            &GO_MOD,
+            |path| path.contains("toml"),
+            flip,
+            &["mod-hash-mismatch"],
+            "deny",
+        ),
+        planted(
+            &INFO,
+            |path| path.contains("toml"),
+            |path| {
+                rewrite(
+                    path,
+                    br#"{"Version":"v9.9.9","Time":"2024-01-01T00:00:00Z"}"#,
+                )
+            },
+            &["info-invalid"],
+            "deny",
+        ),
+        planted(
+            &ZIPHASH,
+            |path| path.contains("toml"),
+            |path| rewrite(path, b"h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4="),
+            &["ziphash-mismatch"],
+            "deny",
+        ),
+        planted(
+            &MARKER,
+            |path| path.contains("toml"),
+            |path| fs::write(path.with_extension("partial"), "").unwrap(),
+            &["extracted-incomplete"],
+            "deny",
+        ),
+        planted(&TEMPORARY, any, |_| {}, &["partial-download"], "warn"),
+        planted(
+            &SUMDB,
+            |path| path.contains("/lookup/"),
+            flip,
+            &["sumdb-mismatch"],
+            "deny",
+        ),
+        planted(
+            &VCS,
+            |path| path.ends_with("/config"),
+            |path| {
+                let config = fs::read_to_string(path).unwrap();
+                fs::write(path, config + "[core]\n\tfsmonitor = touch /tmp/never\n").unwrap();
+            },
+            &["vcs-unsafe"],
+            "deny",
+        ),
+        planted(
+            &ACTION,
+            |path| path.ends_with("-a"),
+            flip,
+            &["action-invalid"],
+            "warn",
+        ),
+        planted(
+            &OUTPUT,
+            |path| path.ends_with("-d"),
+            flip,
+            &["output-hash-mismatch"],
+            "deny",
+        ),
+        planted(
+            &STAMP,
+            |path| path == "trim.txt",
+            |path| fs::write(path, "9999999999").unwrap(),
+            &["go-trim-stuck"],
+            "warn",
+        ),
+        planted(&FOLDER, any, |_| {}, &["link-in-cache"], "deny"),
+    ];
+    let covered: BTreeSet<&str> = table.iter().map(|row| row.read.what).collect();
+    for read in READS {
+        assert!(
+            covered.contains(read.what) || read.rules.is_empty(),
+            "{}",
+            read.what
+        );
+    }
+    let whole = everything();
+    fs::write(whole.env.gocache.join("trim.txt"), "1700000000").unwrap();
+    let before = whole.check(&[]).expect_code(0);
+    let unproven = before.json()["unproven"].to_string();
+    assert!(
+        unproven.contains(STRAY) && !unproven.contains(TOOL),
+        "{unproven}"
+    );
+    whole.check(&["--strict"]).expect_code(1);
+    for row in &table {
+        let undo: Box<dyn FnOnce()> = match row.read.what {
+            // Not there in sound caches: made, and taken away again.
+            "folders" => {
+                let moved = whole.env.modcache.join("github.com/!burnt!sushi");
+                let away = whole.env.dir().join("elsewhere");
+                fs::rename(&moved, &away).unwrap();
+                std::os::unix::fs::symlink(&away, &moved).unwrap();
+                Box::new(move || {
+                    fs::remove_file(&moved).unwrap();
+                    fs::rename(&away, &moved).unwrap();
+                })
+            }
+            "temporary files of a download" => {
+                let zip = whole.find(&ZIP, |path| path.contains("toml"));
+                let left = PathBuf::from(format!("{}123.tmp", zip.display()));
+                fs::write(&left, "half").unwrap();
+                Box::new(move || fs::remove_file(&left).unwrap())
+            }
+            _ => {
+                let path = whole.find(row.read, row.wanted);
+                let content = fs::read(&path).unwrap();
+                let about = fs::metadata(&path).unwrap();
+                (row.plant)(&path);
+                Box::new(move || {
+                    let _ = fs::remove_file(path.with_extension("partial"));
+                    rewrite(&path, &content);
+                    fs::set_permissions(&path, about.permissions()).unwrap();
+                    let file = fs::File::open(&path).unwrap();
+                    file.set_modified(about.modified().unwrap()).unwrap();
+                })
+            }
+        };
+        let run = whole.check(&[]);
+        undo();
+        let report = run.json();
+        let told = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|finding| {
+                let rule = finding["rule"].as_str().unwrap();
+                row.rules.contains(&rule) && finding["level"] == row.level
+            });
+        assert!(told, "{}: {:#}", row.read.what, report["findings"]);
+        assert_eq!(run.code, Some(i32::from(row.level == "deny")), "{run}");
+    }
+    let after = whole.check(&[]).expect_code(0);
+    assert_eq!(before.json()["findings"], after.json()["findings"]);
 }
 
 #[test]
