@@ -6,6 +6,7 @@ mod batch;
 mod fips;
 mod lanes;
 mod outputs;
+pub mod reads;
 mod settle;
 mod sumdb;
 mod tree;
