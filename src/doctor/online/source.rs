@@ -4,7 +4,6 @@
 //! What `file:` addresses name is read from the disk, as Go does.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
