@@ -16,7 +16,14 @@ const CACHES: &[&str] = &["modcache", "gocache"];
 const PROJECTS: &[&str] = &["project", "projects-under"];
 const CONFIG: &[&str] = &["config", "no-project-config"];
 const USE: &[&str] = &["state", "goroot", "path-map"];
-const JUDGE: &[&str] = &["baseline", "write-baseline", "restore-rate", "restore-took"];
+const JUDGE: &[&str] = &[
+    "strict",
+    "no-strict",
+    "baseline",
+    "write-baseline",
+    "restore-rate",
+    "restore-took",
+];
 const SIZES: &[&str] = &[
     "max-size",
     "max-modcache-size",

@@ -17,7 +17,7 @@ const PROJECTS: &[&str] = &["project", "projects-under"];
 /// What tells use from idleness.
 const USE: &[&str] = &["state", "goroot", "path-map"];
 const REPORT: &[&str] = &["format", "output"];
-const JUDGED: &[&str] = &["baseline", "restore-rate", "restore-took"];
+const JUDGED: &[&str] = &["strict", "baseline", "restore-rate", "restore-took"];
 const LIMITS: &[&str] = &[
     "max-size",
     "max-modcache-size",
@@ -117,6 +117,7 @@ const TAKES: &[(&str, &[&[&str]])] = &[
 /// Switches, as they are taken back.
 const SWITCHES: &[&str] = &[
     "no-sandbox",
+    "no-strict",
     "no-unused",
     "no-force",
     "no-repair",

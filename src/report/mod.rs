@@ -433,7 +433,11 @@ pub struct BuildUsage {
 impl BuildUsage {
     /// Whether nothing was there at the mark, so that every use was a miss.
     pub fn is_cold(&self) -> bool {
-        self.hits == 0 && self.rewritten == 0 && self.idle == 0 && self.unseen == 0 && self.misses > 0
+        self.hits == 0
+            && self.rewritten == 0
+            && self.idle == 0
+            && self.unseen == 0
+            && self.misses > 0
     }
 }
 

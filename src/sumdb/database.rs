@@ -460,7 +460,6 @@ fn holds(tiles: &Tiles<'_>, newest: &Tree<'_>, tile: Tile) -> Result<(), Failure
 /// What to do about damaged files of a database.
 const REPAIR: &str = "Run `gocachevet trim --repair`: Go fetches records and tiles again, but never replaces damaged ones.";
 
-
 /// How `head` stands to the trees known so far. The error tells why it could
 /// not be held against them, and is `None` if there are none.
 fn link(

@@ -185,14 +185,23 @@ mod tests {
         let id = "0".repeat(64);
         for (path, want) in [
             ("example.com/m@v1.0.0/a/b.go", Some(&TREE)),
-            ("golang.org/toolchain@v0.0.1-go1.24.0.linux-amd64/bin/go", Some(&TOOLCHAIN)),
+            (
+                "golang.org/toolchain@v0.0.1-go1.24.0.linux-amd64/bin/go",
+                Some(&TOOLCHAIN),
+            ),
             ("golang.org/fips140@v1.0.0/fips140/x.go", Some(&FIPS)),
             ("example.com/m@v1.0.0.tmp-1/a.go", Some(&TEMPORARY)),
             ("example.com", Some(&FOLDER)),
             ("cache/download/example.com/m/@v/v1.0.0.zip", Some(&ZIP)),
-            ("cache/download/example.com/m/@v/v1.0.0.partial", Some(&MARKER)),
+            (
+                "cache/download/example.com/m/@v/v1.0.0.partial",
+                Some(&MARKER),
+            ),
             ("cache/download/example.com/m/@v/v1.0.0.exe", None),
-            ("cache/download/sumdb/sum.golang.org/tile/8/0/000", Some(&SUMDB)),
+            (
+                "cache/download/sumdb/sum.golang.org/tile/8/0/000",
+                Some(&SUMDB),
+            ),
             ("cache/downloads/x", None),
             ("cache/other", None),
         ] {
@@ -217,7 +226,10 @@ mod tests {
         for read in READS {
             let rules: Vec<String> = read.rules.iter().map(|rule| format!("`{rule}`")).collect();
             let row = format!("| {} | {} | {} |", read.what, read.proof, rules.join(", "));
-            assert!(page.contains(&row), "docs/security.md lacks this row:\n{row}");
+            assert!(
+                page.contains(&row),
+                "docs/security.md lacks this row:\n{row}"
+            );
         }
     }
 }

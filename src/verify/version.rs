@@ -141,9 +141,16 @@ impl Checker<'_> {
         if tree && self.level == VerifyLevel::Quick && version.partial.is_none() {
             // What cannot be read is told by whoever measures the tree.
             let opened = self.cache.open_tree(id);
-            if opened.and_then(|tree| tree::is_empty(&tree)).unwrap_or(false) {
+            if opened
+                .and_then(|tree| tree::is_empty(&tree))
+                .unwrap_or(false)
+            {
                 let message = "has a tree without a single file: it was emptied, or never filled";
-                find(Rule::ExtractedIncomplete, &self.cache.tree_path(id), message);
+                find(
+                    Rule::ExtractedIncomplete,
+                    &self.cache.tree_path(id),
+                    message,
+                );
             }
         }
         match (zip, tree, ziphash) {
