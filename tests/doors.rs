@@ -76,7 +76,8 @@ const DEPENDENCY: &str = "gopkg.in/yaml.v3@v3.0.1";
 
 fn rules(report: &Value) -> Vec<&str> {
     let findings = report["findings"].as_array().unwrap().iter();
-    findings.map(|it| it["rule"].as_str().unwrap()).collect()
+    let rules = findings.map(|it| it["rule"].as_str().unwrap());
+    rules.filter(|rule| *rule != "info-unproven").collect()
 }
 
 /// A `.git` that belongs to another user: made by root, or root's own.

@@ -470,7 +470,7 @@ fn linked_roots_and_downloads_work_as_if_they_were_not() {
             .modcache
             .join("cache/download/github.com/google/uuid/@v/v1.6.0.zip");
         assert!(uuid.exists() && zip.exists());
-        run(&caches, "trim", &["--unused", "--grace=0", &state]).expect_code(0);
+        run(&caches, "trim", &["--unused", "--grace=0"]).expect_code(0);
         assert!(!uuid.exists() && !zip.exists(), "{parts:?}");
         caches.build_offline();
         check(&caches, &["--verify=full"]).expect_code(0);
@@ -639,6 +639,6 @@ fn a_download_that_ends_soon_is_waited_for() {
         });
         check(&caches, &["--verify=full"]).expect_code(0).json()
     });
-    assert_eq!(report["findings"], serde_json::json!([]), "{report:#}");
+    assert_eq!(support::complaints(&report), [Value::Null; 0], "{report:#}");
     assert_eq!(proven(&report), 3, "{report:#}");
 }

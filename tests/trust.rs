@@ -659,6 +659,7 @@ fn a_toolchains_go_mod_is_the_copy_that_go_makes() {
     let copied = cp.arg("-al").arg(toolchain_cache()).arg(&modcache);
     assert!(copied.status().unwrap().success());
     make_writable(&modcache.join("golang.org"));
+    fs::create_dir(scratch.path().join("none")).unwrap();
     let check = || {
         let run = support::gocachevet()
             .env("HOME", "/none")

@@ -146,6 +146,7 @@ const RARE: &[&str] = &[
     "min-gocache-hit-rate",
     "max-findings",
     "max-growth",
+    "max-idle",
     "forget-after",
     "min-ref-count",
     "trim-modcache-to",

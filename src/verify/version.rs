@@ -495,29 +495,25 @@ impl Checker<'_> {
             );
         }
         let odd_only = ziphash_is_odd && witnesses.go_sum.is_empty();
-        let mut copy = |h1: H1, rule, path: PathBuf, what: &str, incomplete, follows: &str| {
-            if witnesses.trusts(h1) {
-                return witnesses.proof();
-            }
-            if trusted.is_empty() || odd_only {
-                return Proof::Unknown;
-            }
-            let follows = match (go_stops, trusted.as_slice()) {
-                (true, _) => STOPS,
-                // What Go does where go.sum says nothing depends on the command.
-                (false, _) if witnesses.go_sum.len() != 1 => "",
-                (false, _) => follows,
+        let mut copy =
+            |h1: H1, rule, path: PathBuf, what: &str, incomplete, follows: &'static str| {
+                if witnesses.trusts(h1) {
+                    return witnesses.proof();
+                }
+                if trusted.is_empty() || odd_only {
+                    return Proof::Unknown;
+                }
+                let follows = witnesses.follows(follows);
+                let message = format!("{what}: {}{follows}", witnesses.cause(incomplete));
+                let mut finding = Finding::new(rule, id.clone(), message)
+                    .at(&path)
+                    .differs(list(trusted.iter().copied()), h1);
+                if witnesses.only_go_sum_differs() {
+                    finding = finding.advise(REPUBLISHED);
+                }
+                checked.findings.push(finding);
+                Proof::Damaged
             };
-            let message = format!("{what}: {}{follows}", witnesses.cause(incomplete));
-            let mut finding = Finding::new(rule, id.clone(), message)
-                .at(&path)
-                .differs(list(trusted.iter().copied()), h1);
-            if witnesses.only_go_sum_differs() {
-                finding = finding.advise(REPUBLISHED);
-            }
-            checked.findings.push(finding);
-            Proof::Damaged
-        };
         if let Some(h1) = witnesses.zip {
             let path = self.piece(version, PieceKind::Zip);
             let follows = match version.tree {
@@ -540,10 +536,7 @@ impl Checker<'_> {
                     format!("the extracted tree is incomplete{parts}"),
                     "; a build that needs the missing files fails, another goes on without a word",
                 ),
-                false => (
-                    format!("the extracted tree{parts} differs"),
-                    "; Go compiles it without looking at its hash",
-                ),
+                false => (format!("the extracted tree{parts} differs"), COMPILES),
             };
             let mut proof = copy(
                 h1,
@@ -572,8 +565,8 @@ impl Checker<'_> {
         }
         if let Some((name, bytes, most)) = &copies.too_long {
             let what = described(&copies.differences, archive);
-            let cause = witnesses.cause(false);
-            let message = format!("the extracted tree{what} differs: {cause}");
+            let (cause, follows) = (witnesses.cause(false), witnesses.follows(COMPILES));
+            let message = format!("the extracted tree{what} differs: {cause}{follows}");
             let actual = format!(
                 "{name} of {bytes} bytes, where at most {most} can be right: it was not hashed"
             );
@@ -591,6 +584,9 @@ impl Checker<'_> {
 /// What follows where the hash that Go looks at is not go.sum's
 /// (`modfetch.checkMod`).
 const STOPS: &str = "; Go stops at it with SECURITY ERROR";
+
+/// What follows where Go looks at nothing but names.
+const COMPILES: &str = "; Go compiles it without looking at its hash";
 
 /// What to do where a tag may have been moved.
 const REPUBLISHED: &str = "Ask the module's author whether the tag was moved. For what go.sum lists, run `gocachevet trim --repair` and build again; for the new content, take the version's two lines out of go.sum and run `go mod tidy`.";
@@ -626,6 +622,17 @@ impl Witnesses {
         match (self.go_sum.as_slice(), self.ziphash.or(self.zip)) {
             ([sum], Some(h1)) => *sum != h1,
             _ => false,
+        }
+    }
+
+    /// What Go does about a copy that differs, which is `otherwise` where
+    /// nothing stops it.
+    fn follows(&self, otherwise: &'static str) -> &'static str {
+        match (self.go_stops(), self.go_sum.len()) {
+            (true, _) => STOPS,
+            (false, 1) => otherwise,
+            // What Go does where go.sum says nothing depends on the command.
+            (false, _) => "",
         }
     }
 
