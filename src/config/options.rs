@@ -22,7 +22,11 @@ pub struct Options {
     #[arg(long, value_name = "DIR", help_heading = "Where")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gocache: Option<PathBuf>,
-    /// A project that uses the caches; repeatable [default: the go.mod or go.work upward from here; in CI all in the workspace]. The other modules of its repository count as well
+    /// A project that uses the caches; repeatable [default: the one here, in CI all]
+    ///
+    /// Unless it is given, the go.mod or go.work upward from here counts, and in
+    /// CI all those of the workspace. The other modules of its repository count
+    /// as well.
     #[arg(long = "project", value_name = "DIR", help_heading = "Where")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub project: Vec<PathBuf>,
@@ -44,7 +48,9 @@ pub struct Options {
     #[arg(long, value_name = "LEVEL", help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<VerifyLevel>,
-    /// Deny whatever nothing outside the caches vouches for, unless `[rules]` says otherwise
+    /// Deny what nothing outside the caches vouches for
+    ///
+    /// A level that `[rules]` sets for a rule counts all the same.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "How")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,

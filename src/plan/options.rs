@@ -31,7 +31,10 @@ pub struct Retention {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_ref_count: Option<u64>,
-    /// Keep what any of the last N marked jobs used, counted for each name that CI gives its jobs; jobs that used nothing do not count [default: 10]
+    /// Keep what any of the last N marked jobs used [default: 10]
+    ///
+    /// Counted for each name that CI gives its jobs; jobs that used nothing do
+    /// not count.
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_runs: Option<u64>,

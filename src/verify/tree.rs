@@ -144,10 +144,11 @@ pub(crate) fn read_tree(
         Ok(folder) => walk.folder(&folder, path, b"", 0),
         Err(error) => walk.read.unreadable.push((path.to_owned(), error)),
     }
+    walk.read.settle(&mut walk.buffers.batch);
+    walk.note_changed_copies();
     let Walk {
         mut read, buffers, ..
     } = walk;
-    read.settle(&mut buffers.batch);
     if let Some(archive) = archive.filter(|_| read.zip_error.is_none()) {
         for (index, member) in archive.members().iter().enumerate() {
             if read.contents.get(index).is_some_and(|it| it.named) {
@@ -435,6 +436,20 @@ impl<'a> Walk<'a> {
         }
         self.left -= bytes;
         self.hash(&mut file, name, bytes)
+    }
+
+    /// Of a toolchain, notes each `go.mod` that is not the copy which Go makes.
+    fn note_changed_copies(&mut self) {
+        let is_changed = |(name, sha256): &&(Vec<u8>, [u8; 32])| {
+            let folder = folder_of(name, b"go.mod").filter(|_| self.is_toolchain_copy(name));
+            let original = folder.map(|folder| [folder, b"_go.mod"].concat());
+            let found = original.and_then(|name| self.member(&name));
+            let content = found.and_then(|(_, index, _)| self.read.contents.get(index)?.sha256);
+            content.is_some_and(|original| original != *sha256)
+        };
+        let changed = self.read.own.iter().filter(is_changed);
+        let changed: Vec<String> = changed.map(|(name, _)| shown(name)).collect();
+        self.read.differences.changed.extend(changed);
     }
 
     /// See [`drop_toolchain_copies`].
