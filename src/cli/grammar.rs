@@ -152,6 +152,7 @@ const RARE: &[&str] = &[
     "trim-modcache-to",
     "trim-gocache-to",
     "slim",
+    "tier",
     "residue",
     "prove",
     "vcs",
