@@ -152,60 +152,38 @@ impl Aside {
         inventory: &Inventory,
         target: Target,
     ) -> std::result::Result<(), Fault> {
-        let modules = inventory.modcache.as_ref();
-        let builds = inventory.buildcache.as_ref();
         let missing = || Fault::Io(super::missing());
-        let path = match target {
-            Target::Version(index, part) => {
-                let cache = modules.ok_or_else(missing)?;
-                let version = cache.versions.get(index).ok_or_else(missing)?;
-                let place = Place::of(&self.folders, &version.id)?;
-                let _lock = place.lock(true)?;
-                place.unchanged(version)?;
-                let pieces: &[PieceKind] = match part {
-                    Part::Tree => &[],
-                    Part::Zip => &[PieceKind::Zip],
-                    Part::ZipHash => &[PieceKind::ZipHash],
-                    Part::HalfTree => &[PieceKind::Partial],
-                    Part::Source => &[PieceKind::Zip, PieceKind::Partial],
-                    Part::Whole => &[
-                        PieceKind::Zip,
-                        PieceKind::Partial,
-                        PieceKind::Info,
-                        PieceKind::Mod,
-                    ],
-                };
-                if part >= Part::Source {
-                    self.set_aside(&cache.piece_path(&version.id, PieceKind::ZipHash), None)?;
-                }
-                if !matches!(part, Part::Zip | Part::ZipHash) {
-                    self.set_aside(&cache.tree_path(&version.id), Some(version.id.clone()))?;
-                }
-                for piece in pieces {
-                    self.set_aside(&cache.piece_path(&version.id, *piece), None)?;
-                }
-                return Ok(());
+        if let Target::Version(index, part) = target {
+            let cache = inventory.modcache.as_ref().ok_or_else(missing)?;
+            let version = cache.versions.get(index).ok_or_else(missing)?;
+            let place = Place::of(&self.folders, &version.id)?;
+            let _lock = place.lock(true)?;
+            place.unchanged(version)?;
+            let pieces: &[PieceKind] = match part {
+                Part::Tree => &[],
+                Part::Zip => &[PieceKind::Zip],
+                Part::ZipHash => &[PieceKind::ZipHash],
+                Part::HalfTree => &[PieceKind::Partial],
+                Part::Source => &[PieceKind::Zip, PieceKind::Partial],
+                Part::Whole => &[
+                    PieceKind::Zip,
+                    PieceKind::Partial,
+                    PieceKind::Info,
+                    PieceKind::Mod,
+                ],
+            };
+            if part >= Part::Source {
+                self.set_aside(&cache.piece_path(&version.id, PieceKind::ZipHash), None)?;
             }
-            Target::Vcs(index) => {
-                let clone = modules.and_then(|cache| cache.vcs.get(index));
-                clone.map(|clone| clone.path.clone())
+            if !matches!(part, Part::Zip | Part::ZipHash) {
+                self.set_aside(&cache.tree_path(&version.id), Some(version.id.clone()))?;
             }
-            Target::Residue(index) => {
-                let left = modules.and_then(|cache| cache.residue.get(index));
-                left.map(|left| left.path.clone())
+            for piece in pieces {
+                self.set_aside(&cache.piece_path(&version.id, *piece), None)?;
             }
-            Target::Sumdb(index) => plan.sumdb.get(index).cloned(),
-            Target::ModuleLink(index) => modules.and_then(|cache| cache.links.get(index).cloned()),
-            Target::BuildLink(index) => builds.and_then(|cache| cache.links.get(index).cloned()),
-            Target::Action(index) => builds.and_then(|cache| {
-                let action = cache.actions.get(index)?;
-                Some(cache.action_path(action))
-            }),
-            Target::Output(index) => builds.and_then(|cache| {
-                let output = cache.outputs.get(index)?;
-                Some(cache.output_path(output.id))
-            }),
-        };
+            return Ok(());
+        }
+        let path = plan.path_of(target, inventory);
         self.set_aside(&path.ok_or_else(missing)?, None)?;
         Ok(())
     }

@@ -141,38 +141,15 @@ pub fn used_within_grace(found: &Found, policy: &Policy, now: DateTime<Utc>) -> 
 
 /// The units whose removal failed.
 pub fn kept<'a>(inventory: &'a Inventory, plan: &Plan, results: &[act::Result]) -> act::Kept<'a> {
-    let modules = inventory.modcache.as_ref();
-    let builds = inventory.buildcache.as_ref();
+    let versions = inventory.modcache.as_ref().map(|cache| &cache.versions);
     let mut kept = act::Kept::default();
     let failed = plan.steps.iter().zip(results);
     for (step, _) in failed.filter(|(_, result)| result.is_err()) {
-        let path = match step.target {
-            Target::Version(index, _) => {
-                let version = modules.and_then(|cache| cache.versions.get(index));
-                kept.versions.extend(version.map(|version| &version.id));
-                None
-            }
-            Target::Vcs(index) => {
-                let clone = modules.and_then(|cache| cache.vcs.get(index));
-                clone.map(|clone| clone.path.clone())
-            }
-            Target::Residue(index) => {
-                let left = modules.and_then(|cache| cache.residue.get(index));
-                left.map(|left| left.path.clone())
-            }
-            Target::Sumdb(index) => plan.sumdb.get(index).cloned(),
-            Target::ModuleLink(index) => modules.and_then(|cache| cache.links.get(index).cloned()),
-            Target::BuildLink(index) => builds.and_then(|cache| cache.links.get(index).cloned()),
-            Target::Action(index) => builds.and_then(|cache| {
-                let action = cache.actions.get(index)?;
-                Some(cache.action_path(action))
-            }),
-            Target::Output(index) => builds.and_then(|cache| {
-                let output = cache.outputs.get(index)?;
-                Some(cache.output_path(output.id))
-            }),
-        };
-        kept.paths.extend(path);
+        if let Target::Version(index, _) = step.target {
+            let version = versions.and_then(|versions| versions.get(index));
+            kept.versions.extend(version.map(|version| &version.id));
+        }
+        kept.paths.extend(plan.path_of(step.target, inventory));
     }
     kept
 }

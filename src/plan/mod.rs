@@ -159,6 +159,29 @@ fn links(inputs: &Inputs<'_>, plan: &mut Plan) {
 }
 
 impl Plan {
+    /// Where the unit of a step lies; nothing for module versions, which lie in
+    /// several places, and for what is not there.
+    pub fn path_of(&self, target: Target, inventory: &Inventory) -> Option<PathBuf> {
+        let modules = inventory.modcache.as_ref();
+        let builds = inventory.buildcache.as_ref();
+        match target {
+            Target::Version(..) => None,
+            Target::Vcs(index) => Some(modules?.vcs.get(index)?.path.clone()),
+            Target::Residue(index) => Some(modules?.residue.get(index)?.path.clone()),
+            Target::Sumdb(index) => self.sumdb.get(index).cloned(),
+            Target::ModuleLink(index) => modules?.links.get(index).cloned(),
+            Target::BuildLink(index) => builds?.links.get(index).cloned(),
+            Target::Action(index) => {
+                let cache = builds?;
+                Some(cache.action_path(cache.actions.get(index)?))
+            }
+            Target::Output(index) => {
+                let cache = builds?;
+                Some(cache.output_path(cache.outputs.get(index)?.id))
+            }
+        }
+    }
+
     /// Bytes that the plan frees.
     pub fn bytes(&self) -> u64 {
         self.steps.iter().map(|step| step.bytes).sum()

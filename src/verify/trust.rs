@@ -1,17 +1,8 @@
 //! Who vouches for what a build reads, and what nobody vouches for.
 //!
-//! Proof comes from outside the caches alone:
-//!
-//! | what Go opens | what vouches for it |
-//! |---|---|
-//! | a module's tree, or its zip to unpack it | the `h1:` line of go.sum, unless its lines differ; else a record of the checksum database |
-//! | a `.mod` file | the `/go.mod` line of go.sum; else the database |
-//! | a toolchain's tree or zip | the database alone, as for Go itself (`modfetch.useSumDB`) |
-//! | a FIPS 140 snapshot's tree | its zip in the Go installation, held against `fips140.sum` |
-//! | `.info` | nothing; its form and version are checked |
-//! | a build output | nothing; it is consistent if its content is what its name says |
-//!
-//! `.ziphash` lies beside what it speaks for and vouches for nothing.
+//! Proof comes from outside the caches alone; [`reads`](super::reads) lists what
+//! Go opens, and what proves each. `.ziphash` lies beside what it speaks for and
+//! vouches for nothing.
 
 use super::{Evidence, Proof, Source};
 use crate::findings::{Finding, Level, Rule, display_path};
