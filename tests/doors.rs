@@ -229,7 +229,7 @@ fn a_file_that_never_ends_is_not_read() {
     fifo(Path::new(&pipe));
     let mirror = site.caches.modcache.join("cache/download");
     let mirror = mirror.to_str().unwrap();
-    let calls: [(&[&str], &str); 7] = [
+    let calls: [(&[&str], &str); 8] = [
         (&["check", "--verify=off"], "--baseline"),
         (&["check", "--verify=off", "--shard=1/2"], "--baseline"),
         (&["check", "--verify=off"], "--compare"),
@@ -237,6 +237,7 @@ fn a_file_that_never_ends_is_not_read() {
         (&["mirror", "list", mirror, "--verify=off"], "--access-log"),
         (&["mirror", "list", mirror, "--verify=off"], "--ledger"),
         (&["report"], ""),
+        (&["pack"], "--check"),
     ];
     for endless in [pipe.as_str(), "/dev/zero"] {
         for (call, option) in &calls {

@@ -175,6 +175,7 @@ impl Rule {
                 | Rule::NoTrust
                 | Rule::Unproven
                 | Rule::InfoUnproven
+                | Rule::VcsUnproven
         )
     }
 

@@ -232,7 +232,7 @@ fn is_content(error: &io::Error) -> bool {
 /// An archive, unpacked if it is compressed: by its first bytes, not its name.
 /// Of what comes out no more than `most` is read, whatever it is.
 fn open(bundle: &Path, most: u64) -> io::Result<Box<dyn Read>> {
-    let mut file = File::open(bundle)?;
+    let mut file = crate::locate::open(bundle)?;
     let mut magic = [0; 4];
     let mut read = 0;
     while read < magic.len() {

@@ -24,7 +24,6 @@ pub(crate) mod testing;
 mod tests;
 pub mod tlog;
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -266,10 +265,14 @@ fn compare(database: &str, sums: Sums, zip: Option<H1>, go_mod: Option<H1>) -> P
     }
 }
 
-fn read_note(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+fn read_note(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(None);
+    };
+    // Neither a link nor a pipe is what Go writes here.
+    let file = match folder::Folder::open(folder).and_then(|folder| folder.file(name)) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let mut note = Vec::new();

@@ -148,6 +148,14 @@ pub enum Proof {
     Damaged,
 }
 
+impl Proof {
+    /// Whether something outside the cache proved it: a `.ziphash`, which lies
+    /// beside what it speaks for, proves nothing.
+    pub fn holds(self) -> bool {
+        matches!(self, Proof::Proven(source) if source != Source::Ziphash)
+    }
+}
+
 /// What is known of a module version, in the order of `ModCache::versions`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VersionProof {
@@ -405,8 +413,6 @@ impl VersionProof {
     /// Whether only the tree has to go for a repair: the zip is proven by more
     /// than the cache's own word, so that Go extracts it again without a network.
     pub fn mends_from_zip(&self) -> bool {
-        self.damaged
-            && self.only_tree
-            && matches!(self.zip, Proof::Proven(Source::GoSum | Source::Sumdb))
+        self.damaged && self.only_tree && self.zip.holds()
     }
 }

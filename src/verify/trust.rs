@@ -4,7 +4,7 @@
 //! Go opens, and what proves each. `.ziphash` lies beside what it speaks for and
 //! vouches for nothing.
 
-use super::{Evidence, Proof, Source};
+use super::{Evidence, Source};
 use crate::findings::{Finding, Level, Rule, display_path};
 use crate::formats::gosum::{MergedSums, SumClaim, agreed};
 use crate::formats::h1::H1;
@@ -130,7 +130,7 @@ pub fn tally(cache: &ModCache, shard: Shard, evidence: &mut Evidence) {
             (proof.tree, version.tree_bytes()),
             (proof.go_mod, bytes(version.go_mod)),
         ] {
-            if matches!(proof, Proof::Proven(source) if source != Source::Ziphash) {
+            if proof.holds() {
                 verification.bytes_proven += bytes;
             }
         }
