@@ -498,7 +498,7 @@ fn a_change_in_each_line_of_the_list_is_told() {
         planted(
             &ACTION,
             |path| path.ends_with("-a"),
-            flip,
+            |path| rewrite(path, b"v1 nonsense\n"),
             &["action-invalid"],
             "warn",
         ),
