@@ -653,6 +653,143 @@ const ROWS: &[Row] = &[
         plant: plant_checkout,
         cure: Commands,
     },
+    // Lines that differ: the one that is right is known here.
+    Row {
+        rule: "conflicting-claims",
+        with: CHECK,
+        plant: |s| {
+            let other = MODULES[0].1;
+            s.edit("go.sum", |text| {
+                format!("{text}github.com/BurntSushi/toml v1.4.0/go.mod {other}\n")
+            });
+        },
+        cure: Person(|s| {
+            copy_over(
+                &Project::Hello.source().join("go.sum"),
+                &s.project.join("go.sum"),
+            )
+        }),
+    },
+    Row {
+        rule: "toolchain-unproven",
+        with: CHECK,
+        plant: |s| {
+            let other = MODULES[0].1;
+            s.edit("go.sum", |text| {
+                format!("{text}golang.org/toolchain v0.0.1-go1.24.0.linux-amd64 {other}\n")
+            });
+        },
+        cure: Person(|s| {
+            copy_over(
+                &Project::Hello.source().join("go.sum"),
+                &s.project.join("go.sum"),
+            )
+        }),
+    },
+    Row {
+        rule: "fips-unproven",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere(
+            "tests/trust.rs",
+            "a_fips_snapshot_is_held_against_the_go_installation",
+        ),
+    },
+    Row {
+        rule: "mod-unproven",
+        with: CHECK,
+        plant: |s| {
+            s.edit("go.sum", |text| {
+                let lines = text
+                    .lines()
+                    .filter(|line| !line.contains("toml v1.4.0/go.mod"));
+                lines.map(|line| format!("{line}\n")).collect()
+            });
+        },
+        cure: Commands,
+    },
+    Row {
+        rule: "no-trust",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere(
+            "tests/trust.rs",
+            "a_poisoned_cache_that_agrees_with_itself_is_unproven",
+        ),
+    },
+    Row {
+        rule: "unproven",
+        with: CHECK,
+        plant: |s| {
+            s.edit("go.sum", |text| {
+                let lines = text.lines().filter(|line| !line.contains("toml"));
+                lines.map(|line| format!("{line}\n")).collect()
+            });
+        },
+        // The project that lists it is this one.
+        cure: Person(|s| {
+            copy_over(
+                &Project::Hello.source().join("go.sum"),
+                &s.project.join("go.sum"),
+            )
+        }),
+    },
+    Row {
+        rule: "info-unproven",
+        with: CHECK,
+        plant: |_| {},
+        cure: Nothing,
+    },
+    Row {
+        rule: "link-in-cache",
+        with: CHECK,
+        plant: |s| {
+            let (info, aside) = (s.piece("info"), s.dir().join("aside"));
+            fs::rename(&info, &aside).unwrap();
+            std::os::unix::fs::symlink(&aside, &info).unwrap();
+        },
+        cure: Commands,
+    },
+    Row {
+        rule: "vcs-unsafe",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere("tests/vcs.rs", "what_git_would_run_is_denied_and_repaired"),
+    },
+    Row {
+        rule: "vcs-unproven",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere(
+            "tests/vcs.rs",
+            "a_clone_as_go_left_it_passes_and_is_called_unproven",
+        ),
+    },
+    Row {
+        rule: "project-file",
+        with: CHECK,
+        plant: |s| {
+            let sums = s.project.join("go.sum");
+            fs::rename(&sums, s.project.join("real.sum")).unwrap();
+            std::os::unix::fs::symlink("real.sum", &sums).unwrap();
+            fs::create_dir(s.project.join(".git")).unwrap();
+        },
+        cure: Person(|s| {
+            let sums = s.project.join("go.sum");
+            fs::remove_file(&sums).unwrap();
+            fs::rename(s.project.join("real.sum"), &sums).unwrap();
+        }),
+    },
+    // What `trim --repair` takes away of the checksum database is shown there.
+    Row {
+        rule: "sumdb-mismatch",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere(
+            "tests/repair.rs",
+            "damaged_files_of_the_checksum_database_go",
+        ),
+    },
 ];
 
 fn plant_owner(s: &mut Stage) {
@@ -1250,7 +1387,9 @@ fn lines_with(name: &str, text: &str, program: &str) -> BTreeSet<String> {
 /// Words of a command line, with something in place of what is filled in later.
 fn words(command: &str) -> Vec<String> {
     let mut plain = String::new();
-    let command = command.replace("\"$@\"", "");
+    let command = command
+        .replace("\"$@\"", "")
+        .replace("\"$VET_GRACE\"", "24h");
     let mut rest = command.as_str();
     // `{name}` of a format string and `$NAME` of a shell.
     while let Some(at) = rest.find(['{', '$']) {

@@ -10,15 +10,20 @@ use std::process::{Command, Stdio};
 use support::{Scratch, gocachevet};
 
 /// A build cache whose outputs take seconds to hash: one sparse file under
-/// hundreds of names.
+/// hundreds of names, each with an entry.
 fn long_work(gocache: &Path) {
     let folder = gocache.join("ab");
     fs::create_dir_all(&folder).unwrap();
     fs::write(gocache.join("README"), "made for a test\n").unwrap();
     let first = folder.join(format!("ab{:062x}-d", 0));
     fs::File::create(&first).unwrap().set_len(20 << 20).unwrap();
-    for index in 1..400 {
-        fs::hard_link(&first, folder.join(format!("ab{index:062x}-d"))).unwrap();
+    for index in 0..400 {
+        let id = format!("ab{index:062x}");
+        if index > 0 {
+            fs::hard_link(&first, folder.join(format!("{id}-d"))).unwrap();
+        }
+        let entry = format!("v1 {id} {id} {:20} {:20}\n", 20 << 20, 1);
+        fs::write(folder.join(format!("{id}-a")), entry).unwrap();
     }
 }
 

@@ -6,7 +6,7 @@ use crate::formats::action::ActionId;
 use crate::formats::module::ModuleVersion;
 use crate::render::human::counted;
 use crate::scan::{ModCache, Version, VersionKind};
-use crate::verify::VersionProof;
+use crate::verify::{Proof, VersionProof};
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -365,9 +365,9 @@ impl Judge<'_> {
             Slim::Extracted => (Part::Tree, proof.zip),
             Slim::Archive => (Part::Zip, proof.tree),
         };
-        match stays.holds() {
-            true => Fate::Remove(part, Cause::Slim),
-            false => Fate::Keep(Keep::Unproven),
+        match stays {
+            Proof::Proven(_) => Fate::Remove(part, Cause::Slim),
+            _ => Fate::Keep(Keep::Unproven),
         }
     }
 
@@ -460,9 +460,9 @@ fn tiered(
         && age >= demote.0
         && version.tree.is_some()
     {
-        return match version.zip.is_some() && proof.zip.holds() {
-            true => Fate::Remove(Part::Tree, Cause::Demoted(demote.0)),
-            false => Fate::Keep(Keep::Unproven),
+        return match (version.zip, proof.zip) {
+            (Some(_), Proof::Proven(_)) => Fate::Remove(Part::Tree, Cause::Demoted(demote.0)),
+            _ => Fate::Keep(Keep::Unproven),
         };
     }
     Fate::Keep(Keep::Young(age))

@@ -62,7 +62,7 @@ impl fmt::Display for Cause {
                 let size = bytesize::ByteSize(*bytes).display().si();
                 write!(f, "size: the longest unused go until {size} are left")
             }
-            Cause::Slim => f.write_str("slim: the other copy was proven"),
+            Cause::Slim => f.write_str("slim: the other copy was verified"),
             Cause::Vcs => f.write_str("vcs: an idle clone"),
             Cause::Toolchain => f.write_str("toolchains: no project names it"),
             Cause::All => f.write_str("all"),

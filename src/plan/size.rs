@@ -4,6 +4,7 @@ use super::modules::{Draft as Modules, part_bytes};
 use super::{Cause, Fate, Inputs, Keep, Part, Plan, builds};
 use crate::report;
 use crate::sorting;
+use crate::verify::Proof;
 use chrono::{DateTime, Utc};
 
 /// Something that may go to make room.
@@ -173,7 +174,7 @@ fn candidates(
                 .evidence
                 .versions
                 .get(index)
-                .is_some_and(|proof| proof.zip.holds());
+                .is_some_and(|proof| matches!(proof.zip, Proof::Proven(_)));
             if version.tree.is_some() && version.zip.is_some() && proven {
                 add(Part::Tree, false);
             }

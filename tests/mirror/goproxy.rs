@@ -138,7 +138,7 @@ fn heat_from_a_cache_s_ledger_decides_who_stays() {
     let hottest = report["versions"].as_array().unwrap().last().unwrap();
     assert_eq!(hottest["accesses"], 4, "{report:#}");
 
-    for (content, message) in [(None, "no such file"), (Some("{"), "is damaged")] {
+    for (content, message) in [(None, "No such file"), (Some("{"), "is damaged")] {
         let file = env.dir().join("odd.json");
         if let Some(content) = content {
             fs::write(&file, content).unwrap();
