@@ -505,11 +505,8 @@ impl Archive {
         // DEFLATE makes nothing longer by more than five bytes in 16 KiB; what
         // is packed into more than that need not be read at once.
         let most = output.len() + output.len() / 1024 + CHUNK;
-        let at_once = match member.method {
-            STORE => true,
-            DEFLATE => cfg!(target_os = "linux"),
-            _ => false,
-        };
+        let at_once =
+            member.method == STORE || member.method == DEFLATE && cfg!(target_os = "linux");
         if !at_once || end - start > most as u64 {
             return self.inflate_into(index, inflater, output);
         }
