@@ -148,11 +148,14 @@ for (const format of ['fastzip', 'ziplegacy', 'tarzstd']) {
   });
 }
 
-scenario('warm, and nothing used: idle is told as idle', () => {
+scenario('warm, and nothing used: what no job used is not called unused', () => {
   carry('fastzip');
-  const { modcache, buildcache } = job({ script: ['true'], trim: 'off' }).ended(0).report().usage;
-  assert.deepEqual([modcache.hits, modcache.misses, modcache.idle], [0, 0, 3]);
-  assert.equal(buildcache.hits + buildcache.misses, 0);
+  const report = job({ script: ['true'], trim: 'unused' }).ended(0).report();
+  for (const cache of ['modcache', 'buildcache']) {
+    assert.equal(report.usage[cache], null);
+    assert.match(report.usage_unknown[cache], /no hit and no miss|nothing/);
+  }
+  assert.deepEqual(report.plan.removals.filter(({ reason }) => /^unused/.test(reason)), []);
 });
 
 scenario('over a limit: the last line of the script fails the job', () => {
