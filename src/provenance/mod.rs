@@ -8,7 +8,8 @@ use crate::sorting;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Larger outputs are hashed whole, but only so much of them is searched for
@@ -79,7 +80,20 @@ pub fn find<'a>(cache: &'a BuildCache, text: &str) -> Option<&'a Output> {
 ///
 /// The output cannot be read.
 pub fn trace(cache: &BuildCache, output: &Output) -> io::Result<Provenance> {
-    let content = read(cache, output)?;
+    let (mut file, inner) = open(cache, output)?;
+    let content = read(&mut file, output.bytes, inner)?;
+    file.rewind()?;
+    let mut hash = Sha256::new();
+    let (mut bytes, mut buffer) = (0, vec![0; 64 << 10]);
+    loop {
+        let count = file.read(&mut buffer)?;
+        let Some(part) = buffer.get(..count).filter(|part| !part.is_empty()) else {
+            break;
+        };
+        hash.update(part);
+        bytes += part.len() as u64;
+    }
+    let sha256 = OutputId(hash.finalize().into());
     let Known {
         kind,
         of,
@@ -115,11 +129,11 @@ pub fn trace(cache: &BuildCache, output: &Output) -> io::Result<Provenance> {
     Ok(Provenance {
         id: output.id.to_string(),
         path: crate::findings::display_path(&cache.output_path(output.id)),
-        bytes: content.bytes,
+        bytes,
         kind: kind.to_owned(),
         details,
-        sha256: content.sha256.to_string(),
-        intact: content.sha256 == output.id,
+        sha256: sha256.to_string(),
+        intact: sha256 == output.id,
         actions,
     })
 }
@@ -143,7 +157,8 @@ pub struct Known {
 ///
 /// The output cannot be read.
 pub fn describe(cache: &BuildCache, output: &Output) -> io::Result<Known> {
-    read(cache, output).map(|content| known(&content, output))
+    let (mut file, inner) = open(cache, output)?;
+    read(&mut file, output.bytes, inner).map(|content| known(&content, output))
 }
 
 fn known(content: &Content, output: &Output) -> Known {
@@ -192,47 +207,36 @@ fn known(content: &Content, output: &Output) -> Known {
 
 /// What reading an output brought.
 struct Content {
-    bytes: u64,
-    sha256: OutputId,
     head: Vec<u8>,
     tail: Vec<u8>,
     searched: Vec<u8>,
     inner: Option<String>,
 }
 
-fn read(cache: &BuildCache, output: &Output) -> io::Result<Content> {
+/// Opens an output; of an executable, with its name.
+fn open(cache: &BuildCache, output: &Output) -> io::Result<(File, Option<String>)> {
     let shard = cache.shard(&output.id.shard())?;
     let name = format!("{}-d", output.id);
-    let mut inner = None;
-    let mut file = if output.executable {
-        let folder = shard.folder(name.as_ref())?;
-        let entries = folder.entries()?;
-        let empty = || io::Error::new(io::ErrorKind::NotFound, "the executable's folder is empty");
-        let entry = entries.first().ok_or_else(empty)?;
-        inner = Some(crate::findings::display_path(Path::new(&entry.name)));
-        folder.file(&entry.name)?
-    } else {
-        shard.file(name.as_ref())?
-    };
-    let (mut hash, mut bytes) = (Sha256::new(), 0);
-    let (mut searched, mut tail) = (Vec::new(), Vec::new());
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let count = file.read(&mut buffer)?;
-        let Some(part) = buffer.get(..count).filter(|part| !part.is_empty()) else {
-            break;
-        };
-        hash.update(part);
-        bytes += part.len() as u64;
-        let room = MAX_SEARCHED.saturating_sub(searched.len()).min(part.len());
-        searched.extend_from_slice(part.get(..room).unwrap_or_default());
-        tail.extend_from_slice(part);
-        tail.drain(..tail.len().saturating_sub(TAIL_BYTES));
+    if !output.executable {
+        return Ok((shard.file(name.as_ref())?, None));
     }
+    let folder = shard.folder(name.as_ref())?;
+    let entries = folder.entries()?;
+    let empty = || io::Error::new(io::ErrorKind::NotFound, "the executable's folder is empty");
+    let entry = entries.first().ok_or_else(empty)?;
+    let inner = crate::findings::display_path(Path::new(&entry.name));
+    Ok((folder.file(&entry.name)?, Some(inner)))
+}
+
+/// Reads what tells the kind: a beginning and an end.
+fn read(file: &mut File, bytes: u64, inner: Option<String>) -> io::Result<Content> {
+    let mut searched = Vec::new();
+    file.take(MAX_SEARCHED as u64).read_to_end(&mut searched)?;
     let head = searched.get(..HEAD_BYTES).unwrap_or(&searched).to_vec();
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(bytes.saturating_sub(TAIL_BYTES as u64)))?;
+    file.take(TAIL_BYTES as u64).read_to_end(&mut tail)?;
     Ok(Content {
-        bytes,
-        sha256: OutputId(hash.finalize().into()),
         head,
         tail,
         searched,

@@ -200,6 +200,11 @@ fn lists_and_explanations_are_the_same_everywhere() {
             true => {
                 let mut list = run.json();
                 list["generated_at"].take();
+                // What an output is of, only the native program tells.
+                for output in list["outputs"].as_array_mut().into_iter().flatten() {
+                    output["kind"].take();
+                    output["of"].take();
+                }
                 list.to_string()
             }
             false => run.stdout,
@@ -268,7 +273,8 @@ fn links_are_followed_in_no_runtime() {
     }
     let mut rules = rules(&report);
     rules.sort();
-    let [links, odd] = [["link-in-cache"; 3].as_slice(), &["unexpected-file"; 2]];
+    // Of the five only the one at the top of the build cache is nothing to Go.
+    let [links, odd] = [["link-in-cache"; 4].as_slice(), &["unexpected-file"]];
     assert_eq!(rules, [links, odd].concat());
 }
 
@@ -417,7 +423,8 @@ fn a_mark_made_under_wasi_tells_use_as_a_native_one_does() {
             let mut args = arguments(&copy.paths(), &[]);
             args.retain(|arg| command == "check" || !arg.starts_with("--format"));
             args[0] = command;
-            args.extend(["--state", file.to_str().unwrap(), "--verify=off"]);
+            args.extend(["--state", file.to_str().unwrap()]);
+            args.extend((command == "check").then_some("--verify=off"));
             args
         };
         let marked = runtime.run_writing(&folders, &args("mark")).expect_code(0);
@@ -476,8 +483,12 @@ fn the_use_of_modules_is_told_under_other_names_with_a_path_map() {
     ];
     let args = |command, more: &[&'static str]| {
         let args = [command, "--modcache=/mc", "--gocache=/gc", "--project=/src"];
-        let args = args.iter().chain(&["--goroot=/go", "--state=/state/mark"]);
-        args.chain(more).copied().collect::<Vec<&str>>()
+        let args = args.iter().chain(&["--state=/state/mark"]);
+        let goroot = (command != "mark").then_some(&"--goroot=/go");
+        args.chain(goroot)
+            .chain(more)
+            .copied()
+            .collect::<Vec<&str>>()
     };
     let native = |command: &str, more: &[&str]| {
         let run = caches.env.gocachevet().arg(command).args(more);
