@@ -125,10 +125,13 @@ impl Checker<'_> {
         }
         if version.kind == VersionKind::Module {
             if (zip || tree) && version.go_mod.is_none() {
-                let message = "has source but no .mod: Go fetches that before it loads the source, and without a network cannot";
-                let finding = Finding::new(Rule::OrphanFile, id.to_string(), message)
+                // Go itself leaves it so where it only looked for a package in
+                // the module (`modload.queryImport`), as pruned graphs let it.
+                let message = "has source but no .mod: a build that needs it fetches the .mod first, and without a network cannot";
+                let mut finding = Finding::new(Rule::OrphanFile, id.to_string(), message)
                     .at(&self.piece(version, PieceKind::Mod))
                     .advise(format!("Run `go mod download {id}`."));
+                finding.level = Level::Note;
                 checked.findings.push(finding);
             }
             self.info(version, pieces, checked);

@@ -436,7 +436,8 @@ fn a_mark_made_under_wasi_tells_use_as_a_native_one_does() {
             let actions = &native.json()["usage"]["buildcache"];
             (actions["hits"].clone(), actions["misses"].clone())
         };
-        assert_eq!(used(), (0.into(), 0.into()), "{runtime:?}");
+        // Where nothing was used, nothing is known.
+        assert_eq!(used(), (Value::Null, Value::Null), "{runtime:?}");
         // As Go marks what it uses.
         let entry = copy.file(&copy.gocache, "-a");
         let now = fs::FileTimes::new().set_modified(std::time::SystemTime::now());
