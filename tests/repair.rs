@@ -331,7 +331,7 @@ fn pieces_that_go_can_use_are_made_whole_by_what_the_advice_says() {
 
     fs::remove_file(piece(&caches.modcache, "mod")).unwrap();
     let orphans = findings(&check(&caches), "orphan-file");
-    assert_eq!(orphans[0]["level"], "warn");
+    assert_eq!(orphans[0]["level"], "note");
     let output = caches
         .env
         .command(&caches.project, ["build", "./..."])
