@@ -378,7 +378,7 @@ fn a_project_file_that_is_no_ordinary_file_is_told() {
     let src = caches.project.parent().unwrap();
     fs::create_dir(src.join(".git")).unwrap();
     let sum = caches.project.join("go.sum");
-    let inside = src.join("shared.sum");
+    let inside = src.join("outer.sum");
     fs::rename(&sum, &inside).unwrap();
     let check = |level: &str| {
         let run = program(&caches).args(["check", "--format=json", "--verify"]);
@@ -386,12 +386,12 @@ fn a_project_file_that_is_no_ordinary_file_is_told() {
     };
 
     // Go follows a link, and so does the check, inside the repository.
-    symlink("../shared.sum", &sum).unwrap();
+    symlink("../outer.sum", &sum).unwrap();
     caches.build_offline();
     let run = check("full").expect_code(0);
     let told = findings(&run.json(), "project-file");
     assert!(
-        told[0].0 == "warn" && told[0].1.contains("shared.sum"),
+        told[0].0 == "warn" && told[0].1.contains("outer.sum"),
         "{run}"
     );
     assert_eq!(
