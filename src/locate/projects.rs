@@ -190,11 +190,20 @@ fn repository_of(dir: &Path) -> Option<PathBuf> {
     is_top(top).then(|| top.to_owned())
 }
 
-/// Whether a folder is marked as a cache, or is a module cache: the go.mod files
-/// in it are no projects.
+/// Whether a folder is marked as a cache, or is a module cache or a module
+/// version in one: the go.mod files in it are no projects. A cache that only
+/// `go install` filled has no `cache/lock`.
 fn is_cache(folder: &Path) -> bool {
-    folder.join(CACHE_TAG).is_file()
+    let name = folder.file_name().and_then(|name| name.to_str());
+    name.is_some_and(is_extracted)
+        || folder.join(CACHE_TAG).is_file()
         || folder.join("cache/lock").is_file() && folder.join("cache/download").is_dir()
+}
+
+/// Whether a name is that of an extracted module version, such as `uuid@v1.6.0`.
+fn is_extracted(name: &str) -> bool {
+    let version = name.split_once("@v").map(|(_, version)| version);
+    version.is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 #[derive(Default)]
@@ -670,6 +679,30 @@ mod tests {
             "w/c/sub: there is neither a go.mod nor a go.work in this folder"
         );
         assert!(checkout.find("", "", &options(&[], &["none"])).is_err());
+    }
+
+    #[test]
+    fn what_lies_in_a_cache_is_no_project() {
+        let checkout = Checkout::new(&[
+            (".git/HEAD", ""),
+            ("p/go.mod", "module example.com/p\n"),
+            ("q@vendor/go.mod", "module example.com/q\n"),
+            // A module cache that `go install` filled; its go.work names what no zip holds.
+            ("tools/pkg/mod/x.org/go@v0.1.0/go.mod", "module x.org/go\n"),
+            ("tools/pkg/mod/x.org/go@v0.1.0/go.work", "use ./none\n"),
+            ("tools/pkg/mod/cache/download/x.org/go/@v/list", ""),
+            ("mod/cache/lock", ""),
+            ("mod/cache/download/go.mod", "module x.org/y\n"),
+            ("out/CACHEDIR.TAG", ""),
+            ("out/tmp/go.mod", "module x.org/z\n"),
+        ]);
+        let (projects, findings) = checkout.find("p", "", &Options::default()).unwrap();
+        assert_eq!(findings, []);
+        let names: Vec<_> = projects
+            .iter()
+            .map(|project| project.module.as_deref())
+            .collect();
+        assert_eq!(names, [Some("example.com/p"), Some("example.com/q")]);
     }
 
     #[test]
