@@ -1,5 +1,5 @@
 //! The `gocachevet` command.
 
 fn main() -> std::process::ExitCode {
-    gocachevet::cli::run(std::env::args_os())
+    gocachevet::commands::run(std::env::args_os())
 }

@@ -6,9 +6,9 @@
 
 #![allow(clippy::print_stderr)]
 
-use gocachevet::cli;
-use gocachevet::config::Options;
-use gocachevet::locate::{self, Environment};
+use gocachevet::commands;
+use gocachevet::settings::Options;
+use gocachevet::{locate, settings::Environment};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     args.extend(std::env::args_os().skip(1));
     let own = locate::caches(&Environment::of_process(), &Options::default());
     if own.is_ok_and(|caches| caches.modcache.is_some() || caches.gocache.is_some()) {
-        return cli::run(args);
+        return commands::run(args);
     }
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sample-cache");
     let folders = [
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     for (flag, folder) in folders {
         args.extend([flag.into(), sample.join(folder).into_os_string()]);
     }
-    let code = cli::run(args);
+    let code = commands::run(args);
     eprintln!("This machine has no Go caches: that was the sample, with its planted fault.");
     eprintln!("In a pipeline the fault would have failed the job (exit code 1).");
     if code == ExitCode::from(1) {

@@ -2,8 +2,8 @@
 #![cfg(feature = "schema")]
 #![allow(clippy::unwrap_used)]
 
-use gocachevet::config::ConfigFile;
 use gocachevet::report::Report;
+use gocachevet::settings::ConfigFile;
 use std::path::Path;
 
 fn check(name: &str, schema: schemars::Schema) {

@@ -2,7 +2,7 @@
 
 use crate::folder::{Kind, Root};
 use crate::formats::module::MOVABLE;
-use crate::locate::Environment;
+use crate::settings::Environment;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 

@@ -40,7 +40,6 @@ use crate::folder::{Kind, Root};
 use crate::parallel;
 use crate::plan::{Part, Plan, Step, Target};
 use crate::scan::{Inventory, Version};
-use crate::sorting;
 use readers::Readers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -202,7 +201,7 @@ impl Work<'_> {
             })
             .collect();
         // Residue is removed under the lock of its version, which is free now.
-        let done_at: BTreeSet<usize> = sorting::collect(done.iter().map(|(at, _)| *at));
+        let done_at: BTreeSet<usize> = done.iter().map(|(at, _)| *at).collect();
         let others: Vec<usize> = groups.iter().flatten().copied().collect();
         let others: Vec<usize> = others
             .into_iter()

@@ -3,13 +3,12 @@
 //! Each of them is described once, in [`Options`] and [`Retention`]; here stands
 //! who takes it. What a command does not take is wrong usage.
 
-use super::CliError;
-use super::args::Cli;
-use crate::config::Options;
-use crate::plan::Retention;
+use crate::error::CommandError;
+use crate::settings::Options;
+use crate::settings::Retention;
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command};
 use std::ffi::OsString;
 
 const CACHES: &[&str] = &["modcache", "gocache"];
@@ -168,9 +167,9 @@ fn takes(command: &str, option: &str) -> bool {
         .any(|taken| *taken == option)
 }
 
-/// The whole command line.
-pub(super) fn grammar() -> Command {
-    with_options(Cli::command(), "")
+/// The commands, with the options that they share.
+pub(crate) fn with_shared(commands: Command) -> Command {
+    with_options(commands, "")
 }
 
 fn with_options(command: Command, path: &str) -> Command {
@@ -270,7 +269,7 @@ pub struct Given {
 }
 
 impl Given {
-    pub(super) fn of(matches: &ArgMatches) -> Given {
+    pub(crate) fn of(matches: &ArgMatches) -> Given {
         let (mut matches, mut path) = (matches, String::new());
         while let Some((name, below)) = matches.subcommand() {
             path = format!("{path} {name}").trim().to_owned();
@@ -315,7 +314,7 @@ impl Given {
     }
 
     /// The configuration's options, and what was typed in their place.
-    pub fn over<T: Args>(&self, mut config: T) -> Result<T, CliError> {
+    pub fn over<T: Args>(&self, mut config: T) -> Result<T, CommandError> {
         let known = T::augment_args(Command::new("options").no_binary_name(true));
         let is_known = |name: &str| {
             known
@@ -328,7 +327,7 @@ impl Given {
             .filter(|(name, _)| is_known(name))
             .map(|(_, word)| word)
             .collect();
-        let wrong = |error: clap::Error| CliError::Usage(error.to_string());
+        let wrong = |error: clap::Error| CommandError::Usage(error.to_string());
         let mut typed = known.clone().try_get_matches_from(words).map_err(wrong)?;
         config
             .update_from_arg_matches_mut(&mut typed)
@@ -339,13 +338,15 @@ impl Given {
 
 /// The words in the order in which they are read: the command first, since
 /// options may stand before it, and `check` where none is named.
-pub(super) fn command_first(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+pub(crate) fn command_first(
+    words: impl IntoIterator<Item = OsString>,
+    grammar: &Command,
+) -> Vec<OsString> {
     let mut words: Vec<OsString> = words.into_iter().map(plain_switch).collect();
-    let grammar = grammar();
-    let mut command = Some(&grammar);
+    let mut command = Some(grammar);
     let mut at = 1;
     while let Some(level) = command.filter(|level| level.has_subcommands()) {
-        let Some(found) = first_plain(&words, at, &grammar) else {
+        let Some(found) = first_plain(&words, at, grammar) else {
             break;
         };
         let word = words.remove(found);
@@ -403,7 +404,8 @@ fn wants_value(word: &str, command: &Command) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Limit;
+    use crate::commands::{Cli, grammar};
+    use crate::values::Limit;
     use clap::FromArgMatches;
 
     fn words(line: &str) -> Vec<OsString> {
@@ -411,7 +413,7 @@ mod tests {
     }
 
     fn given(line: &str) -> Result<Given, clap::Error> {
-        let matches = grammar().try_get_matches_from(command_first(words(line)))?;
+        let matches = grammar().try_get_matches_from(command_first(words(line), &grammar()))?;
         Cli::from_arg_matches(&matches)?;
         Ok(Given::of(&matches))
     }
@@ -467,7 +469,11 @@ mod tests {
             ("g --version", "g --version"),
             ("g --jobs 2 -h", "g check --jobs 2 -h"),
         ] {
-            assert_eq!(command_first(words(line)), words(read), "{line}");
+            assert_eq!(
+                command_first(words(line), &grammar()),
+                words(read),
+                "{line}"
+            );
         }
     }
 
@@ -488,7 +494,7 @@ mod tests {
         assert_eq!(options.project, ["a", "b"].map(std::path::PathBuf::from));
         assert_eq!(options.sandbox, Some(false));
         assert_eq!(options.state, Some("s".into()));
-        let size = crate::config::Size;
+        let size = crate::values::Size;
         assert_eq!(
             options.max_size,
             Some(Limit {
@@ -525,7 +531,9 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let path = OsString::from_vec(b"/m\xff".to_vec());
         let line = ["g".into(), "--modcache".into(), path.clone()];
-        let matches = grammar().try_get_matches_from(command_first(line)).unwrap();
+        let matches = grammar()
+            .try_get_matches_from(command_first(line, &grammar()))
+            .unwrap();
         let options: Options = Given::of(&matches).over(Options::default()).unwrap();
         assert_eq!(options.modcache, Some(path.into()));
     }

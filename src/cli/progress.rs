@@ -3,7 +3,7 @@
 //!
 //! WASI has neither terminals to ask nor this bar.
 
-use crate::flow::{Unwatched, Watch};
+use crate::run::{Unwatched, Watch};
 
 /// Who watches this run: a bar where somebody can see it.
 #[cfg(not(target_arch = "wasm32"))]
@@ -24,7 +24,7 @@ pub fn watch(_quiet: bool) -> Box<dyn Watch> {
 
 #[cfg(not(target_arch = "wasm32"))]
 mod bar {
-    use crate::flow::Watch;
+    use crate::run::Watch;
     use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
     use std::sync::{Mutex, PoisonError};
     use std::time::{Duration, Instant};

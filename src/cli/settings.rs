@@ -1,49 +1,12 @@
-//! What is meant: flags over the configuration, validated.
+//! Flags laid over the configuration.
 
-use super::{CheckArgs, CliError, Color, ConfigArgs, Given, JudgeArgs, TerminalArgs};
-use crate::config::{self, ConfigFile, ConfigOrigin, Options, Silence};
-use crate::findings::{Level, Rule, display_path};
-use crate::locate::Environment;
-use crate::plan::Retention;
-use crate::report::Configuration;
-use crate::shard::Shard;
-use std::collections::BTreeMap;
+use super::{CheckArgs, ConfigArgs, Given, JudgeArgs, TerminalArgs};
+use crate::error::CommandError;
+use crate::findings::display_path;
+use crate::settings::{
+    self, ConfigFile, ConfigOrigin, Configuration, Environment, Options, Settings,
+};
 use std::path::{Path, PathBuf};
-
-/// Everything that a run was asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// The world around.
-    pub environment: Environment,
-    /// Options; flags have won over the configuration.
-    pub options: Options,
-    /// What a trim keeps and removes; flags have won over the configuration.
-    pub retention: Retention,
-    /// Levels that differ from the rules' defaults.
-    pub rules: BTreeMap<Rule, Level>,
-    /// Findings that are known and accepted.
-    pub silence: Vec<Silence>,
-    /// The configuration file that ruled, and what it does.
-    pub configuration: Option<Configuration>,
-    /// Where to write a baseline.
-    pub write_baseline: Option<PathBuf>,
-    /// The part of the work to do; `None` is all of it.
-    pub shard: Option<Shard>,
-    /// Whether the ledger is written.
-    pub record: bool,
-    /// Another module cache, a report of one, or a go.sum to compare with.
-    pub compare: Option<PathBuf>,
-    /// Whether the report says what each module version is.
-    pub accounts: bool,
-    /// The repository whose remote caches are asked for.
-    pub remote: Option<String>,
-    /// The key that this job will save under.
-    pub remote_key: Option<String>,
-    /// No progress, no log.
-    pub quiet: bool,
-    /// When to use colour.
-    pub color: Color,
-}
 
 /// Keys that bear on neither verdict nor removals.
 const NEUTRAL: [&str; 6] = [
@@ -62,7 +25,7 @@ impl Settings {
         args: &ConfigArgs,
         terminal: TerminalArgs,
         environment: &Environment,
-    ) -> Result<Settings, CliError> {
+    ) -> Result<Settings, CommandError> {
         let flags: Options = given.over(Options::default())?;
         let config = match &args.config {
             Some(file) => Some((environment.resolve(file), ConfigOrigin::Option)),
@@ -71,7 +34,7 @@ impl Settings {
         };
         let (file, configuration) = match config {
             Some((path, origin)) => {
-                let file = config::load(&path, origin)?;
+                let file = settings::load(&path, origin)?;
                 let configuration = Configuration {
                     path: display_path(&path),
                     origin,
@@ -152,13 +115,15 @@ fn find_config(options: &Options, environment: &Environment) -> Option<PathBuf> 
     if starts.is_empty() {
         starts.push(environment.cwd.clone());
     }
-    config::find(starts.iter().map(Path::new))
+    settings::find(starts.iter().map(Path::new))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::grammar::{command_first, grammar};
+    use crate::cli::grammar::command_first;
+    use crate::commands::grammar;
+    use crate::findings::{Level, Rule};
 
     #[test]
     fn flags_rule_over_the_file_and_the_file_is_named() {
@@ -175,7 +140,7 @@ mod tests {
             ..Environment::default()
         };
         let settings = |line: &str, args: ConfigArgs| {
-            let words = command_first(line.split(' ').map(Into::into));
+            let words = command_first(line.split(' ').map(Into::into), &grammar());
             let given = Given::of(&grammar().try_get_matches_from(words).unwrap());
             Settings::new(&given, &args, TerminalArgs::default(), &environment)
         };
@@ -219,6 +184,6 @@ mod tests {
         let configuration = replaced.configuration.unwrap();
         assert_eq!(configuration.origin, ConfigOrigin::Option);
         let missing = settings("g check", named("none.toml"));
-        assert!(matches!(missing, Err(CliError::Usage(_))));
+        assert!(matches!(missing, Err(CommandError::Usage(_))));
     }
 }

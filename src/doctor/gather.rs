@@ -4,7 +4,6 @@ use super::situation::{
     CacheSite, ProjectSite, Situation, SourceTimes, SumLines, Toolchains, Unmakeable, WorkspaceSite,
 };
 use super::{mounts, vcs_ignore};
-use crate::config::{ConfigError, Options};
 use crate::findings::Finding;
 use crate::folder::Folder;
 use crate::formats::action::OutputId;
@@ -14,9 +13,11 @@ use crate::formats::modindex::parse_go_version_file;
 use crate::formats::module::ModuleVersion;
 use crate::formats::output_kind::{OutputKind, output_kind};
 use crate::graph;
-use crate::locate::{self, Caches, Environment, GoSumFile, Located, Project};
+use crate::locate::{self, Caches, GoSumFile, Located, Project};
 use crate::scan::{self, BuildCache, Inventory, ModCache, Scan, Version, VersionKind};
-use crate::shard::Shard;
+use crate::settings::Environment;
+use crate::settings::{ConfigError, Options};
+use crate::values::shard::Shard;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -558,7 +559,7 @@ fn unused(graphs: &[&graph::Graph], listed: &GoSum) -> Vec<ModuleVersion> {
 /// A text file of moderate length; bytes that are not UTF-8 are replaced.
 fn read_text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    locate::open(path)
+    crate::folder::ordinary::open(path)
         .ok()?
         .take(MAX_TEXT)
         .read_to_end(&mut bytes)

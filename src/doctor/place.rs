@@ -3,7 +3,7 @@
 use super::{CacheSite, ProjectSite, Situation, Unmakeable};
 use crate::findings::{Finding, Level, Rule, display_path, shell_word};
 use crate::locate::Origin;
-use crate::render::human;
+use crate::text::human;
 use std::path::{Component, Path};
 
 /// Less room than this is low: a cold build of a middling project takes a

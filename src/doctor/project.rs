@@ -5,7 +5,7 @@ use super::{ProjectSite, Situation, SumLines};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::gover;
 use crate::formats::module::ModuleVersion;
-use crate::render::human;
+use crate::text::human;
 use std::cmp::Ordering;
 
 pub(super) fn toolchains(situation: &Situation) -> Vec<Finding> {

@@ -1,7 +1,8 @@
 //! What the diagnoses are functions of.
 
 use crate::formats::module::ModuleVersion;
-use crate::locate::{Environment, GoSettings, Origin};
+use crate::locate::{GoSettings, Origin};
+use crate::settings::Environment;
 use chrono::{DateTime, Utc};
 use std::path::PathBuf;
 

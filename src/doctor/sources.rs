@@ -2,7 +2,7 @@
 
 use super::Situation;
 use crate::findings::{Finding, Rule, display_path};
-use crate::render::human;
+use crate::text::human;
 
 /// One identical time says nothing of so few files.
 const FEW: usize = 2;

@@ -1,7 +1,8 @@
 use super::*;
 use crate::findings::Rule;
 use crate::formats::module::ModuleVersion;
-use crate::locate::{Environment, go_settings};
+use crate::locate::go_settings;
+use crate::settings::Environment;
 use chrono::TimeDelta;
 use std::path::{Path, PathBuf};
 
@@ -786,7 +787,7 @@ fn the_machine_is_looked_at_without_being_touched() {
         os: std::env::consts::OS.to_owned(),
         ..Environment::default()
     };
-    let options = crate::config::Options {
+    let options = crate::settings::Options {
         modcache: Some(project.join("mod")),
         gocache: Some(project.join("build-cache")),
         ..Default::default()

@@ -8,7 +8,6 @@ use crate::formats::module::{ModuleVersion, PieceKind};
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
 use crate::report::VersionAccount;
 use crate::scan::{ModCache, Version};
-use crate::sorting;
 use chrono::{DateTime, Utc};
 
 /// Go refuses longer go.mod files (`x/mod/zip.MaxGoMod`).
@@ -34,7 +33,9 @@ pub struct Account {
 #[must_use]
 pub fn of_cache(cache: &ModCache) -> Accounts {
     let versions = cache.versions.iter();
-    sorting::collect(versions.map(|version| (version.id.clone(), account(cache, version))))
+    versions
+        .map(|version| (version.id.clone(), account(cache, version)))
+        .collect()
 }
 
 fn account(cache: &ModCache, version: &Version) -> Account {

@@ -8,13 +8,12 @@ mod accounts;
 mod verdict;
 
 pub use accounts::{Account, for_report, of_cache, of_go_sum, of_report};
-pub use verdict::{Testimony, Verdict, judge};
+pub use verdict::{Testimony, judge};
 
 use crate::findings::{Finding, Rule};
 use crate::formats::gosum::MergedSums;
 use crate::formats::module::ModuleVersion;
 use crate::report::{DriftRow, DriftTable};
-use crate::sorting;
 use crate::sumdb::{Proof, Sumdb};
 use std::collections::BTreeMap;
 
@@ -39,7 +38,11 @@ impl Comparison {
             return;
         };
         let rule = match drift.verdict {
-            Verdict::ProxyChanged | Verdict::Retagged if said.by_proxies => Rule::ProxyDisagrees,
+            crate::report::DriftCause::ProxyChanged | crate::report::DriftCause::Retagged
+                if said.by_proxies =>
+            {
+                Rule::ProxyDisagrees
+            }
             _ => Rule::Drift,
         };
         let finding = Finding::new(rule, module.to_string(), drift.message)
@@ -67,10 +70,9 @@ pub fn changed(then: Accounts, now: &Accounts) -> Accounts {
                 || differ(now.time, then.time)
         })
     };
-    sorting::collect(
-        then.into_iter()
-            .filter(|(module, account)| is_changed(module, account)),
-    )
+    then.into_iter()
+        .filter(|(module, account)| is_changed(module, account))
+        .collect()
 }
 
 /// Where one of them says nothing they do not disagree.

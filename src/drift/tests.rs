@@ -18,7 +18,9 @@ fn account(zip: u8, commit: &str, time: i64) -> Account {
 
 #[test]
 fn verdicts() {
-    use Verdict::{GoSumEdited, LocalDamage, OtherDamage, ProxyChanged, Retagged};
+    use crate::report::DriftCause::{
+        GoSumEdited, LocalDamage, OtherDamage, ProxyChanged, Retagged,
+    };
     let same = account(1, "", 0);
     let other = account(2, "", 0);
     for (ours, theirs, go_sum, sumdb, expected) in [

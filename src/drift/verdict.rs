@@ -2,10 +2,8 @@
 
 use super::Account;
 use crate::formats::h1::H1;
-use crate::report::Saying;
-use crate::sorting;
+use crate::report::{DriftCause, Saying};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Everything said of one module version.
@@ -28,28 +26,11 @@ pub struct Testimony<'a> {
     pub sumdb_mod: Option<H1>,
 }
 
-/// What most likely happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// This cache is the odd one out.
-    LocalDamage,
-    /// The other witness is the odd one out.
-    OtherDamage,
-    /// Both sides agree, and go.sum does not.
-    GoSumEdited,
-    /// The version was made from another commit.
-    Retagged,
-    /// The same version was served with different content.
-    ProxyChanged,
-}
-
 /// A version that drifted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
     /// What most likely happened.
-    pub verdict: Verdict,
+    pub verdict: DriftCause,
     /// What it is that they say different things of.
     pub what: &'static str,
     /// Each thing that is said, and who says it.
@@ -62,7 +43,7 @@ pub struct Drift {
     pub theirs: String,
 }
 
-impl Verdict {
+impl DriftCause {
     /// In a few words.
     #[must_use]
     pub fn text(self) -> &'static str {
@@ -135,21 +116,22 @@ fn by_hash(
     };
     let commits = || said.others.iter().map(|(_, account)| *account);
     let commits = commits().chain([said.ours]);
-    let commits: BTreeSet<&String> =
-        sorting::collect(commits.filter_map(|account| account.commit.as_ref()));
+    let commits: BTreeSet<&String> = commits
+        .filter_map(|account| account.commit.as_ref())
+        .collect();
     let retagged = commits.len() > 1;
     let verdict = match theirs {
         None if said.by_proxies && sumdb.is_some_and(|record| record != own) => {
-            Verdict::ProxyChanged
+            DriftCause::ProxyChanged
         }
         None if go_sum.is_empty() || go_sum.contains(&own) => return None,
-        None => Verdict::GoSumEdited,
-        Some(_) if retagged => Verdict::Retagged,
-        Some(_) if !others_agree => Verdict::ProxyChanged,
+        None => DriftCause::GoSumEdited,
+        Some(_) if retagged => DriftCause::Retagged,
+        Some(_) if !others_agree => DriftCause::ProxyChanged,
         Some(theirs) => match (trusted(own), trusted(theirs)) {
-            (Some(false), Some(true)) => Verdict::LocalDamage,
-            (Some(true), Some(false)) if !said.by_proxies => Verdict::OtherDamage,
-            _ => Verdict::ProxyChanged,
+            (Some(false), Some(true)) => DriftCause::LocalDamage,
+            (Some(true), Some(false)) if !said.by_proxies => DriftCause::OtherDamage,
+            _ => DriftCause::ProxyChanged,
         },
     };
     let mut says = Vec::new();
@@ -203,14 +185,14 @@ fn by_origin(said: &Testimony<'_>) -> Option<Drift> {
     let bytes = |account: &Account| account.zip_bytes.map(|bytes| format!("{bytes} bytes"));
     differing(
         said,
-        Verdict::Retagged,
+        DriftCause::Retagged,
         "made from commit",
         commit,
         |_, _| true,
     )
-    .or_else(|| differing(said, Verdict::ProxyChanged, "dated", time, |_, _| true))
+    .or_else(|| differing(said, DriftCause::ProxyChanged, "dated", time, |_, _| true))
     .or_else(|| {
-        let verdict = Verdict::ProxyChanged;
+        let verdict = DriftCause::ProxyChanged;
         differing(said, verdict, "the zip has", bytes, |a, b| {
             !same_content(a, b)
         })
@@ -220,7 +202,7 @@ fn by_origin(said: &Testimony<'_>) -> Option<Drift> {
 /// The first pair that says different things, if it `counts`.
 fn differing(
     said: &Testimony<'_>,
-    verdict: Verdict,
+    verdict: DriftCause,
     what: &'static str,
     value: impl Fn(&Account) -> Option<String>,
     counts: impl Fn(&Account, &Account) -> bool,

@@ -194,7 +194,7 @@ impl std::str::FromStr for Rule {
             .copied()
             .find(|rule| rule.name() == name)
             .ok_or_else(|| {
-                let near = crate::nearest::nearest(name, Rule::ALL.iter().map(|rule| rule.name()));
+                let near = crate::text::nearest(name, Rule::ALL.iter().map(|rule| rule.name()));
                 match near {
                     Some(near) => format!("unknown rule `{name}`; did you mean `{near}`?"),
                     None => format!("unknown rule `{name}`; `gocachevet explain` lists them all"),

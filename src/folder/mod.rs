@@ -12,6 +12,7 @@
 
 #[cfg(not(unix))]
 mod by_path;
+pub(crate) mod ordinary;
 mod root;
 #[cfg(unix)]
 mod unix;

@@ -6,7 +6,6 @@
 //! Source: `golang.org/x/mod/sumdb/dirhash/hash.go` (`Hash1`). The files'
 //! content is hashed by the caller, wherever it comes from.
 
-use crate::sorting;
 use std::fmt;
 use std::str::FromStr;
 
@@ -94,7 +93,7 @@ impl H1Builder {
 
 /// The h1 of these files, in any order, named as for [`H1Builder::add`].
 pub fn h1_of(mut files: Vec<(&[u8], [u8; 32])>) -> Result<H1, H1Error> {
-    sorting::by_key(&mut files, |(name, _)| *name);
+    files.sort_by_key(|(name, _)| *name);
     h1_of_sorted("", files)
 }
 

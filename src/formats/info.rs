@@ -58,7 +58,7 @@ impl RevInfo {
             return Err(InfoError::TooLarge);
         }
         let value: Value =
-            crate::json::read(content).map_err(|e| InfoError::Malformed(e.to_string()))?;
+            serde_json::from_slice(content).map_err(|e| InfoError::Malformed(e.to_string()))?;
         let fields = Fields::of(&value, "the file")?;
         let time = fields.text("Time")?.map(parse_time).transpose()?.flatten();
         let origin = match fields.get("Origin") {

@@ -53,7 +53,7 @@ impl ModFiles for ModCache {
     }
 
     fn local_go_mod(&self, dir: &Path) -> io::Result<Option<Vec<u8>>> {
-        match crate::locate::open(&dir.join("go.mod")) {
+        match crate::folder::ordinary::open(&dir.join("go.mod")) {
             Ok(file) => read_limited(file).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -233,7 +233,7 @@ fn parsed<T>(
     path: &Path,
     parse: impl Fn(&[u8]) -> Result<T, ParseError>,
 ) -> Result<T, ProjectError> {
-    let data = crate::locate::open(path)
+    let data = crate::folder::ordinary::open(path)
         .and_then(read_limited)
         .map_err(|error| ProjectError::Read {
             path: path.to_owned(),

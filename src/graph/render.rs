@@ -3,7 +3,6 @@
 //! Names come from `go.mod` files that anyone may have written, so every character that could mean
 //! something to the language, to a browser or to a terminal is replaced.
 
-use crate::sorting;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
@@ -81,7 +80,7 @@ impl<'a> Picture<'a> {
             })
             .filter(|shown| view.superseded || !is_superseded(shown.standing))
             .collect();
-        sorting::by_key(&mut shown, |shown| {
+        shown.sort_by_key(|shown| {
             let main = shown.standing == Standing::Main;
             (!main, std::cmp::Reverse(shown.bytes), shown.module)
         });
@@ -104,13 +103,12 @@ impl<'a> Picture<'a> {
         };
         let drawn =
             |module: &ModuleVersion| view.superseded || !is_superseded(graph.standing(module));
-        let edges = sorting::collect(
-            graph
-                .edges()
-                .filter(|(from, to)| drawn(from) && !is_pseudo(&from.path) && !is_pseudo(&to.path))
-                .map(|(from, to)| (place(from), place(to)))
-                .filter(|(from, to)| from != to),
-        );
+        let edges = graph
+            .edges()
+            .filter(|(from, to)| drawn(from) && !is_pseudo(&from.path) && !is_pseudo(&to.path))
+            .map(|(from, to)| (place(from), place(to)))
+            .filter(|(from, to)| from != to)
+            .collect();
         Self { shown, rest, edges }
     }
 

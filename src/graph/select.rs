@@ -1,6 +1,5 @@
 //! Minimal version selection over requirements as they become known.
 
-use crate::sorting;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -50,7 +49,7 @@ impl Names {
 
     /// Sorts by path, then by version.
     pub(super) fn sort(&self, ids: &mut [usize]) {
-        sorting::by(ids, |&a, &b| match (self.module(a), self.module(b)) {
+        ids.sort_by(|&a, &b| match (self.module(a), self.module(b)) {
             (Some(a), Some(b)) => a
                 .path
                 .cmp(&b.path)

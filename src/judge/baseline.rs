@@ -5,7 +5,6 @@
 //! It names no paths, so that it holds on every machine.
 
 use crate::findings::{Finding, Rule};
-use crate::sorting;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -60,13 +59,13 @@ impl Baseline {
         struct Version {
             schema: String,
         }
-        let Version { schema } = crate::json::read(content)?;
+        let Version { schema } = serde_json::from_slice(content)?;
         if schema != SCHEMA {
             return Err(BaselineError::Version(schema));
         }
-        let file: File = crate::json::read(content)?;
+        let file: File = serde_json::from_slice(content)?;
         Ok(Baseline {
-            known: sorting::collect(file.findings),
+            known: file.findings.into_iter().collect(),
         })
     }
 
@@ -74,12 +73,11 @@ impl Baseline {
     /// they are adopted by setting them.
     pub fn of(findings: &[Finding]) -> Baseline {
         Baseline {
-            known: sorting::collect(
-                findings
-                    .iter()
-                    .filter(|finding| finding.rule != Rule::OverThreshold)
-                    .map(known),
-            ),
+            known: findings
+                .iter()
+                .filter(|finding| finding.rule != Rule::OverThreshold)
+                .map(known)
+                .collect(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What the configuration makes of findings: their levels, and which are
 //! known and accepted.
 
-use crate::config::Silence;
 use crate::findings::{Finding, Level, Rule};
+use crate::settings::Silence;
 use chrono::NaiveDate;
 use std::collections::BTreeMap;
 

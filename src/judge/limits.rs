@@ -1,6 +1,7 @@
-use crate::config::{Age, Limit, Options, Rate, Share, Size};
 use crate::findings::{Finding, Level, Rule};
 use crate::report::{BuildCache, ModCache, Usage};
+use crate::settings::Options;
+use crate::values::{Age, Limit, Rate, Share, Size};
 use chrono::{DateTime, Utc};
 
 /// What the limits are held against. `None` is "not known", never 0.

@@ -10,8 +10,8 @@ mod limits;
 pub use limits::{Limits, Numbers};
 
 use crate::findings::{Finding, Level, Rule};
-use crate::render::human;
 use crate::report::{BuildUsage, ModUsage, Threshold, ThresholdStatus, Usage, Verdict};
+use crate::text::human;
 
 /// What a threshold's numbers count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ mod tests {
     use chrono::DateTime;
 
     fn limits(toml: &str) -> Limits {
-        Limits::from(&crate::config::parse(toml).unwrap().options)
+        Limits::from(&crate::settings::parse(toml).unwrap().options)
     }
 
     fn told(numbers: &Numbers, toml: &str) -> Vec<String> {

@@ -7,9 +7,11 @@
 
 use super::disk::{Disk, ThisMachine};
 use super::settings::{GoSettings, Origin, go_settings_from, user_cache_dir};
-use super::{Caches, Environment, Located};
-use crate::config::Options;
+use super::{Caches, Located};
+use crate::error::CommandError;
 use crate::findings::display_path;
+use crate::settings::Environment;
+use crate::settings::Options;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -177,7 +179,7 @@ fn gocache(environment: &Environment, settings: &GoSettings) -> Result<Place, Lo
 fn located(path: &OsStr, key: &str, origin: Origin, settings: &GoSettings) -> Located {
     let file = |path: Option<PathBuf>| path.map_or_else(String::new, |path| display_path(&path));
     Located {
-        path: super::clean(Path::new(path)),
+        path: crate::settings::clean(Path::new(path)),
         source: match origin {
             Origin::Variable => key.to_owned(),
             Origin::EnvFile => format!("{key} in {}", file(settings.env_file.clone())),
@@ -205,6 +207,15 @@ fn is_there(located: Located, disk: &dyn Disk) -> Result<Located, String> {
             Err(format!("{place} does not exist"))
         }
         Err(_) => Ok(located),
+    }
+}
+
+impl From<LocateError> for CommandError {
+    fn from(error: LocateError) -> CommandError {
+        match error {
+            LocateError::Absent(..) => CommandError::Work(error.to_string()),
+            _ => CommandError::Usage(error.to_string()),
+        }
     }
 }
 

@@ -1,34 +1,8 @@
 //! The little that locating needs of a file system, so that its tests are tables.
 
-use std::fs::File;
-use std::io::{self, Read};
+use crate::folder::ordinary::read;
+use std::io;
 use std::path::{Path, PathBuf};
-
-/// Opens an ordinary file and nothing else: opening waits for nobody, and what
-/// was opened is what is looked at.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        // As an option of opening, this has no sign.
-        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
-    }
-    // A look before, since opening a device can do something to it.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(not_ordinary());
-    }
-    let file = options.open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(not_ordinary()),
-    }
-}
-
-fn not_ordinary() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "is not an ordinary file")
-}
 
 /// What locating asks of the file system.
 pub(super) trait Disk {
@@ -55,20 +29,4 @@ impl Disk for ThisMachine {
     fn real(&self, path: &Path) -> io::Result<PathBuf> {
         std::fs::canonicalize(path)
     }
-}
-
-/// Reads an ordinary file of at most `limit` bytes. A pipe or a device, which
-/// might never end, is refused.
-pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    open(path)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut content)?;
-    if content.len() as u64 > limit {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("is longer than {limit} bytes"),
-        ));
-    }
-    Ok(content)
 }

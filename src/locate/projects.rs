@@ -4,14 +4,14 @@
 //! `findWorkspaceFile`, `findModuleRoot`) and `cmd/go/internal/modfetch`
 //! (which go.sum files a workspace reads: each member's and `go.work.sum`).
 
-use super::disk::read;
 use super::gap::{self, Gap, Unread};
-use super::{Environment, clean, expected, go_settings};
-use crate::config::{ConfigError, Options};
+use super::{expected, go_settings};
 use crate::findings::{Finding, Level, Rule, display_path};
+use crate::folder::ordinary::read;
 use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES};
 use crate::formats::{gomod, gowork};
-use crate::sorting;
+use crate::settings::{ConfigError, Options};
+use crate::settings::{Environment, clean};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -134,7 +134,7 @@ pub fn projects(environment: &Environment, options: &Options) -> Result<Projects
     // Not all that a home folder holds belongs to the project.
     let home = ["HOME", "USERPROFILE"].map(|name| environment.var(name).map(PathBuf::from));
     tops.retain(|top| top.parent().is_some() && !home.contains(&Some(top.clone())));
-    sorting::sort(&mut tops);
+    tops.sort();
     tops.dedup_by(|inner, outer| inner.starts_with(outer));
     for top in tops {
         search.around(&top);
@@ -303,7 +303,7 @@ impl Search {
             }
         }
         self.caches = caches;
-        sorting::sort(&mut found);
+        found.sort();
         for dir in found {
             let added = match self.workspace_of(&dir) {
                 Ok(workspace) => self.add(&dir, workspace.as_ref()),
@@ -453,7 +453,7 @@ impl Search {
                 Err(unread) => gap = Some(unread),
             }
         }
-        sorting::sort(&mut toolchains);
+        toolchains.sort();
         toolchains.dedup();
         self.found.list.push(Project {
             dir: dir.to_owned(),

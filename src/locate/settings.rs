@@ -5,9 +5,8 @@
 //! `UserConfigDir`) and `go/build/build.go` (`defaultGOPATH`).
 
 use super::disk::{Disk, ThisMachine};
-use super::{Environment, clean};
 use crate::formats::goenv::{EnvFile, MAX_ENV_BYTES};
-use crate::sorting;
+use crate::settings::{Environment, clean};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -107,7 +106,7 @@ impl GoSettings {
                 .filter(|key| key.starts_with("GO"))
                 .map(str::to_owned),
         );
-        sorting::sort(&mut keys);
+        keys.sort();
         keys.dedup();
         keys
     }

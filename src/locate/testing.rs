@@ -1,7 +1,7 @@
 //! A file system that tests make up.
 
-use super::Environment;
 use super::disk::Disk;
+use crate::settings::Environment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};

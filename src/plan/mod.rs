@@ -9,7 +9,6 @@
 mod builds;
 mod modules;
 mod needs;
-mod options;
 mod policy;
 mod reason;
 mod size;
@@ -17,7 +16,6 @@ mod uses;
 
 pub(crate) use needs::graph_of;
 pub use needs::{Needs, needs_of};
-pub use options::{Retention, Slim, Tier};
 pub use policy::Policy;
 pub use reason::{Cause, Keep};
 pub use uses::{Uses, indexes};

@@ -1,11 +1,12 @@
 //! The module cache's part of a plan.
 
 use super::policy::in_words;
-use super::{Cause, Fate, Inputs, Keep, Needs, Part, Plan, Policy, Slim, Step, Target};
+use super::{Cause, Fate, Inputs, Keep, Needs, Part, Plan, Policy, Step, Target};
 use crate::formats::action::ActionId;
 use crate::formats::module::ModuleVersion;
-use crate::render::human::counted;
 use crate::scan::{ModCache, Version, VersionKind};
+use crate::settings::Slim;
+use crate::text::human::counted;
 use crate::verify::{Proof, VersionProof};
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
@@ -449,7 +450,7 @@ fn tiered(
     proof: &VersionProof,
     age: Duration,
     whole: Part,
-    tier: super::Tier,
+    tier: crate::settings::Tier,
 ) -> Fate {
     if let Some(purge) = tier.purge
         && age >= purge.0

@@ -1,6 +1,5 @@
 //! What projects need of the module cache.
 
-use crate::config::Live;
 use crate::findings::display_path;
 use crate::formats::gomod;
 use crate::formats::gosum::GoSum;
@@ -8,6 +7,7 @@ use crate::formats::gowork;
 use crate::formats::module::ModuleVersion;
 use crate::graph::{self, ModFiles};
 use crate::locate::{Gap, Project};
+use crate::settings::Live;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;

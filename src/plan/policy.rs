@@ -1,8 +1,9 @@
 //! What was asked for, with its defaults.
 
-use super::{Retention, Slim, Tier};
-use crate::config::{Age, Limit, Options, Size};
 use crate::formats::module::ModuleVersion;
+use crate::settings::Options;
+use crate::settings::{Retention, Slim, Tier};
+use crate::values::{Age, Limit, Size};
 use std::time::Duration;
 
 /// Go marks a use only when the last mark is an hour old, and a build may hold

@@ -3,7 +3,6 @@
 use super::modules::{Draft as Modules, part_bytes};
 use super::{Cause, Fate, Inputs, Keep, Part, Plan, builds};
 use crate::report;
-use crate::sorting;
 use crate::verify::Proof;
 use chrono::{DateTime, Utc};
 
@@ -59,9 +58,7 @@ pub(super) fn fit(
         (total.or(mods), total.or(build))
     };
     let mut candidates = candidates(inputs, modules, builds, &groups);
-    sorting::by_key(&mut candidates, |one| {
-        (one.wanted, one.download, one.last_use)
-    });
+    candidates.sort_by_key(|one| (one.wanted, one.download, one.last_use));
     for candidate in candidates {
         let (for_modules, for_builds) = over(&left);
         match candidate.what {

@@ -1,11 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use super::*;
-use crate::config::{Age, Options};
 use crate::formats::action::{ActionEntry, ActionId, OutputId};
 use crate::formats::module::ModuleVersion;
 use crate::scan::{
     Action, BuildCache, Measure, Output, Piece, Residue, Tree, VcsClone, VersionKind,
 };
+use crate::settings::Options;
+use crate::settings::{Retention, Slim};
+use crate::values::Age;
 use crate::verify::{Proof, Source, VersionProof};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;

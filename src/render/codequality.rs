@@ -3,12 +3,12 @@
 //! <https://docs.gitlab.com/ci/testing/code_quality/>, "Import code quality
 //! results": a JSON array; paths must be relative to the repository.
 
-use super::escape::{LONGEST, clip, terminal};
 use super::fingerprint::Fingerprints;
 use super::json::pretty;
 use super::summary;
 use crate::findings::{Finding, Level};
 use crate::report::Report;
+use crate::text::escape::{LONGEST, clip, terminal};
 use serde_json::{Value, json};
 
 /// The findings as GitLab's merge-request widget takes them.

@@ -1,9 +1,10 @@
 //! GitHub workflow commands: annotations on the run.
 
-use super::escape::{LONGEST, clip, command_data, command_property, terminal};
-use super::{human, summary};
+use super::summary;
 use crate::findings::Level;
 use crate::report::{Report, Verdict};
+use crate::text::escape::{LONGEST, clip, command_data, command_property, terminal};
+use crate::text::human;
 
 /// As many annotations as GitHub shows of one step and kind.
 const ANNOTATIONS: usize = 10;

@@ -1,7 +1,7 @@
 //! The public contract itself.
 
-use super::escape;
 use crate::report::Report;
+use crate::text::escape;
 
 /// The report as JSON, indented, with a line break at the end.
 pub fn json(report: &Report) -> String {

@@ -1,9 +1,10 @@
 //! The list of what takes the space.
 
-use super::escape::{clip, terminal};
 use super::json::pretty;
-use super::{human, summary, table};
+use super::{summary, table};
 use crate::report::list::{ListReport, Rows};
+use crate::text::escape::{clip, terminal};
+use crate::text::human;
 use chrono::{DateTime, Utc};
 
 /// A list as a table: name, size, its parts, share, last use.

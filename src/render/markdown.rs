@@ -4,13 +4,13 @@
 //! is bounded: names are clipped, rows are limited, and findings stop at a
 //! budget. What was left out is counted.
 
-use super::escape::{markdown_code, markdown_prose, mermaid};
 use super::summary::{self, Change, Group};
-use super::{human, trend};
+use super::trend;
 use crate::findings::{Finding, Rule};
 use crate::judge::Measure;
 use crate::report::{Report, ThresholdStatus, Unit, Verdict};
-use crate::sorting;
+use crate::text::escape::{markdown_code, markdown_prose, mermaid};
+use crate::text::human;
 use chrono::{DateTime, Utc};
 
 /// Findings of one rule that are shown; the rest is counted.
@@ -413,7 +413,7 @@ impl Page {
         if sum(&small) > 0 {
             slices.push(("the rest", sum(&small)));
         }
-        sorting::by_key(&mut slices, |(_, bytes)| std::cmp::Reverse(*bytes));
+        slices.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         self.block("### Where the space goes");
         self.block("```mermaid");
         self.line(PIE_COLOURS);

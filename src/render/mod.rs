@@ -2,14 +2,13 @@
 //! [`Report`](crate::report::Report) and knows nothing else.
 
 mod codequality;
-pub mod escape;
 mod fingerprint;
 mod github;
-pub mod human;
 mod json;
 mod list;
 mod markdown;
 mod openmetrics;
+mod remote;
 mod sarif;
 mod summary;
 pub(crate) mod table;
@@ -28,5 +27,6 @@ pub(crate) use json::pretty;
 pub use list::{list_json, list_text};
 pub use markdown::markdown;
 pub use openmetrics::openmetrics;
+pub(crate) use remote::lines as remote_lines;
 pub use sarif::sarif;
 pub use text::{TextStyle, text};

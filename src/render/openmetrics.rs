@@ -4,10 +4,10 @@
 //! <https://prometheus.io/docs/specs/om/open_metrics_spec/>. Label sets are
 //! bounded: caches, regions, rules and thresholds, never a module.
 
-use super::escape::terminal;
 use super::summary;
 use crate::findings::{Level, Rule};
 use crate::report::{Report, ThresholdStatus, Verdict};
+use crate::text::escape::terminal;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 

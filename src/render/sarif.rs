@@ -3,13 +3,12 @@
 //! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>; section
 //! numbers below are its.
 
-use super::escape::terminal;
 use super::fingerprint::Fingerprints;
 use super::json::pretty;
 use super::summary;
 use crate::findings::{Finding, Level, Rule};
 use crate::report::Report;
-use crate::sorting;
+use crate::text::escape::terminal;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
@@ -24,7 +23,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 pub fn sarif(report: &Report) -> String {
     let groups = summary::groups(report);
     let mut rules: Vec<Rule> = groups.iter().map(|group| group.rule).collect();
-    sorting::sort(&mut rules);
+    rules.sort();
     rules.dedup();
     let bases = Bases::of(report);
     let mut fingerprints = Fingerprints::default();
@@ -140,13 +139,16 @@ impl Bases {
     }
 
     fn described(&self) -> Value {
-        let mut bases: Map<String, Value> =
-            sorting::collect(self.folders.iter().map(|(id, folder)| {
+        let mut bases: Map<String, Value> = self
+            .folders
+            .iter()
+            .map(|(id, folder)| {
                 (
                     (*id).to_owned(),
                     json!({ "uri": format!("{}/", file_uri(folder)) }),
                 )
-            }));
+            })
+            .collect();
         bases.entry("SRCROOT").or_insert_with(
             || json!({ "description": { "text": "The folder of the project's go.mod." } }),
         );

@@ -1,10 +1,9 @@
 //! What several renderers say in the same words.
 
-use super::human;
-use crate::config::ConfigOrigin;
 use crate::findings::{Finding, Level, Rule};
 use crate::report::{ModCache, Report, Unit, Usage, Verification};
-use crate::sorting;
+use crate::settings::ConfigOrigin;
+use crate::text::human;
 
 /// The verdict and what led to it, in a line: `2 denied, 1 warning; 3.38 GB in two caches`.
 pub(crate) fn headline(report: &Report) -> String {
@@ -169,7 +168,7 @@ pub(crate) fn regions(cache: &ModCache) -> Vec<(&'static str, u64)> {
         .fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes));
     regions.push(("other", cache.bytes.saturating_sub(known)));
     regions.retain(|(_, bytes)| *bytes > 0);
-    sorting::by_key(&mut regions, |(_, bytes)| std::cmp::Reverse(*bytes));
+    regions.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
     regions
 }
 
@@ -337,6 +336,6 @@ pub(crate) fn removals(report: &Report) -> Vec<(Unit, &str, u64, u64)> {
         .into_iter()
         .map(|((unit, reason), (number, bytes))| (unit, reason, number, bytes))
         .collect();
-    sorting::by_key(&mut rows, |row| std::cmp::Reverse(row.3));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.3));
     rows
 }

@@ -497,7 +497,7 @@ fn of_everything() -> Report {
     let other = serde_json::json!({
         "configuration": {"path": "/src/p.toml", "origin": "project", "affects": ["verify = \"quick\""]},
         "drift": {"compared": 1, "consistent": 0, "rows": [{
-            "module": "a@v1.0.0", "what": "module", "verdict": crate::drift::Verdict::LocalDamage,
+            "module": "a@v1.0.0", "what": "module", "verdict": crate::report::DriftCause::LocalDamage,
             "says": [{"value": "h1:a=", "by": ["this cache"]}, {"value": "h1:b=", "by": ["go.sum"]}],
         }]},
         "accounts": [{"module": "a@v1.0.0", "zip": "h1:a=", "go_mod": "h1:b=", "zip_bytes": 1, "commit": "c", "time": null}],

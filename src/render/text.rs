@@ -1,11 +1,12 @@
 //! For a person at a terminal or in a job's log.
 
-use super::escape::{LONGEST, clip, terminal};
 use super::summary::{self, Change, Group};
-use super::{human, table, trend};
+use super::{table, trend};
 use crate::findings::{Finding, Level};
 use crate::judge::Measure;
 use crate::report::{BuildCache, ModCache, Report, ThresholdStatus, Verdict};
+use crate::text::escape::{LONGEST, clip, terminal};
+use crate::text::human;
 use anstyle::{AnsiColor, Style};
 
 /// How the text may look.
@@ -219,7 +220,7 @@ impl Page {
     fn remote(&mut self, report: &Report) {
         for repository in report.remote.iter().flat_map(|remote| &remote.repositories) {
             self.title("Remote caches", &terminal(&repository.name));
-            for line in crate::remote::report::lines(repository) {
+            for line in super::remote::lines(repository) {
                 self.line(&format!("  {line}"));
             }
         }

@@ -1,7 +1,7 @@
 //! Size and hit rate over the last jobs.
 
-use super::human;
 use crate::report::JobPoint;
+use crate::text::human;
 
 /// As many jobs as a chart shows, the newest.
 const JOBS: usize = 20;

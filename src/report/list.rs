@@ -2,7 +2,6 @@
 
 use super::Usage;
 use crate::scan;
-use crate::sorting;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -179,7 +178,7 @@ fn list<T>(
 ) -> ListReport {
     let (number, all) = (rows.len() as u64, rows.iter().map(&bytes).sum());
     // Stable: rows of one size stay in the order of their names.
-    sorting::by_key(&mut rows, |row| std::cmp::Reverse(bytes(row)));
+    rows.sort_by_key(|row| std::cmp::Reverse(bytes(row)));
     if top > 0 {
         rows.truncate(top);
     }

@@ -5,7 +5,6 @@
 
 use super::{Policy, ProvenBy, Report, ShardPart, Verification};
 use crate::findings::{Finding, Rule};
-use crate::sorting;
 use std::cmp::{Ordering, Reverse};
 
 /// Why reports make no whole. Exit code 2.
@@ -74,7 +73,7 @@ pub fn merge(mut reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
         .zip(reports)
         .map(|(shard, (name, report))| (shard, name, report))
         .collect();
-    sorting::by_key(&mut parts, |(shard, ..)| shard.index);
+    parts.sort_by_key(|(shard, ..)| shard.index);
     let (first, others) = parts.split_first().ok_or(MergeError::Nothing)?;
     for other in others {
         if let Some(what) = difference(first, other) {
@@ -128,8 +127,8 @@ pub fn merge(mut reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
             add(whole, &part);
         }
     }
-    sorting::by(&mut whole.findings, order);
-    sorting::sort(&mut whole.unproven);
+    whole.findings.sort_by(order);
+    whole.unproven.sort();
     Ok(whole)
 }
 

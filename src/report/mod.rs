@@ -7,11 +7,12 @@
 
 pub mod list;
 pub mod merge;
+pub mod remote;
 mod summary;
 
-use crate::config::ConfigOrigin;
+use self::remote::RemoteSummary;
 use crate::findings::Finding;
-use crate::remote::summary::RemoteSummary;
+use crate::settings::Configuration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -80,19 +81,6 @@ pub struct Report {
     pub shard: Option<ShardPart>,
     /// Things to know that are no findings, such as a cache that is not there.
     pub notes: Vec<String>,
-}
-
-/// A configuration file that ruled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Configuration {
-    /// The file.
-    pub path: String,
-    /// Who chose it.
-    pub origin: ConfigOrigin,
-    /// What it does to the verdict and to what is removed: levels, silences, limits
-    /// and whatever else bears on them, such as `verify = "quick"`.
-    pub affects: Vec<String>,
 }
 
 /// What made the report.
@@ -164,7 +152,7 @@ pub struct DriftRow {
     /// Each thing that is said, and by whom.
     pub says: Vec<Saying>,
     /// What most likely happened.
-    pub verdict: crate::drift::Verdict,
+    pub verdict: DriftCause,
 }
 
 /// What some witnesses agree on.
@@ -625,4 +613,21 @@ pub struct JobPoint {
     pub bytes: u64,
     /// Hit rate of both caches together; `null` if unknown.
     pub hit_rate: Option<f64>,
+}
+
+/// What most likely happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum DriftCause {
+    /// This cache is the odd one out.
+    LocalDamage,
+    /// The other witness is the odd one out.
+    OtherDamage,
+    /// Both sides agree, and go.sum does not.
+    GoSumEdited,
+    /// The version was made from another commit.
+    Retagged,
+    /// The same version was served with different content.
+    ProxyChanged,
 }

@@ -3,7 +3,6 @@
 use super::{BuildCache, ModCache, ModuleSize};
 use crate::findings::display_path;
 use crate::scan::{self, Measure, VersionKind};
-use crate::sorting;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Modules that the report names.
@@ -43,8 +42,9 @@ impl From<&scan::ModCache> for ModCache {
         }
         let with_source = || cache.versions.iter().filter(|version| version.has_source());
         let uses = || with_source().filter_map(scan::Version::last_use);
-        let modules: BTreeSet<&str> =
-            sorting::collect(with_source().map(|version| version.id.path.as_str()));
+        let modules: BTreeSet<&str> = with_source()
+            .map(|version| version.id.path.as_str())
+            .collect();
         ModCache {
             path: display_path(&cache.root),
             bytes: total.bytes,
@@ -122,9 +122,7 @@ pub fn largest(cache: &scan::ModCache) -> Vec<ModuleSize> {
         .into_values()
         .filter(|module| module.versions > 0)
         .collect();
-    sorting::by(&mut modules, |a, b| {
-        b.bytes.cmp(&a.bytes).then_with(|| a.module.cmp(&b.module))
-    });
+    modules.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.module.cmp(&b.module)));
     modules.truncate(LARGEST);
     modules
 }

@@ -12,7 +12,6 @@ use crate::formats::action::{
 };
 use crate::formats::trim_marker::{MAX_MARK_BYTES, parse_trim_txt};
 use crate::parallel;
-use crate::sorting;
 use chrono::DateTime;
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -84,8 +83,8 @@ pub(super) fn scan(
         cache.links.extend(shard.links);
         findings.extend(shard.findings);
     }
-    sorting::by_key(&mut cache.actions, |action| action.id);
-    sorting::by_key(&mut cache.outputs, |output| output.id);
+    cache.actions.sort_by_key(|action| action.id);
+    cache.outputs.sort_by_key(|output| output.id);
     cache
 }
 
@@ -141,7 +140,7 @@ fn top(
         }
     }
     cache.trimmed = trim_marker(folder);
-    sorting::sort(&mut shards);
+    shards.sort();
     shards
 }
 

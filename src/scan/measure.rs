@@ -4,7 +4,7 @@ use super::{Measure, ModCache, link_in_cache};
 use crate::findings::{Finding, Rule};
 use crate::folder::{Folder, Kind};
 use crate::parallel;
-use crate::shard::Shard;
+use crate::values::shard::Shard;
 use chrono::{DateTime, Utc};
 use std::ffi::OsStr;
 use std::io;

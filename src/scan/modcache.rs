@@ -12,7 +12,6 @@ use crate::formats::module::{
     AtVName, MOVABLE, ModuleVersion, PieceKind, TreeDir, escape_path, escape_version,
     parse_at_v_name, parse_tree_dir, tree_dir_name, unescape_path,
 };
-use crate::sorting;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -669,7 +668,7 @@ impl Walk<'_> {
                 Err(name) => self.unexpected(folder, &name, &path.join(&name), &stat),
             }
         }
-        sorting::by(&mut list, |a, b| a.0.cmp(&b.0));
+        list.sort_by(|a, b| a.0.cmp(&b.0));
         list
     }
 

@@ -4,7 +4,6 @@
 //! the tiles on the tree's right edge, which together must give the signed
 //! root (`golang.org/x/mod/sumdb/tlog:TileHashReader`).
 
-use crate::sorting;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -55,7 +54,7 @@ impl<'a> Tiles<'a> {
                 .push(tile.width);
         }
         for widths in widths.values_mut() {
-            sorting::sort(widths);
+            widths.sort();
         }
         Self { files, widths }
     }

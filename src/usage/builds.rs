@@ -7,7 +7,6 @@ use crate::formats::action::{ActionId, OutputId};
 use crate::formats::output_kind::OutputKind;
 use crate::report::{BuildUsage, HitsMisses};
 use crate::scan::{Action, BuildCache};
-use crate::sorting;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What became of an entry since the mark.
@@ -108,11 +107,10 @@ pub(super) fn observe(cache: &BuildCache, state: &State, jobs: usize) -> Builds 
         .collect();
     let is_used = |what: &Use| !matches!(what, Use::Idle | Use::Unseen);
     let touched = uses.iter().filter(|(_, what)| is_used(what));
-    let outputs: BTreeSet<OutputId> = sorting::collect(
-        touched
-            .clone()
-            .filter_map(|(action, _)| Some(action.entry?.output)),
-    );
+    let outputs: BTreeSet<OutputId> = touched
+        .clone()
+        .filter_map(|(action, _)| Some(action.entry?.output))
+        .collect();
     let kinds = kinds::of_outputs(cache, &outputs, jobs);
     let kind = |action: &Action| kinds.get(&action.entry?.output);
     let count = |wanted: Use| uses.iter().filter(|(_, what)| *what == wanted).count() as u64;
@@ -211,7 +209,7 @@ pub(super) fn rate(hits: u64, misses: u64) -> Option<f64> {
 pub(super) fn compilers(cache: &BuildCache, jobs: usize) -> BTreeSet<String> {
     const SAMPLE: usize = 256;
     let mut newest: Vec<_> = cache.outputs.iter().filter(|o| !o.executable).collect();
-    sorting::by_key(&mut newest, |output| std::cmp::Reverse(output.modified));
+    newest.sort_by_key(|output| std::cmp::Reverse(output.modified));
     let sample = newest.iter().take(SAMPLE).map(|output| output.id).collect();
     kinds::of_outputs(cache, &sample, jobs)
         .into_values()

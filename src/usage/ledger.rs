@@ -15,7 +15,6 @@ use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
 use crate::report::JobPoint;
 use crate::scan::Inventory;
-use crate::sorting;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -251,11 +250,11 @@ impl Ledger {
             return Err("is too long".to_owned());
         }
         let invalid = |error: serde_json::Error| format!("is damaged: {error}");
-        let Version { schema } = crate::json::read(bytes).map_err(invalid)?;
+        let Version { schema } = serde_json::from_slice(bytes).map_err(invalid)?;
         if schema != SCHEMA {
             return Err("is of another version of gocachevet".to_owned());
         }
-        let ledger: Ledger = crate::json::read(bytes).map_err(invalid)?;
+        let ledger: Ledger = serde_json::from_slice(bytes).map_err(invalid)?;
         let sorted = ledger.jobs.is_sorted_by(|a, b| a.job < b.job);
         let named = ledger
             .actions
@@ -335,12 +334,12 @@ impl Ledger {
         if !self.names.contains_key(&name) {
             // Before this one comes in, so that it cannot be the one that goes.
             bound(&mut self.names, MAX_NAMES - 1, |runs| runs.at);
-            let left: BTreeSet<u32> = sorting::collect(self.names.values().map(|runs| runs.id));
+            let left: BTreeSet<u32> = self.names.values().map(|runs| runs.id).collect();
             for unit in self.versions.values_mut().chain(self.actions.values_mut()) {
                 unit.by.retain(|(id, _)| left.contains(id));
             }
         }
-        let taken: BTreeSet<u32> = sorting::collect(self.names.values().map(|runs| runs.id));
+        let taken: BTreeSet<u32> = self.names.values().map(|runs| runs.id).collect();
         let free = (0..).find(|id| !taken.contains(id)).unwrap_or_default();
         let runs = self.names.entry(name).or_insert(Runs {
             id: free,
@@ -472,7 +471,7 @@ impl Ledger {
             };
             Some((name.parse().ok()?, account))
         });
-        sorting::collect(parsed)
+        parsed.collect()
     }
 
     /// Of each version in how many jobs of the last seven days it was used, and when last.
@@ -510,8 +509,9 @@ impl Ledger {
         oldest: DateTime<Utc>,
     ) -> (Vec<ModuleVersion>, Vec<ActionId>) {
         let counted = self.names.values().filter(|runs| runs.at >= oldest);
-        let first: BTreeMap<u32, u64> =
-            sorting::collect(counted.map(|runs| (runs.id, runs.count.saturating_sub(jobs))));
+        let first: BTreeMap<u32, u64> = counted
+            .map(|runs| (runs.id, runs.count.saturating_sub(jobs)))
+            .collect();
         // Of units that were recorded before jobs had names, the last job is known.
         let used_some = |job: &&Job| job.hits.unwrap_or(0) + job.misses.unwrap_or(0) > 0;
         let marked = self.jobs.iter().rev().filter(|job| job.marked.is_some());
@@ -625,7 +625,7 @@ fn bound<T>(things: &mut BTreeMap<String, T>, limit: usize, at: impl Fn(&T) -> D
         .iter()
         .map(|(name, thing)| (at(thing), name.clone()))
         .collect();
-    sorting::by(&mut times, |a, b| b.cmp(a));
+    times.sort_by(|a, b| b.cmp(a));
     for (_, name) in times.drain(limit..) {
         things.remove(&name);
     }

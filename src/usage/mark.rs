@@ -11,7 +11,6 @@ use crate::folder::Folder;
 use crate::formats::action::ActionId;
 use crate::parallel;
 use crate::scan::{Action, BuildCache, Inventory};
-use crate::sorting;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Younger entries are not refreshed when they are used.
@@ -116,7 +115,7 @@ pub fn set(cache: &BuildCache, state: &State, jobs: usize) -> Set {
         all.stuck.append(&mut shard.stuck);
         all.error = all.error.or(shard.error);
     }
-    sorting::sort(&mut all.stuck);
+    all.stuck.sort();
     all
 }
 

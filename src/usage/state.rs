@@ -7,7 +7,7 @@
 use crate::findings::display_path;
 use crate::folder::Folder;
 use crate::formats::action::ActionId;
-use crate::locate::Environment;
+use crate::settings::Environment;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -159,7 +159,7 @@ impl State {
             (Some(head), Some(records)) => (head, records),
             _ => return Err(StateError::Invalid),
         };
-        let head: Head = crate::json::read(head).map_err(|_| StateError::Invalid)?;
+        let head: Head = serde_json::from_slice(head).map_err(|_| StateError::Invalid)?;
         let (records, rest) = records.as_chunks::<RECORD>();
         let actions: Vec<MarkedAction> = records.iter().map(record).collect();
         let sorted = actions.is_sorted_by(|a, b| a.id < b.id);

@@ -10,7 +10,6 @@
 use crate::formats::module::ModuleVersion;
 use crate::formats::modzip::{self, MAX_ZIP_BYTES};
 use crate::formats::zip::{self, ENTRY_LEN, Entry, LOCAL_LEN, Listed, ZipFault};
-use crate::sorting;
 use flate2::{Decompress, FlushDecompress, Status};
 use std::fs::File;
 use std::io::{self, Read};
@@ -314,9 +313,7 @@ impl Archive {
     /// The positions of all entries, by name.
     pub(crate) fn by_name(&self) -> Vec<u32> {
         let mut order = self.positions();
-        sorting::by(&mut order, |&a, &b| {
-            self.name(a as usize).cmp(self.name(b as usize))
-        });
+        order.sort_by(|&a, &b| self.name(a as usize).cmp(self.name(b as usize)));
         order
     }
 
@@ -327,9 +324,7 @@ impl Archive {
     /// The positions of all entries, as their contents lie in the file.
     fn by_place(&self) -> Vec<u32> {
         let mut order = self.positions();
-        sorting::by_key(&mut order, |&index| {
-            self.members.get(index as usize).map_or(0, |it| it.at)
-        });
+        order.sort_by_key(|&index| self.members.get(index as usize).map_or(0, |it| it.at));
         order
     }
 

@@ -1,7 +1,6 @@
 //! Many contents hashed together, two at a time (see [`lanes`](super::lanes)).
 
 use super::lanes::{Block, State, compress_two};
-use crate::sorting;
 use sha2::block_api::compress256;
 
 /// A batch is not hashed before it has so many bytes: enough that the odd
@@ -71,9 +70,7 @@ impl<T> Batch<T> {
             contents.push((content, whose));
             rest = behind;
         }
-        sorting::by_key(&mut contents, |(content, _)| {
-            std::cmp::Reverse(content.len())
-        });
+        contents.sort_by_key(|(content, _)| std::cmp::Reverse(content.len()));
         let (contents, whose): (Vec<_>, Vec<_>) = contents.into_iter().unzip();
         for (whose, digest) in whose.into_iter().zip(digests(&contents)) {
             each(whose, digest);

@@ -10,7 +10,7 @@ use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
 use crate::formats::modzip::MAX_ZIP_BYTES;
 use crate::scan::{ModCache, VersionKind};
-use crate::shard::Shard;
+use crate::values::shard::Shard;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ mod batch;
 mod fips;
 mod lanes;
 mod outputs;
+pub mod provenance;
 pub mod reads;
 mod settle;
 mod sumdb;
@@ -14,7 +15,6 @@ mod trust;
 mod vcs;
 mod version;
 
-use crate::config::VerifyLevel;
 use crate::findings::{Finding, Rule, display_path};
 use crate::folder::Folder;
 use crate::formats::action::OutputId;
@@ -24,8 +24,8 @@ use crate::formats::module::ModuleVersion;
 use crate::parallel;
 use crate::report::Verification;
 use crate::scan::{Inventory, ModCache, Residue, Version, VersionKind};
-use crate::shard::Shard;
-use crate::sorting;
+use crate::settings::VerifyLevel;
+use crate::values::shard::Shard;
 use archive::{Archive, ZipError};
 pub use fips::snapshots;
 use settle::{Now, Patience};
@@ -277,9 +277,7 @@ fn versions(
     let mut order: Vec<usize> = (0..cache.versions.len())
         .filter(|&index| shard.has_module(&cache.versions[index].id.path))
         .collect();
-    sorting::by_key(&mut order, |&index| {
-        std::cmp::Reverse(weight(&cache.versions[index]))
-    });
+    order.sort_by_key(|&index| std::cmp::Reverse(weight(&cache.versions[index])));
     let in_memory = (ZIPS_IN_MEMORY / jobs.max(1) as u64).max(1 << 20);
     let checker = Checker {
         cache,
@@ -307,7 +305,7 @@ fn versions(
         }
     });
     let mut results: Vec<_> = order.into_iter().zip(results).collect();
-    sorting::by_key(&mut results, |(index, _)| *index);
+    results.sort_by_key(|(index, _)| *index);
     for (index, (checked, now, excused)) in results {
         let version = &mut cache.versions[index];
         match now {

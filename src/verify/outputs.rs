@@ -5,13 +5,12 @@
 use super::Evidence;
 use super::batch::Batch;
 use super::tree::{hash_file, largest, read_retrying};
-use crate::config::VerifyLevel;
 use crate::findings::{Finding, Level, Rule};
 use crate::formats::action::OutputId;
 use crate::parallel;
 use crate::scan::{Action, BuildCache, Output};
-use crate::shard::Shard;
-use crate::sorting;
+use crate::settings::VerifyLevel;
+use crate::values::shard::Shard;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -62,7 +61,7 @@ pub(super) fn verify(
     }
     let reach = sizes(cache, shard, evidence);
     let outputs = cache.outputs.iter().zip(&reach);
-    let in_shard = |output: &Output| shard.has_output(output.id);
+    let in_shard = |output: &Output| shard.has_output(&output.id.0);
     let count = outputs
         .clone()
         .filter(|(output, _)| in_shard(output))
@@ -73,7 +72,7 @@ pub(super) fn verify(
         those.map(|(output, _)| output).collect::<Vec<&Output>>()
     };
     let mut orphans = of(Reach::Orphan);
-    sorting::by_key(&mut orphans, |output| (output.bytes, output.id));
+    orphans.sort_by_key(|output| (output.bytes, output.id));
     // Every shard must come to the same ones, so all are counted.
     let mut left = if level < VerifyLevel::Used {
         0
@@ -98,7 +97,7 @@ pub(super) fn verify(
     let orphan: HashSet<OutputId> = orphans.iter().map(|output| output.id).collect();
     largest_first.extend(hashed);
     largest_first.retain(|output| in_shard(output));
-    sorting::by_key(&mut largest_first, |output| std::cmp::Reverse(output.bytes));
+    largest_first.sort_by_key(|output| std::cmp::Reverse(output.bytes));
     let groups: Vec<&[&Output]> = largest_first.chunks(GROUP).collect();
     let batch = || Batch::new(largest(jobs));
     let results = parallel::map(jobs, groups.len(), batch, |batch, index| {
@@ -225,7 +224,7 @@ fn sizes(cache: &BuildCache, shard: Shard, evidence: &mut Evidence) -> Vec<Reach
         if *reach == Reach::Orphan {
             *reach = Reach::Miss;
         }
-        if shard.has_output(output.id) && evidence.damaged_outputs.insert(output.id) {
+        if shard.has_output(&output.id.0) && evidence.damaged_outputs.insert(output.id) {
             let message = format!("the output's size is not what action {} says", action.id);
             evidence.findings.push(
                 Finding::new(Rule::OutputSizeMismatch, output.id.to_string(), message)

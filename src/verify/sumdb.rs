@@ -10,11 +10,11 @@ use crate::formats::gosum::{MergedSums, SumClaim, agreed};
 use crate::formats::h1::{H1, h1_of_go_mod};
 use crate::formats::module::PieceKind;
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
-use crate::render::human;
 use crate::scan::{ModCache, Version, VersionKind};
-use crate::shard::Shard;
 use crate::sumdb::database::Sums;
 use crate::sumdb::{self, Contradiction, Sumdb};
+use crate::text::human;
+use crate::values::shard::Shard;
 
 /// Weighs what was found in `shard` against the cached records. `exempt` tells the module
 /// paths for which Go asks no database (`GONOSUMDB`).

@@ -11,7 +11,6 @@ use crate::formats::h1::{H1, H1Error, h1_of_sorted};
 use crate::formats::module::ModuleVersion;
 use crate::formats::modzip::MAX_ZIP_BYTES;
 use crate::scan::Measure;
-use crate::sorting;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::File;
@@ -232,7 +231,7 @@ impl Copies {
         if id.is_toolchain() {
             drop_toolchain_copies(&mut files);
         }
-        sorting::by_key(&mut files, |(name, _)| *name);
+        files.sort_by_key(|(name, _)| *name);
         h1_of_sorted(&id.zip_prefix(), files)
     }
 

@@ -9,12 +9,11 @@ use crate::findings::{Finding, Level, Rule, display_path};
 use crate::formats::gosum::{MergedSums, SumClaim, agreed};
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
-use crate::render::human;
 use crate::report::Unproven;
 use crate::scan::{ModCache, Version, VersionKind};
-use crate::shard::Shard;
-use crate::sorting;
 use crate::sumdb::{self, Sumdb};
+use crate::text::human;
+use crate::values::shard::Shard;
 
 /// Who vouches for a module version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -270,7 +269,7 @@ pub fn unvouched(
             .findings
             .push(Finding::new(Rule::InfoUnproven, subject, message));
     }
-    sorting::sort(&mut found.list);
+    found.list.sort();
     found
 }
 

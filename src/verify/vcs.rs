@@ -11,8 +11,8 @@ use crate::formats::clone::{
 };
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::PieceKind;
-use crate::render::human;
 use crate::scan::{MAX_DEPTH, ModCache, VcsClone};
+use crate::text::human;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;

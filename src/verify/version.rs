@@ -3,7 +3,6 @@
 use super::archive::{Archive, ZipError};
 use super::tree::{self, Buffers, Copies};
 use super::{Hashes, Proof, Source, VersionProof};
-use crate::config::VerifyLevel;
 use crate::findings::{Finding, Level, Rule};
 use crate::formats::gosum::{self, MergedSums};
 use crate::formats::h1::{H1, H1Error, h1_of_go_mod};
@@ -11,7 +10,7 @@ use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::PieceKind;
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
 use crate::scan::{Measure, ModCache, Pieces, Version, VersionKind, link_in_cache};
-use crate::sorting;
+use crate::settings::VerifyLevel;
 use std::path::{Path, PathBuf};
 
 /// Go refuses longer go.mod files (`x/mod/zip.MaxGoMod`).
@@ -729,7 +728,7 @@ fn described(differences: &tree::Differences, archive: Option<&Archive>) -> Stri
         [] => None,
         names => {
             let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
-            sorting::sort(&mut names);
+            names.sort();
             let more = names.len().saturating_sub(3);
             let shown = names[..names.len() - more].join(", ");
             let more = if more > 0 {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use http::Uri;
 
-use crate::locate::Environment;
+use crate::settings::Environment;
 
 /// The web proxy through which Go would ask `target`.
 pub(super) fn proxy_for(target: &Uri, environment: &Environment) -> Option<String> {

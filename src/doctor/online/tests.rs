@@ -7,7 +7,7 @@ use std::thread;
 
 use super::database::{Told, find};
 use super::*;
-use crate::locate::Environment;
+use crate::settings::Environment;
 use crate::sumdb::testing::{Log, MemoryFiles, module};
 
 /// What a server says.

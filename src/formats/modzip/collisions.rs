@@ -1,7 +1,6 @@
 //! Names in a zip that some file system takes for one.
 
 use super::ZipProblem;
-use crate::sorting;
 use std::cmp::Ordering;
 
 /// The entries of `named` that collide with one before them, each with why.
@@ -14,7 +13,7 @@ pub(super) fn all<'a>(
     mut named: Vec<u32>,
     path: impl Fn(u32) -> (&'a str, bool),
 ) -> Vec<(u32, ZipProblem)> {
-    sorting::by(&mut named, |&a, &b| compare(path(a).0, path(b).0));
+    named.sort_by(|&a, &b| compare(path(a).0, path(b).0));
     let mut found = Vec::new();
     for pair in named.windows(2) {
         let [a, b] = [pair[0], pair[1]];

@@ -1,0 +1,579 @@
+//! Where each needed piece lies, whether it is there, and whether it is right.
+
+use super::manifest::{GoMod, Module};
+use super::needs::{Needs, TOOLCHAIN};
+use super::{Shape, manifest, records};
+use crate::folder;
+use crate::formats::action::{ActionId, OutputId};
+use crate::formats::gomod::MAX_BYTES as MAX_GO_MOD_BYTES;
+use crate::formats::h1::{H1, h1_of_go_mod};
+use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
+use crate::formats::module::{self, ModuleError, ModuleVersion};
+use crate::parallel;
+use crate::run::Watch;
+use crate::scan::{BuildCache, Version};
+use crate::sumdb::note::Verifier;
+use crate::sumdb::{Contradiction, Proof, Sumdb};
+use crate::verify::{Buffers, zip_h1_with};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Bytes that are read at a time.
+pub(crate) const CHUNK: usize = 256 << 10;
+
+/// Where a file of the bundle comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// A file below the root of the module cache or the build cache.
+    Cache(Root, PathBuf),
+    /// Made here.
+    Bytes(Vec<u8>),
+}
+
+/// Which cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Root {
+    Modules,
+    Builds,
+}
+
+/// The opened caches.
+#[derive(Debug)]
+pub(crate) struct Roots {
+    pub(crate) modules: Option<Arc<folder::Root>>,
+    pub(crate) builds: Option<Arc<folder::Root>>,
+}
+
+impl Roots {
+    /// Opens what a source stands for, no link followed below the cache's root.
+    pub(crate) fn open(&self, root: Root, path: &Path) -> io::Result<File> {
+        let top = match root {
+            Root::Modules => self.modules.as_ref(),
+            Root::Builds => self.builds.as_ref(),
+        };
+        let (folder, name) = top.ok_or(io::ErrorKind::NotFound)?.parent(path)?;
+        regular(&folder, &name)
+    }
+}
+
+/// Opens a regular file in a folder.
+pub(crate) fn regular(folder: &folder::Folder, name: &OsStr) -> io::Result<File> {
+    let file = folder.file(name)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        )),
+    }
+}
+
+/// A file of the bundle to be.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    /// As the manifest lists it.
+    pub(crate) listed: manifest::File,
+    /// Where it comes from.
+    pub(crate) source: Source,
+}
+
+/// Something that a build needs and that is not in the cache.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Missing {
+    pub(crate) module: String,
+    pub(crate) version: String,
+    /// `zip` or `mod`
+    pub(crate) piece: &'static str,
+    pub(crate) why: &'static str,
+}
+
+/// Something that is in the cache and not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Damaged {
+    pub(crate) subject: String,
+    pub(crate) message: String,
+}
+
+/// All that goes into a bundle, or why there is none.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    /// In the order of their names.
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) modules: Vec<Module>,
+    pub(crate) go_mods: Vec<GoMod>,
+    pub(crate) missing: BTreeSet<Missing>,
+    pub(crate) damaged: BTreeSet<Damaged>,
+    /// How many module versions the checksum database's records prove.
+    pub(crate) proven_by_sumdb: u64,
+    pub(crate) notes: Vec<String>,
+}
+
+/// What a piece has to be.
+enum Expect {
+    /// The zip of a module; these are trusted, or whatever the cache says.
+    Zip(ModuleVersion, BTreeSet<H1>),
+    GoMod(ModuleVersion, BTreeSet<H1>),
+    Info(ModuleVersion),
+    Output(OutputId),
+    Nothing,
+}
+
+struct Wanted {
+    path: String,
+    source: Source,
+    expect: Expect,
+}
+
+/// What is known of a piece that was read.
+struct Weighed {
+    bytes: u64,
+    sha256: [u8; 32],
+    h1: Option<H1>,
+}
+
+/// Where a version's file lies under `cache/download`, with slashes.
+pub(crate) fn piece_name(id: &ModuleVersion, suffix: &str) -> Result<String, ModuleError> {
+    let path = module::escape_path(&id.path)?;
+    let version = module::escape_version(&id.version)?;
+    Ok(format!("{path}/@v/{version}.{suffix}"))
+}
+
+/// A module's `list`, as a proxy has it: pseudo-versions do not stand there.
+pub(crate) fn list_of<'a>(ids: impl IntoIterator<Item = &'a ModuleVersion>) -> Vec<u8> {
+    let tagged = ids
+        .into_iter()
+        .filter(|id| !crate::formats::semver::is_pseudo_version(&id.version));
+    let list: String = tagged.map(|id| format!("{}\n", id.version)).collect();
+    list.into_bytes()
+}
+
+/// Where a version's record lies in a checksum database's folder.
+pub(crate) fn lookup_name(id: &ModuleVersion) -> Option<String> {
+    let path = module::escape_path(&id.path).ok()?;
+    let version = module::escape_version(&id.version).ok()?;
+    Some(format!("lookup/{path}@{version}"))
+}
+
+/// What there is to gather from.
+pub(crate) struct From<'a> {
+    pub(crate) roots: &'a Roots,
+    pub(crate) versions: &'a [Version],
+    pub(crate) sumdb: &'a Sumdb,
+    /// The keys of the checksum databases that Go asks.
+    pub(crate) keys: Vec<Verifier>,
+    /// Action entries to take along, and where they lie.
+    pub(crate) builds: Option<(&'a BuildCache, BTreeSet<ActionId>)>,
+    pub(crate) jobs: usize,
+}
+
+/// Looks every needed piece up and holds it against its hash.
+pub(crate) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn Watch) -> Gathered {
+    let mut gathered = Gathered::default();
+    for (id, problem) in &needs.broken {
+        gathered.damaged.insert(Damaged {
+            subject: format!("{id}: its go.mod"),
+            message: problem.clone(),
+        });
+    }
+    let mut wanted = Vec::new();
+    modules(needs, shape, from, &mut wanted, &mut gathered);
+    sumdb_files(needs, shape, from, &mut wanted, &mut gathered);
+    if let Some((cache, actions)) = &from.builds {
+        builds(cache, actions, &mut wanted, &mut gathered);
+    }
+    watch.step("Verifying", wanted.len());
+    let weighed = parallel::map(
+        from.jobs,
+        wanted.len(),
+        || (vec![0; CHUNK], Buffers::new(from.jobs)),
+        |buffers, index| {
+            watch.tick();
+            weigh(&wanted[index], from.roots, buffers)
+        },
+    );
+    let mut h1s: BTreeMap<ModuleVersion, (Option<H1>, Option<H1>)> = BTreeMap::new();
+    for (wanted, weighed) in wanted.into_iter().zip(weighed) {
+        let weighed = match weighed {
+            Ok(weighed) => weighed,
+            Err(message) => {
+                gathered.damaged.insert(Damaged {
+                    subject: wanted.path,
+                    message,
+                });
+                continue;
+            }
+        };
+        match (wanted.expect, weighed.h1) {
+            (Expect::Zip(id, _), Some(h1)) => {
+                if shape == Shape::Modcache {
+                    let hash = h1.to_string().into_bytes();
+                    gathered.add(format!("{}hash", wanted.path), hash);
+                }
+                gathered.modules.push(Module {
+                    path: id.path.clone(),
+                    version: id.version.clone(),
+                    h1: h1.to_string(),
+                    bytes: weighed.bytes,
+                });
+                h1s.entry(id).or_default().0 = Some(h1);
+            }
+            (Expect::GoMod(id, _), Some(h1)) => {
+                gathered.go_mods.push(GoMod {
+                    path: id.path.clone(),
+                    version: id.version.clone(),
+                    h1: h1.to_string(),
+                });
+                h1s.entry(id).or_default().1 = Some(h1);
+            }
+            _ => {}
+        }
+        gathered.pieces.push(Piece {
+            listed: manifest::File {
+                path: wanted.path,
+                bytes: weighed.bytes,
+                sha256: weighed.sha256,
+            },
+            source: wanted.source,
+        });
+    }
+    for (id, (zip, go_mod)) in h1s {
+        gathered.weigh_record(from.sumdb.check(&id, zip, go_mod), &id);
+    }
+    gathered
+        .modules
+        .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
+    gathered
+        .go_mods
+        .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
+    gathered.sort();
+    gathered
+}
+
+fn modules(
+    needs: &Needs,
+    shape: Shape,
+    from: &From<'_>,
+    wanted: &mut Vec<Wanted>,
+    gathered: &mut Gathered,
+) {
+    let cached = |id: &ModuleVersion| {
+        let at = from.versions.binary_search_by(|version| version.id.cmp(id));
+        at.ok().and_then(|at| from.versions.get(at))
+    };
+    let mut want = |id: &ModuleVersion, suffix: &str, expect| {
+        if let Ok(name) = piece_name(id, suffix) {
+            let source = Path::new("cache/download").join(&name);
+            wanted.push(Wanted {
+                path: format!("{}{name}", shape.prefix()),
+                source: Source::Cache(Root::Modules, source),
+                expect,
+            });
+        }
+    };
+    let missing = |id: &ModuleVersion, piece, why| Missing {
+        module: id.path.clone(),
+        version: id.version.clone(),
+        piece,
+        why,
+    };
+    for (id, hashes) in needs.zips.iter().chain(&needs.go_mods) {
+        if hashes.len() > 1 {
+            gathered.damaged.insert(Damaged {
+                subject: id.to_string(),
+                message: "the lines of go.sum files differ for it, so none of them proves it"
+                    .to_owned(),
+            });
+        }
+    }
+    for (id, hashes) in &needs.zips {
+        match cached(id) {
+            Some(version) if version.zip.is_some() => {
+                want(id, "zip", Expect::Zip(id.clone(), hashes.clone()));
+            }
+            Some(version) if version.tree.is_some() => {
+                let why = "its extracted tree is there, but its zip is not";
+                gathered.missing.insert(missing(id, "zip", why));
+            }
+            _ => {
+                gathered
+                    .missing
+                    .insert(missing(id, "zip", "not in the cache"));
+            }
+        }
+    }
+    let mut lists: BTreeMap<String, BTreeSet<&ModuleVersion>> = BTreeMap::new();
+    let mut made_infos = Vec::new();
+    for (id, hashes) in &needs.go_mods {
+        let Some(version) = cached(id).filter(|version| version.go_mod.is_some()) else {
+            gathered
+                .missing
+                .insert(missing(id, "mod", "not in the cache"));
+            continue;
+        };
+        want(id, "mod", Expect::GoMod(id.clone(), hashes.clone()));
+        if version.info.is_some() {
+            want(id, "info", Expect::Info(id.clone()));
+        } else if shape == Shape::Proxy
+            && let Ok(name) = piece_name(id, "info")
+        {
+            made_infos.push((format!("{}{name}", shape.prefix()), id));
+        }
+        if let Ok(path) = module::escape_path(&id.path) {
+            lists.entry(path).or_default().insert(id);
+        }
+    }
+    if shape == Shape::Proxy {
+        if !made_infos.is_empty() {
+            gathered.notes.push(format!(
+                "{} versions have no .info in the cache: one without the commit's time was made",
+                made_infos.len()
+            ));
+        }
+        for (name, id) in made_infos {
+            let info = serde_json::json!({ "Version": id.version });
+            gathered.add(name, info.to_string().into_bytes());
+        }
+        for (path, ids) in lists {
+            gathered.add(format!("{}{path}/@v/list", shape.prefix()), list_of(ids));
+        }
+    }
+}
+
+/// The checksum database's records of what is packed, and all its tiles, as which
+/// of them a client will ask for depends on what it knows.
+fn sumdb_files(
+    needs: &Needs,
+    shape: Shape,
+    from: &From<'_>,
+    wanted: &mut Vec<Wanted>,
+    gathered: &mut Gathered,
+) {
+    let ids = needs.zips.keys().chain(needs.go_mods.keys());
+    let lookups: BTreeSet<String> = ids.filter_map(lookup_name).collect();
+    for database in from.sumdb.databases() {
+        let Some(key) = from.keys.iter().find(|key| key.name() == database.name) else {
+            continue;
+        };
+        let folder = Path::new("cache/download/sumdb").join(&database.name);
+        let top = format!("{}sumdb/{}", shape.prefix(), database.name);
+        let files = from.sumdb.files(&database.name);
+        let (tiles, lookups) = records::of(&folder, &files, database, key, &lookups);
+        if tiles.is_empty() && lookups.is_empty() {
+            continue;
+        }
+        for file in tiles {
+            wanted.push(Wanted {
+                path: format!("{top}/{file}"),
+                source: Source::Cache(Root::Modules, folder.join(&file)),
+                expect: Expect::Nothing,
+            });
+        }
+        for (file, content) in lookups {
+            gathered.add(format!("{top}/{file}"), content);
+        }
+        if shape == Shape::Proxy {
+            // How a proxy says that it answers for the database.
+            gathered.add(format!("{top}/supported"), Vec::new());
+        }
+    }
+}
+
+fn builds(
+    cache: &BuildCache,
+    actions: &BTreeSet<ActionId>,
+    wanted: &mut Vec<Wanted>,
+    gathered: &mut Gathered,
+) {
+    let mut outputs = BTreeSet::new();
+    let mut lost = 0;
+    for action in &cache.actions {
+        let Some(entry) = action.entry.filter(|_| actions.contains(&action.id)) else {
+            continue;
+        };
+        let at = cache
+            .outputs
+            .binary_search_by(|output| output.id.cmp(&entry.output));
+        let Some(output) = at.ok().and_then(|at| cache.outputs.get(at)) else {
+            lost += 1;
+            continue;
+        };
+        // Links of test binaries and programs: large, and Go makes them again.
+        if output.executable {
+            continue;
+        }
+        let name = format!("{}/{}-a", action.id.shard(), action.id);
+        wanted.push(Wanted {
+            path: format!("gocache/{name}"),
+            source: Source::Cache(Root::Builds, name.into()),
+            expect: Expect::Nothing,
+        });
+        outputs.insert(entry.output);
+    }
+    for id in outputs {
+        let name = format!("{}/{id}-d", id.shard());
+        wanted.push(Wanted {
+            path: format!("gocache/{name}"),
+            source: Source::Cache(Root::Builds, name.into()),
+            expect: Expect::Output(id),
+        });
+    }
+    if lost > 0 {
+        gathered.notes.push(format!(
+            "{lost} build actions were left out: their outputs are not in the cache"
+        ));
+    }
+}
+
+/// Reads a piece and holds it against what it has to be.
+fn weigh(
+    wanted: &Wanted,
+    roots: &Roots,
+    (buffer, buffers): &mut (Vec<u8>, Buffers),
+) -> Result<Weighed, String> {
+    let words = |error: io::Error| error.to_string();
+    let open = || match &wanted.source {
+        Source::Cache(root, path) => roots.open(*root, path),
+        Source::Bytes(_) => Err(io::ErrorKind::Unsupported.into()),
+    };
+    let small = |limit: usize| {
+        let mut content = Vec::new();
+        let file = open().map_err(words)?;
+        file.take(limit as u64 + 1)
+            .read_to_end(&mut content)
+            .map_err(words)?;
+        if content.len() > limit {
+            return Err(format!("is longer than {limit} bytes"));
+        }
+        Ok(content)
+    };
+    let of = |content: &[u8], h1| Weighed {
+        bytes: content.len() as u64,
+        sha256: Sha256::digest(content).into(),
+        h1,
+    };
+    match &wanted.expect {
+        Expect::GoMod(_, hashes) => {
+            let content = small(MAX_GO_MOD_BYTES)?;
+            let h1 = h1_of_go_mod(&content);
+            equal(hashes, h1, "go.sum's line for its go.mod")?;
+            Ok(of(&content, Some(h1)))
+        }
+        Expect::Info(id) => {
+            let content = small(MAX_INFO_BYTES)?;
+            RevInfo::parse_for(&id.version, &content).map_err(|error| error.to_string())?;
+            Ok(of(&content, None))
+        }
+        Expect::Zip(id, hashes) => {
+            let mut file = open().map_err(words)?;
+            let mut weighed = hash(&mut file, buffer).map_err(words)?;
+            file.rewind().map_err(words)?;
+            let h1 = zip_h1_with(id, file, buffers)?;
+            equal(hashes, h1, "go.sum")?;
+            weighed.h1 = Some(h1);
+            Ok(weighed)
+        }
+        Expect::Output(id) => {
+            let weighed = hash(&mut open().map_err(words)?, buffer).map_err(words)?;
+            if weighed.sha256 != id.0 {
+                return Err("its content is not what its name says".to_owned());
+            }
+            Ok(weighed)
+        }
+        Expect::Nothing => hash(&mut open().map_err(words)?, buffer).map_err(words),
+    }
+}
+
+fn equal(trusted: &BTreeSet<H1>, actual: H1, who: &str) -> Result<(), String> {
+    // More than one line is a disagreement between go.sum files: Go takes either.
+    if trusted.is_empty() || trusted.contains(&actual) {
+        return Ok(());
+    }
+    let all: Vec<String> = trusted.iter().map(H1::to_string).collect();
+    Err(format!("is {actual}, but {who} says {}", all.join(" or ")))
+}
+
+fn hash(file: &mut File, buffer: &mut [u8]) -> io::Result<Weighed> {
+    let mut sha256 = Sha256::new();
+    let mut bytes = 0;
+    loop {
+        match file.read(buffer) {
+            Ok(0) => break,
+            Ok(read) => {
+                sha256.update(&buffer[..read]);
+                bytes += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Weighed {
+        bytes,
+        sha256: sha256.finalize().into(),
+        h1: None,
+    })
+}
+
+impl Gathered {
+    /// Adds a file that is made here.
+    pub(crate) fn add(&mut self, path: String, content: Vec<u8>) {
+        self.pieces.push(Piece {
+            listed: manifest::File {
+                path,
+                bytes: content.len() as u64,
+                sha256: Sha256::digest(&content).into(),
+            },
+            source: Source::Bytes(content),
+        });
+    }
+
+    /// Puts the pieces in the order of their names.
+    pub(crate) fn sort(&mut self) {
+        self.pieces
+            .sort_by(|a, b| a.listed.path.cmp(&b.listed.path));
+    }
+
+    fn weigh_record(&mut self, proof: Proof, id: &ModuleVersion) {
+        match proof {
+            Proof::Proven(_) => self.proven_by_sumdb += 1,
+            Proof::Unproven(_) => {}
+            Proof::Contradicted(Contradiction::Hash {
+                database,
+                expected,
+                actual,
+                ..
+            }) => {
+                self.damaged.insert(Damaged {
+                    subject: id.to_string(),
+                    message: format!("is {actual}, but {database} says {expected}"),
+                });
+            }
+            Proof::Contradicted(Contradiction::Proof { database, message }) => {
+                self.damaged.insert(Damaged {
+                    subject: id.to_string(),
+                    message: format!("its record of {database} does not hold: {message}"),
+                });
+            }
+        }
+    }
+
+    /// The `go mod download` line that fetches what is missing.
+    pub(crate) fn fetch(&self) -> Option<String> {
+        let missing = self.missing.iter();
+        let names: BTreeSet<String> = missing
+            .map(|missing| format!("{}@{}", missing.module, missing.version))
+            .collect();
+        let names: Vec<String> = names.into_iter().collect();
+        (!names.is_empty()).then(|| format!("go mod download {}", names.join(" ")))
+    }
+}
+
+/// Whether a version is a toolchain, whose hash no go.sum has.
+pub(crate) fn is_toolchain(module: &Module) -> bool {
+    module.path == TOOLCHAIN
+}

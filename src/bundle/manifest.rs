@@ -1,0 +1,256 @@
+//! `gocachevet-pack.json`: what a bundle holds, every file of it.
+
+use super::Shape;
+use crate::formats::action::OutputId;
+use crate::formats::module::ModuleVersion;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::io::{self, Read};
+
+/// The manifest's name, and what archives begin with.
+pub const NAME: &str = "gocachevet-pack.json";
+
+/// The version of the manifest's form.
+pub const SCHEMA: &str = "gocachevet.pack/1";
+
+/// The SBOM's name in a bundle.
+pub const SBOM: &str = "sbom.cdx.json";
+
+/// The longest manifest that is read, in bytes: that of some 300,000 files.
+pub const MAX_BYTES: u64 = 64 << 20;
+
+/// The longest name in a bundle; module paths and versions are shorter.
+pub(crate) const MAX_NAME: usize = 1024;
+
+/// What a bundle holds. Nothing in it depends on when and where it was packed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`SCHEMA`]
+    pub schema: String,
+    /// The program that packed it, with its version.
+    pub tool: String,
+    /// How the modules lie in it.
+    pub shape: Shape,
+    /// The module paths of the projects it is for.
+    pub projects: Vec<String>,
+    /// The systems it is for; all of them if there is none.
+    pub platforms: Vec<String>,
+    /// The module versions whose sources it holds, in order.
+    pub modules: Vec<Module>,
+    /// The module versions whose go.mod it holds, in order.
+    pub go_mods: Vec<GoMod>,
+    /// Every file but this one, in the order of their names.
+    pub files: Vec<File>,
+}
+
+/// A module version whose sources are in a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Module {
+    /// Module path.
+    pub path: String,
+    /// Its version.
+    pub version: String,
+    /// The `h1:` hash of its zip.
+    pub h1: String,
+    /// Length of its zip.
+    pub bytes: u64,
+}
+
+/// A module version whose go.mod is in a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoMod {
+    /// Module path.
+    pub path: String,
+    /// Its version.
+    pub version: String,
+    /// The `h1:` hash of its go.mod, as in go.sum's line that ends in `/go.mod`.
+    pub h1: String,
+}
+
+impl Module {
+    pub(crate) fn id(&self) -> ModuleVersion {
+        ModuleVersion::new(&*self.path, &*self.version)
+    }
+}
+
+impl GoMod {
+    pub(crate) fn id(&self) -> ModuleVersion {
+        ModuleVersion::new(&*self.path, &*self.version)
+    }
+}
+
+/// A file in a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Its name from the bundle's top, with slashes.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// The SHA-256 of its content; in hex.
+    #[serde(with = "hex")]
+    pub sha256: [u8; 32],
+}
+
+/// Hashes as text, in the one form in which a file of the build cache is named.
+mod hex {
+    use crate::formats::action::OutputId;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&OutputId(*hash))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+        let text = String::deserialize(from)?;
+        let id: OutputId = text.parse().map_err(D::Error::custom)?;
+        Ok(id.0)
+    }
+}
+
+impl Manifest {
+    /// The file's bytes. The same manifest gives the same ones.
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Reads a manifest that anybody may have written.
+    ///
+    /// # Errors
+    /// When it is malformed, too long, or lists what no bundle holds, in words.
+    pub fn read(from: impl Read) -> Result<(Manifest, String), String> {
+        let mut bytes = Vec::new();
+        from.take(MAX_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| error.to_string())?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(format!("is longer than {MAX_BYTES} bytes"));
+        }
+        let manifest: Manifest =
+            serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        manifest.check()?;
+        Ok((manifest, digest(&bytes)))
+    }
+
+    /// What all files have together; as much as there can be, if that is more.
+    pub(crate) fn bytes(&self) -> u64 {
+        let each = self.files.iter().map(|file| file.bytes);
+        each.fold(0, u64::saturating_add)
+    }
+
+    /// The entry of this name.
+    pub(crate) fn file(&self, path: &str) -> Option<&File> {
+        self.files.get(self.position(path)?)
+    }
+
+    /// The listed module of this version.
+    pub(crate) fn module(&self, id: &ModuleVersion) -> Option<&Module> {
+        let key = |module: &Module| (&*module.path, &*module.version).cmp(&(&id.path, &id.version));
+        self.modules.get(self.modules.binary_search_by(key).ok()?)
+    }
+
+    /// The listed go.mod of this version.
+    pub(crate) fn go_mod(&self, id: &ModuleVersion) -> Option<&GoMod> {
+        let key = |go_mod: &GoMod| (&*go_mod.path, &*go_mod.version).cmp(&(&id.path, &id.version));
+        self.go_mods.get(self.go_mods.binary_search_by(key).ok()?)
+    }
+
+    /// The place of the entry of this name.
+    pub(crate) fn position(&self, path: &str) -> Option<usize> {
+        self.files
+            .binary_search_by(|file| file.path.as_str().cmp(path))
+            .ok()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.schema != SCHEMA {
+            return Err(format!("is of the form {:?}, not {SCHEMA}", self.schema));
+        }
+        let mut before = "";
+        for file in &self.files {
+            let path = file.path.as_str();
+            check_name(path).map_err(|why| format!("lists {path:?}: {why}"))?;
+            if path <= before {
+                return Err(format!("lists {path:?} twice or out of order"));
+            }
+            before = path;
+        }
+        // `a` and `a/b` are not neighbours where `a-` stands between them.
+        for file in &self.files {
+            let mut at = file.path.as_str();
+            while let Some((folder, _)) = at.rsplit_once('/') {
+                if self.position(folder).is_some() {
+                    return Err(format!("lists {folder:?} as a file and as a folder"));
+                }
+                at = folder;
+            }
+        }
+        let ids = self.modules.iter().map(Module::id);
+        in_order(ids).map_err(|id| format!("lists the module {id} twice or out of order"))?;
+        let ids = self.go_mods.iter().map(GoMod::id);
+        in_order(ids).map_err(|id| format!("lists the go.mod of {id} twice or out of order"))?;
+        Ok(())
+    }
+}
+
+/// Gives the first that does not come after the one before it.
+fn in_order(ids: impl Iterator<Item = ModuleVersion>) -> Result<(), ModuleVersion> {
+    let mut before: Option<ModuleVersion> = None;
+    for id in ids {
+        if before.is_some_and(|before| (&before.path, &before.version) >= (&id.path, &id.version)) {
+            return Err(id);
+        }
+        before = Some(id);
+    }
+    Ok(())
+}
+
+/// The SHA-256 of a manifest's bytes, in hex.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    OutputId(Sha256::digest(bytes).into()).to_string()
+}
+
+/// Whether a name may stand in a bundle. Go escapes upper case in the names of
+/// its caches, so that none of them has any: that way no two names can be one
+/// on a file system that does not tell upper from lower case.
+///
+/// # Errors
+/// Why not, in words.
+pub fn check_name(path: &str) -> Result<(), &'static str> {
+    if path.len() > MAX_NAME {
+        return Err("the name is too long");
+    }
+    if path.starts_with('/') {
+        return Err("an absolute path");
+    }
+    if path.split('/').any(|part| part == "..") {
+        return Err("the name leads out of the bundle");
+    }
+    if path.split('/').any(|part| matches!(part, "" | ".")) {
+        return Err("not a clean path");
+    }
+    if path.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Err("a name with upper-case letters, which may be another's on some file systems");
+    }
+    let strange = |b: u8| !b.is_ascii_graphic() || b"\\:*?\"<>|".contains(&b);
+    if path.bytes().any(strange) {
+        return Err("a name that no Go cache has");
+    }
+    if path.split('/').any(|part| part.ends_with('.')) {
+        return Err("a name that ends in a dot, which some file systems drop");
+    }
+    let known = path == SBOM
+        || ["modcache/", "proxy/", "gocache/"]
+            .iter()
+            .any(|top| path.starts_with(top));
+    if known {
+        Ok(())
+    } else {
+        Err("no part of a bundle")
+    }
+}

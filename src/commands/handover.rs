@@ -1,0 +1,235 @@
+//! Settings that one process hands to another: the native program to the
+//! module in its sandbox, over standard input.
+//!
+//! What is meant was worked out once, outside; inside, nothing is looked for
+//! and no configuration is read, so that both see the same policy and report
+//! the same.
+
+use crate::error::CommandError;
+use crate::findings::{Level, Rule};
+use crate::locate::{self};
+use crate::settings::Configuration;
+use crate::settings::Environment;
+use crate::settings::Retention;
+use crate::settings::Settings;
+use crate::settings::{Options, Silence};
+use crate::values::shard::Shard;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::path::PathBuf;
+
+/// The longest text that is taken.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Variables besides Go's own that say where Go's files and the projects are.
+const PLACES: [&str; 12] = [
+    "APPDATA",
+    "BUILDKITE_BUILD_CHECKOUT_PATH",
+    "CI",
+    "CI_PROJECT_DIR",
+    "GITHUB_WORKSPACE",
+    "HOME",
+    "LOCALAPPDATA",
+    "RUNNER_TEMP",
+    "TMPDIR",
+    "USERPROFILE",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+];
+
+/// Go's variables that may hold a password.
+const SECRETS: [&str; 3] = ["GOAUTH", "GOCACHEPROG", "GOPROXY"];
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Handover {
+    vars: BTreeMap<String, String>,
+    cwd: PathBuf,
+    os: String,
+    arch: String,
+    options: Options,
+    retention: Retention,
+    rules: BTreeMap<Rule, Level>,
+    silence: Vec<Silence>,
+    configuration: Option<Configuration>,
+    shard: Option<(u32, u32)>,
+    compare: Option<PathBuf>,
+}
+
+/// `settings` as text, without what is for the outside alone: files to write,
+/// standard output's form, variables that are no business of a cache check.
+///
+/// # Errors
+/// A path is not UTF-8.
+pub fn write(settings: &Settings) -> Result<Vec<u8>, CommandError> {
+    let Settings {
+        environment,
+        options,
+        retention,
+        rules,
+        silence,
+        configuration,
+        shard,
+        compare,
+        // Refused together with a sandbox, or done outside.
+        write_baseline: _,
+        record: _,
+        accounts: _,
+        quiet: _,
+        // Asked outside: the module has no network.
+        remote: _,
+        remote_key: _,
+        color: _,
+    } = settings;
+    let mut vars: BTreeMap<String, String> = environment
+        .vars
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+        .filter(|(name, _)| bears_on_caches(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    // Found outside, perhaps by way of PATH.
+    if let Some(goroot) = locate::go_settings(environment)
+        .goroot
+        .as_deref()
+        .and_then(|path| path.to_str())
+    {
+        vars.insert("GOROOT".to_owned(), goroot.to_owned());
+    }
+    let handover = Handover {
+        vars,
+        cwd: environment.cwd.clone(),
+        os: environment.os.clone(),
+        arch: environment.arch.clone(),
+        options: Options {
+            output: Vec::new(),
+            format: None,
+            // Inside is where it would go, and the policy rules outside.
+            sandbox: None,
+            policy: None,
+            ..options.clone()
+        },
+        retention: retention.clone(),
+        rules: rules.clone(),
+        silence: silence.clone(),
+        configuration: configuration.clone(),
+        shard: shard.map(|shard| (shard.index, shard.count)),
+        compare: compare.clone(),
+    };
+    serde_json::to_vec(&handover).map_err(|error| {
+        CommandError::Usage(format!("this cannot be handed to the sandbox: {error}"))
+    })
+}
+
+/// Settings as [`write`] wrote them; the report's form is JSON.
+///
+/// # Errors
+/// Not such a text.
+pub fn read(from: impl Read) -> Result<Settings, CommandError> {
+    let mut text = Vec::new();
+    from.take(MAX_BYTES).read_to_end(&mut text)?;
+    let wrong = |error: String| CommandError::Usage(format!("--handover: {error}"));
+    let handover: Handover =
+        serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    let shard = handover
+        .shard
+        .map(|(index, count)| format!("{index}/{count}").parse::<Shard>())
+        .transpose()
+        .map_err(wrong)?;
+    Ok(Settings {
+        environment: Environment {
+            vars: handover
+                .vars
+                .into_iter()
+                .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+                .collect(),
+            cwd: handover.cwd,
+            os: handover.os,
+            arch: handover.arch,
+        },
+        options: Options {
+            format: Some(crate::settings::Format::Json),
+            ..handover.options
+        },
+        retention: handover.retention,
+        rules: handover.rules,
+        silence: handover.silence,
+        configuration: handover.configuration,
+        shard,
+        compare: handover.compare,
+        quiet: true,
+        ..Settings::default()
+    })
+}
+
+fn bears_on_caches(name: &str) -> bool {
+    let known = |names: &[&str]| names.iter().any(|known| OsStr::new(known) == name);
+    known(&PLACES) || (name.starts_with("GO") && !known(&SECRETS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::ConfigOrigin;
+
+    #[test]
+    fn what_bears_on_caches_arrives_and_nothing_else() {
+        let given = [
+            ("GOFLAGS", "-mod=mod"),
+            ("GOPROXY", "https://user:password@proxy.example"),
+            ("HOME", "/home/u"),
+            ("GITHUB_TOKEN", "secret"),
+        ];
+        let settings = Settings {
+            environment: Environment {
+                vars: given
+                    .iter()
+                    .map(|(name, value)| (name.into(), value.into()))
+                    .collect(),
+                cwd: "/src".into(),
+                os: "linux".into(),
+                arch: "amd64".into(),
+            },
+            options: Options {
+                project: vec!["a".into()],
+                max_size: Some("warn=1GB,fail=2GB".parse().unwrap()),
+                output: vec!["sarif=x.sarif".parse().unwrap()],
+                ..Options::default()
+            },
+            rules: [(Rule::Drift, Level::Deny)].into(),
+            configuration: Some(Configuration {
+                path: "/src/gocachevet.toml".to_owned(),
+                origin: ConfigOrigin::Project,
+                affects: vec!["rules.drift = deny".to_owned()],
+            }),
+            shard: Some("2/3".parse().unwrap()),
+            ..Settings::default()
+        };
+        let text = write(&settings).unwrap();
+        let arrived = read(text.as_slice()).unwrap();
+        let mut names: Vec<_> = arrived.environment.vars.keys().collect();
+        names.retain(|name| *name != "GOROOT");
+        assert_eq!(names, ["GOFLAGS", "HOME"]);
+        assert_eq!(arrived.environment.cwd, settings.environment.cwd);
+        assert_eq!(arrived.options.project, settings.options.project);
+        assert_eq!(arrived.options.max_size, settings.options.max_size);
+        assert_eq!(arrived.options.output, []);
+        assert_eq!(
+            (arrived.rules, arrived.configuration),
+            (settings.rules, settings.configuration)
+        );
+        assert_eq!(arrived.shard, settings.shard);
+    }
+
+    #[test]
+    fn what_is_no_handover_is_refused() {
+        for text in ["", "{}", "null", "[1]"] {
+            assert!(
+                matches!(read(text.as_bytes()), Err(CommandError::Usage(_))),
+                "{text}"
+            );
+        }
+    }
+}

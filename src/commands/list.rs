@@ -1,0 +1,158 @@
+//! `gocachevet list`.
+
+use super::why;
+use crate::cli::{ConfigArgs, progress};
+use crate::error::CommandError;
+use crate::locate;
+use crate::render::{self};
+use crate::report::Verdict;
+use crate::report::list::{ListReport, Rows};
+use crate::run as steps;
+use crate::scan::{self, Scan};
+use crate::settings::Settings;
+use crate::settings::{Format, VerifyLevel};
+use crate::text::escape;
+use crate::verify::provenance;
+use chrono::Utc;
+use clap::{Args, ValueEnum};
+use std::io::Write;
+
+/// Options of `list`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ListArgs {
+    /// How many to show
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub top: usize,
+    /// What to add up
+    #[arg(long, value_enum, default_value_t)]
+    pub by: ListBy,
+    /// Why this module is kept or removed, and which project requires it; or where a build output
+    /// comes from (its ID, or its file)
+    #[arg(long, value_name = "MODULE[@VERSION]|OUTPUT")]
+    pub why: Option<String>,
+    /// Print the module graph instead
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub graph: Option<GraphFormat>,
+    /// Which configuration rules.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// What a line of the list stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ListBy {
+    /// A module with all its versions.
+    #[default]
+    Module,
+    /// A module version.
+    Version,
+    /// A build output.
+    Output,
+}
+
+/// A form of the module graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Mermaid, which Markdown renderers draw.
+    Mermaid,
+    /// Graphviz.
+    Dot,
+}
+
+/// Where a build output comes from, if `text` names one: by its ID, by an
+/// action's, or by a file of the build cache.
+fn trace_output(settings: &Settings, text: &str) -> Result<Option<String>, CommandError> {
+    let name = text
+        .rsplit(['/', '\\'])
+        .find(|part| part.len() >= ID_DIGITS)
+        .unwrap_or(text);
+    let is_id = name
+        .get(..ID_DIGITS)
+        .is_some_and(|id| id.bytes().all(|b| b.is_ascii_hexdigit()));
+    if !is_id {
+        return Ok(None); // a module's path has a dot there
+    }
+    let caches = locate::caches(&settings.environment, &settings.options)?;
+    let Some(gocache) = caches.gocache else {
+        return Err(CommandError::Work(
+            "there is no build cache here".to_owned(),
+        ));
+    };
+    let inventory = scan::scan(Scan {
+        modcache: None,
+        gocache: Some(&gocache.path),
+        jobs: steps::jobs(settings),
+        read_actions: true,
+    });
+    let unknown = || CommandError::Usage(format!("the build cache has no output `{text}`"));
+    let cache = inventory.buildcache.as_ref().ok_or_else(unknown)?;
+    let output = provenance::find(cache, text).ok_or_else(unknown)?;
+    let trace = provenance::trace(cache, output)
+        .map_err(|error| CommandError::Work(format!("{}: {error}", output.id)))?;
+    let text = match settings.options.format.unwrap_or(Format::Text) {
+        Format::Text => {
+            let lines = provenance::lines(&trace, Utc::now());
+            let lines = lines
+                .iter()
+                .map(|line| format!("{}\n", escape::terminal(line)));
+            lines.collect()
+        }
+        Format::Json => render::pretty(&trace),
+        _ => return Err(CommandError::Usage("`list` writes text or json".to_owned())),
+    };
+    Ok(Some(text))
+}
+
+/// Hexadecimal digits of an output's or an action's ID.
+const ID_DIGITS: usize = 64;
+
+/// Lists what takes the space.
+pub fn run(
+    settings: &Settings,
+    args: &ListArgs,
+    out: &mut dyn Write,
+) -> Result<Verdict, CommandError> {
+    if let Some(asked) = &args.why {
+        if let Some(output) = trace_output(settings, asked)? {
+            out.write_all(output.as_bytes())?;
+            return Ok(Verdict::Pass);
+        }
+        return why::why(settings, asked, out);
+    }
+    if let Some(form) = args.graph {
+        return why::draw(settings, form, out);
+    }
+    let watch = progress::watch(settings.quiet);
+    let found = steps::look(settings, VerifyLevel::Off, &*watch)?;
+    drop(watch);
+    let (inventory, now) = (&found.inventory, Utc::now());
+    let (modcache, buildcache) = (inventory.modcache.as_ref(), inventory.buildcache.as_ref());
+    let mut list = match args.by {
+        ListBy::Module => ListReport::modules(modcache, args.top, now),
+        ListBy::Version => ListReport::versions(modcache, args.top, now),
+        ListBy::Output => ListReport::outputs(buildcache, args.top, now),
+    };
+    list.usage = found
+        .observed
+        .as_ref()
+        .map(|observed| observed.usage.clone());
+    // Node's WASI crashes on its way out once some megabytes of a file were read
+    // at once, and the package's name may stand at an object's end.
+    let readable = cfg!(not(target_family = "wasm"));
+    if let (Rows::Outputs(rows), Some(cache), true) = (&mut list.rows, buildcache, readable) {
+        for row in rows {
+            // What cannot be read is a matter of `check`.
+            let output = provenance::find(cache, &row.id);
+            if let Some(Ok(known)) = output.map(|output| provenance::describe(cache, output)) {
+                (row.kind, row.of) = (Some(known.kind.to_owned()), known.of);
+            }
+        }
+    }
+    let text = match settings.options.format.unwrap_or(Format::Text) {
+        Format::Text => render::list_text(&list),
+        Format::Json => render::list_json(&list),
+        _ => return Err(CommandError::Usage("`list` writes text or json".to_owned())),
+    };
+    out.write_all(text.as_bytes())?;
+    Ok(Verdict::Pass)
+}

@@ -1,0 +1,367 @@
+//! What the `mirror` commands do, step by step: read, weigh, remove, say.
+
+use std::io::{BufReader, Write};
+use std::path::PathBuf;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{MirrorArgs, MirrorCommand};
+use crate::error::CommandError;
+use crate::findings::{Finding, Level, Rule, display_path};
+use crate::formats::gosum::{GoSum, MergedSums};
+use crate::locate::{self};
+use crate::report::{Failure, Tool, Verdict};
+use crate::services::heat::Heat;
+use crate::services::mirror::access::Accesses;
+use crate::services::mirror::plan::{self, Needs, Plan, Policy, Removal};
+use crate::services::mirror::report::{self, MirrorReport, OutcomeReport, SCHEMA, Verified};
+use crate::services::mirror::{Layout, Mirror, StoredVersion, remove, scan, verify};
+use crate::settings::Environment;
+use crate::settings::{Format, Options, VerifyLevel};
+use crate::usage::ledger::{self, Ledger};
+
+/// Where the versions lie, and how they go.
+enum Storage {
+    Disk {
+        root: PathBuf,
+        layout: Layout,
+    },
+    #[cfg(feature = "remote")]
+    Artifactory {
+        server: Box<crate::services::mirror::artifactory::Artifactory>,
+        downloads: crate::services::mirror::artifactory::Downloads,
+        name: String,
+    },
+}
+
+/// Runs a mirror command. `options` are those of the command line alone: the
+/// limits of a configuration file are meant for the caches on disk.
+pub(crate) fn run(
+    command: &MirrorCommand,
+    options: &Options,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<Verdict, CommandError> {
+    let now = Utc::now();
+    let (args, trim) = match command {
+        MirrorCommand::List(args) => (&args.mirror, None),
+        MirrorCommand::Trim(args) => (&args.mirror, Some(args)),
+    };
+    let format = match options.format {
+        None | Some(Format::Text) => Format::Text,
+        Some(Format::Json) => Format::Json,
+        Some(_) => {
+            return Err(CommandError::Usage(
+                "this command writes text or json".to_owned(),
+            ));
+        }
+    };
+    let (storage, mirror) = open(args, environment)?;
+    let located = locate::projects(environment, options)?;
+    let (projects, mut findings) = (located.list, located.findings);
+    let mut needs = Needs::default();
+    let mut sums = MergedSums::new();
+    for file in projects.iter().flat_map(|project| &project.go_sum) {
+        let path = display_path(&file.path);
+        let parsed = GoSum::parse(&file.bytes)
+            .map_err(|error| CommandError::Usage(format!("{path}: {error}")))?;
+        needs.add(&parsed);
+        sums.add(path, &parsed);
+    }
+    let mut notes = Vec::new();
+    let gaps = projects
+        .iter()
+        .filter_map(|project| Some((&project.dir, project.gap.as_ref()?)));
+    let gaps = gaps.chain(
+        located
+            .unread
+            .iter()
+            .map(|unread| (&unread.dir, &unread.gap)),
+    );
+    let gaps: Vec<String> = gaps
+        .map(|(dir, gap)| format!("{}: {gap}", display_path(dir)))
+        .collect();
+    if trim.is_some() && !gaps.is_empty() {
+        return Err(CommandError::Usage(format!(
+            "it is not known what all projects need, so that nothing is trimmed: {}",
+            gaps.join("; ")
+        )));
+    }
+    if sums.is_empty() {
+        notes.push(
+            "no project is known: no go.sum keeps anything (see --project, --projects-under)"
+                .to_owned(),
+        );
+    }
+    findings.extend(oddities(&mirror, &storage, &mut notes));
+    let accesses = read_logs(args, environment, &mirror, now, &mut notes)?;
+    let heat_of = |version: &StoredVersion| storage.heat(version, &accesses, now);
+
+    let wants_verify = options
+        .verify
+        .map_or(trim.is_none(), |level| level != VerifyLevel::Off);
+    let verified = match &storage {
+        Storage::Disk { root, .. } if wants_verify => {
+            let evidence = verify::verify(root, &mirror, &sums);
+            findings.extend(evidence.findings);
+            Some(Verified {
+                proven: evidence.proven,
+                unproven: evidence.sound,
+            })
+        }
+        _ => None,
+    };
+    let plan = trim.map(|args| {
+        let private = args
+            .mirror
+            .private
+            .clone()
+            .unwrap_or_else(|| go_private(environment));
+        let policy = Policy {
+            keep: args.keep.clone(),
+            keep_since: args
+                .keep_since
+                .and_then(|age| TimeDelta::from_std(age.0).ok()),
+            cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
+            min_hit_count: args.min_hit_count,
+            max_bytes: options
+                .max_size
+                .and_then(|limit| limit.fail.or(limit.warn))
+                .map(|size| size.0),
+            private,
+            force: args.force,
+        };
+        plan::plan(&mirror, heat_of, &needs, &policy, now)
+    });
+    let outcome = match (&plan, trim) {
+        (Some(plan), Some(args)) if args.yes => Some(storage.remove(&mirror, plan)),
+        _ => None,
+    };
+    let undone = outcome
+        .as_ref()
+        .is_some_and(|outcome| !outcome.failed.is_empty())
+        || plan.as_ref().is_some_and(|plan| !plan.unjudged.is_empty());
+    let over = plan.as_ref().is_some_and(|plan| plan.over > 0);
+    let worst = findings.iter().map(|finding| finding.level).max();
+    let report = MirrorReport {
+        schema: SCHEMA,
+        tool: Tool::this(),
+        generated_at: now,
+        verdict: match worst {
+            _ if over => Verdict::Fail,
+            Some(Level::Deny) => Verdict::Fail,
+            Some(Level::Warn) => Verdict::Warn,
+            _ => Verdict::Pass,
+        },
+        storage: storage.name(),
+        layout: storage.layout(),
+        bytes: mirror.bytes(),
+        versions: report::versions(&mirror, heat_of, &needs, plan.as_ref(), now),
+        findings,
+        verified,
+        plan: plan.as_ref().map(|plan| report::plan(&mirror, plan)),
+        outcome,
+        notes,
+    };
+    match format {
+        Format::Json => out.write_all(crate::render::pretty(&report).as_bytes())?,
+        _ => {
+            let top = match command {
+                MirrorCommand::List(args) => args.top,
+                MirrorCommand::Trim(_) => 0,
+            };
+            out.write_all(report::text(&report, top).as_bytes())?;
+        }
+    }
+    if undone {
+        out.flush()?;
+        return Err(CommandError::Work(
+            "not everything could be judged or removed; see above".to_owned(),
+        ));
+    }
+    Ok(report.verdict)
+}
+
+fn open(args: &MirrorArgs, environment: &Environment) -> Result<(Storage, Mirror), CommandError> {
+    if let Some(url) = &args.artifactory {
+        let name = args.artifactory_repo.as_deref().unwrap_or_default();
+        return open_artifactory(url, name, environment);
+    }
+    let Some(storage) = &args.storage else {
+        return Err(CommandError::Usage(
+            "which storage? Give its folder".to_owned(),
+        ));
+    };
+    let root = environment.resolve(storage);
+    let wrong =
+        |error: std::io::Error| CommandError::Work(format!("{}: {error}", display_path(&root)));
+    // An empty storage is an empty storage in either layout.
+    let layout = args
+        .layout
+        .or_else(|| scan::detect(&root))
+        .unwrap_or(Layout::Goproxy);
+    let mirror = scan::scan(&root, layout).map_err(wrong)?;
+    Ok((Storage::Disk { root, layout }, mirror))
+}
+
+#[cfg(feature = "remote")]
+fn open_artifactory(
+    url: &str,
+    name: &str,
+    environment: &Environment,
+) -> Result<(Storage, Mirror), CommandError> {
+    use crate::services::remote::client::{Http, Limits};
+    let token =
+        crate::commands::remote::token(environment, &["ARTIFACTORY_TOKEN", "JFROG_ACCESS_TOKEN"])?;
+    let http = Http::new(url, token, Limits::default()).map_err(CommandError::Usage)?;
+    let server = crate::services::mirror::artifactory::Artifactory::new(http, name)
+        .map_err(CommandError::Usage)?;
+    let (mirror, downloads) = server
+        .list()
+        .map_err(|fault| CommandError::Work(format!("{name}: {fault}")))?;
+    let name = format!("{}/{name}", url.trim_end_matches('/'));
+    Ok((
+        Storage::Artifactory {
+            server: Box::new(server),
+            downloads,
+            name,
+        },
+        mirror,
+    ))
+}
+
+#[cfg(not(feature = "remote"))]
+fn open_artifactory(_: &str, _: &str, _: &Environment) -> Result<(Storage, Mirror), CommandError> {
+    Err(CommandError::Usage(
+        "this build has no network: --artifactory needs the feature `remote`".to_owned(),
+    ))
+}
+
+impl Storage {
+    fn name(&self) -> String {
+        match self {
+            Self::Disk { root, .. } => display_path(root),
+            #[cfg(feature = "remote")]
+            Self::Artifactory { name, .. } => name.clone(),
+        }
+    }
+
+    fn layout(&self) -> &'static str {
+        match self {
+            Self::Disk {
+                layout: Layout::Goproxy,
+                ..
+            } => "goproxy",
+            Self::Disk {
+                layout: Layout::Athens,
+                ..
+            } => "athens",
+            #[cfg(feature = "remote")]
+            Self::Artifactory { .. } => "artifactory",
+        }
+    }
+
+    /// Access logs tell more than a server's counters; either is better than
+    /// the time of storing alone.
+    fn heat(&self, version: &StoredVersion, logs: &Accesses, now: DateTime<Utc>) -> Heat {
+        match self {
+            #[cfg(feature = "remote")]
+            Self::Artifactory { downloads, .. } if logs.is_empty() => downloads.heat(version, now),
+            _ => logs.heat(&version.id, version.stored, now),
+        }
+    }
+
+    fn remove(&self, mirror: &Mirror, plan: &Plan) -> OutcomeReport {
+        let mut outcome = OutcomeReport::default();
+        for (version, decision) in mirror.versions.iter().zip(&plan.decisions) {
+            if decision.removal == Removal::Nothing {
+                continue;
+            }
+            let done = match self {
+                Self::Disk { root, layout } => {
+                    remove::remove(root, *layout, version, decision.removal)
+                        .map_err(|error| error.to_string())
+                }
+                #[cfg(feature = "remote")]
+                Self::Artifactory { server, .. } => server
+                    .delete(version, decision.removal)
+                    .map_err(|fault| fault.to_string()),
+            };
+            match done {
+                Ok(()) => {
+                    outcome.removed += 1;
+                    outcome.bytes = outcome.bytes.saturating_add(decision.bytes);
+                }
+                Err(error) => outcome.failed.push(Failure {
+                    subject: version.id.to_string(),
+                    error,
+                }),
+            }
+        }
+        outcome
+    }
+}
+
+/// What could not be read is a finding; what is merely alien is counted.
+fn oddities(mirror: &Mirror, storage: &Storage, notes: &mut Vec<String>) -> Vec<Finding> {
+    let alien: Vec<_> = mirror
+        .oddities
+        .iter()
+        .filter(|odd| !odd.unreadable)
+        .collect();
+    if let Some(first) = alien.first() {
+        notes.push(format!(
+            "{} files or folders belong to no version, such as {} ({})",
+            alien.len(),
+            display_path(&first.path),
+            first.what
+        ));
+    }
+    let unreadable = mirror.oddities.iter().filter(|odd| odd.unreadable);
+    unreadable
+        .map(|odd| {
+            let path = display_path(&odd.path);
+            let mut finding = Finding::new(Rule::Unreadable, path.clone(), odd.what.clone());
+            finding.path = Some(format!("{}/{path}", storage.name()));
+            finding
+        })
+        .collect()
+}
+
+fn read_logs(
+    args: &MirrorArgs,
+    environment: &Environment,
+    mirror: &Mirror,
+    now: DateTime<Utc>,
+    notes: &mut Vec<String>,
+) -> Result<Accesses, CommandError> {
+    let mut accesses = Accesses::default();
+    for log in &args.access_logs {
+        let path = environment.resolve(log);
+        let wrong =
+            |error: std::io::Error| CommandError::Work(format!("{}: {error}", display_path(&path)));
+        let file = crate::folder::ordinary::open(&path).map_err(wrong)?;
+        accesses
+            .read(BufReader::new(file), mirror, now)
+            .map_err(wrong)?;
+    }
+    for ledger in &args.ledgers {
+        let path = environment.resolve(ledger);
+        let wrong = |why: String| CommandError::Work(format!("{}: {why}", display_path(&path)));
+        let bytes = crate::folder::ordinary::read(&path, ledger::MAX_BYTES);
+        let bytes = bytes.map_err(|error| wrong(error.to_string()))?;
+        accesses.add(&Ledger::parse(&bytes).map_err(wrong)?, now);
+    }
+    if accesses.odd > 0 {
+        notes.push(format!(
+            "{} of {} log lines were not understood",
+            accesses.odd, accesses.lines
+        ));
+    }
+    Ok(accesses)
+}
+
+fn go_private(environment: &Environment) -> String {
+    let (value, _) = locate::go_settings(environment).get("GOPRIVATE");
+    value.to_string_lossy().into_owned()
+}

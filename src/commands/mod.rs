@@ -1,0 +1,256 @@
+//! The commands, one file each: its options, its steps, its words; and what is
+//! typed: it becomes [`Settings`], a command does its work, and the result
+//! becomes an exit code. The report goes to standard output, everything else to
+//! standard error.
+
+pub mod check;
+#[cfg(not(target_family = "wasm"))]
+pub mod doctor;
+pub mod explain;
+pub mod handover;
+pub mod list;
+pub mod mark;
+#[cfg(not(target_family = "wasm"))]
+pub mod mirror;
+pub mod pack;
+pub mod remote;
+pub mod report;
+#[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
+mod sandboxed;
+#[cfg(not(all(feature = "sandbox", not(target_family = "wasm"))))]
+#[path = "no_sandbox.rs"]
+mod sandboxed;
+pub mod trim;
+mod why;
+
+use crate::cli::grammar::{Given, command_first, with_shared};
+use crate::cli::{CheckArgs, ConfigArgs, TerminalArgs};
+use crate::error::CommandError;
+use crate::report::Verdict;
+#[cfg(not(target_family = "wasm"))]
+use crate::settings::Options;
+use crate::settings::{Environment, Settings};
+use crate::text::escape::terminal;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Checks Go's module cache and build cache: size, age, hit rate, checksum
+/// health; fails or trims by policy.
+///
+/// Without a command it checks: `gocachevet check -h` shows the options. Exit
+/// codes: 0 passed, 1 the policy failed, 2 wrong usage or configuration, 3 the
+/// work could not be done.
+#[derive(Parser, Clone, Debug)]
+#[command(
+    name = "gocachevet",
+    version,
+    max_term_width = 100,
+    override_usage = "gocachevet [COMMAND] [OPTIONS]"
+)]
+pub struct Cli {
+    /// What to do [default: check]
+    #[command(subcommand)]
+    pub command: Command,
+    /// What the terminal gets.
+    #[command(flatten)]
+    pub terminal: TerminalArgs,
+}
+
+/// The commands.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Command {
+    /// Check both caches and judge them (the default)
+    Check(Box<CheckArgs>),
+    /// Shrink the caches to what builds use; alone it removes residue only
+    Trim(Box<trim::TrimArgs>),
+    /// At the start of a job: remember what the caches hold, so that use can be told
+    Mark(ConfigArgs),
+    /// What takes the space
+    List(Box<list::ListArgs>),
+    /// A bundle for builds without a network, from the cache alone
+    Pack(Box<pack::PackArgs>),
+    /// GitHub Actions caches: what is kept, what it is worth, what to delete
+    #[cfg(not(target_family = "wasm"))]
+    #[command(subcommand)]
+    Remote(Box<remote::RemoteCommand>),
+    /// A module proxy's storage: what is asked for, what to evict
+    #[cfg(not(target_family = "wasm"))]
+    #[command(subcommand)]
+    Mirror(Box<mirror::MirrorCommand>),
+    /// Go's settings as they bear on the caches
+    #[cfg(not(target_family = "wasm"))]
+    Doctor(doctor::DoctorArgs),
+    /// Render saved JSON reports again; merge those of all shards into one
+    Report(report::ReportArgs),
+    /// What a rule means, how it comes about, and what to do
+    Explain(explain::ExplainArgs),
+    /// What the WASI module leaves to the native program, and what is no command.
+    #[cfg(target_family = "wasm")]
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
+}
+
+/// The whole command line.
+pub(crate) fn grammar() -> clap::Command {
+    with_shared(Cli::command())
+}
+
+/// Runs a command line; the first of `args` is the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let grammar = grammar();
+    let words = command_first(args, &grammar);
+    let read = grammar
+        .try_get_matches_from(words)
+        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, Given::of(&matches))));
+    let (cli, given) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            // Help and version are no errors and go to standard output.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            // Nobody left to tell if this fails.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let result = dispatch(cli, &given, Environment::of_process(), &mut out);
+    let result = result.and_then(|verdict| {
+        out.flush()?;
+        Ok(verdict)
+    });
+    match &result {
+        Ok(_) | Err(CommandError::BrokenPipe) => {}
+        Err(error) => {
+            let error = error.to_string();
+            // It may quote a checkout's file; runners look for commands here as well.
+            for (lead, line) in std::iter::once("gocachevet: ")
+                .chain(std::iter::repeat(""))
+                .zip(error.lines())
+            {
+                let _ = writeln!(io::stderr(), "{lead}{}", terminal(line));
+            }
+            if cfg!(target_family = "wasm") && error.contains("(os error 52)") {
+                let _ = writeln!(io::stderr(), "{NOT_WRITABLE}");
+            }
+        }
+    }
+    ExitCode::from(exit_code(&result))
+}
+
+/// Whether this program works on caches, as all but one of its forms do.
+///
+/// The WASI module is two, as both in one would be too large: the first works on
+/// caches, the second, made with the feature `files`, on bundles and reports.
+const ON_CACHES: bool = cfg!(not(all(target_family = "wasm", feature = "files")));
+
+/// Whether this program packs bundles and reads reports.
+const ON_FILES: bool = cfg!(any(not(target_family = "wasm"), feature = "files"));
+
+/// What is said where another form of the program has the command.
+const ELSEWHERE: &str = "of the WASI modules, gocachevet.wasm has check, list, mark and trim, and gocachevet-files.wasm pack and report";
+
+/// What is said of `ENOSYS`, wazero's answer to a write below a read-only mount.
+const NOT_WRITABLE: &str = "gocachevet: the runtime has handed over that folder read-only: hand it over writable (for wazero: without `:ro`)";
+
+/// Runs one command; `out` is standard output.
+fn dispatch(
+    cli: Cli,
+    given: &Given,
+    environment: Environment,
+    out: &mut dyn Write,
+) -> Result<Verdict, CommandError> {
+    let settings = |config: &ConfigArgs| Settings::new(given, config, cli.terminal, &environment);
+    match cli.command {
+        Command::Check(_) | Command::List(_) | Command::Mark(_) | Command::Trim(_)
+            if !ON_CACHES =>
+        {
+            Err(CommandError::Usage(ELSEWHERE.to_owned()))
+        }
+        Command::Pack(_) | Command::Report(_) if !ON_FILES => {
+            Err(CommandError::Usage(ELSEWHERE.to_owned()))
+        }
+        Command::Explain(args) => explain::run(&args, out),
+        Command::Check(args) if args.handover => {
+            check::run(&handover::read(io::stdin().lock())?, out)
+        }
+        Command::Check(args) => {
+            let settings = settings(&args.judge.config)?.for_check(*args);
+            check::run(&settings, out)
+        }
+        Command::Report(args) => report::run(&settings(&args.config)?, &args, out),
+        Command::Mark(config) => mark::run(&settings(&config)?, out),
+        Command::Trim(args) => {
+            let settings = settings(&args.judge.config)?.writing(&args.judge);
+            trim::run(&settings, &args, out)
+        }
+        #[cfg(not(target_family = "wasm"))]
+        Command::Mirror(command) => {
+            let options = given.over(Options::default())?;
+            mirror::run(&command, &options, &environment, out)
+        }
+        #[cfg(not(target_family = "wasm"))]
+        Command::Remote(command) => {
+            let options = given.over(Options::default())?;
+            remote::run(&command, &options, &environment, out)
+        }
+        Command::List(args) => list::run(&settings(&args.config)?, &args, out),
+        Command::Pack(args) => pack::run(&settings(&args.config)?, &args, out),
+        #[cfg(target_family = "wasm")]
+        Command::Other(words) => Err(not_here(&words)),
+        #[cfg(not(target_family = "wasm"))]
+        Command::Doctor(args) => {
+            let settings = settings(&args.judge.config)?.writing(&args.judge);
+            doctor::run(&settings, &args, out)
+        }
+    }
+}
+
+/// Why a command is not in the WASI module.
+#[cfg(target_family = "wasm")]
+fn not_here(words: &[OsString]) -> CommandError {
+    let name = words.first().map(|name| name.to_string_lossy());
+    match name.as_deref() {
+        Some(name @ ("doctor" | "mirror" | "remote")) => CommandError::Usage(format!(
+            "{name}: the WASI module does not have this command; run the native program"
+        )),
+        name => CommandError::Usage(format!(
+            "there is no command {:?}; --help lists them",
+            name.unwrap_or_default()
+        )),
+    }
+}
+
+/// 0 passed, 1 the policy failed, 2 wrong usage, 3 the work could not be done.
+fn exit_code(result: &Result<Verdict, CommandError>) -> u8 {
+    match result {
+        Ok(Verdict::Pass | Verdict::Warn) | Err(CommandError::BrokenPipe) => 0,
+        Ok(Verdict::Fail) => 1,
+        Err(CommandError::Usage(_)) => 2,
+        Err(CommandError::Work(_)) => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::locate::LocateError;
+
+    #[test]
+    fn exit_codes_are_a_contract() {
+        let broken: CommandError = io::Error::from(io::ErrorKind::BrokenPipe).into();
+        for (result, code) in [
+            (Ok(Verdict::Pass), 0),
+            (Ok(Verdict::Warn), 0),
+            (Ok(Verdict::Fail), 1),
+            (Err(CommandError::Usage(String::new())), 2),
+            (Err(LocateError::GocacheOff.into()), 2),
+            (Err(LocateError::Absent(String::new(), "").into()), 3),
+            (Err(io::Error::from(io::ErrorKind::StorageFull).into()), 3),
+            (Err(broken), 0),
+        ] {
+            assert_eq!(exit_code(&result), code, "{result:?}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What `pack` does, step by step.
+
+use super::PackArgs;
+use crate::bundle::gather::{self, Damaged, Gathered, Roots};
+use crate::bundle::manifest::{self, Manifest};
+use crate::bundle::needs::{self, Needs};
+use crate::bundle::report::PackReport;
+use crate::bundle::write::{self, Form};
+use crate::bundle::{Platform, layout, read, sbom};
+use crate::cli::progress;
+use crate::error::CommandError;
+use crate::findings::display_path;
+use crate::locate;
+use crate::report::{Tool, Verdict};
+use crate::run::{self as steps, Found};
+use crate::settings::Settings;
+use crate::settings::{Format, VerifyLevel};
+use std::io::Write;
+use std::path::Path;
+
+/// Packs, checks or unpacks.
+pub(crate) fn run(
+    settings: &Settings,
+    args: &PackArgs,
+    out: &mut dyn Write,
+) -> Result<Verdict, CommandError> {
+    let format = match settings.options.format {
+        None | Some(Format::Text) => Format::Text,
+        Some(Format::Json) => Format::Json,
+        Some(_) => {
+            return Err(CommandError::Usage("`pack` writes text or json".to_owned()));
+        }
+    };
+    let report = match (&args.bundle_in, &args.bundle_out) {
+        (Some(bundle), _) => verify(settings, args, &settings.environment.resolve(bundle))?,
+        (None, Some(bundle)) => pack(settings, args, &settings.environment.resolve(bundle))?,
+        (None, None) => return Err(CommandError::Usage("which bundle?".to_owned())),
+    };
+    match format {
+        Format::Json => out.write_all(crate::render::pretty(&report).as_bytes())?,
+        _ => out.write_all(report.text().as_bytes())?,
+    }
+    Ok(report.verdict)
+}
+
+fn verify(settings: &Settings, args: &PackArgs, bundle: &Path) -> Result<PackReport, CommandError> {
+    let failed = |error| CommandError::Work(format!("{}: {error}", display_path(bundle)));
+    let digest = args.digest.as_deref();
+    let (checked, mut report) = match &args.into {
+        Some(dir) => {
+            let dir = settings.environment.resolve(dir);
+            steps::refuse_links(&settings.environment, &dir)?;
+            let checked = read::unpack(bundle, digest, &dir, steps::jobs(settings));
+            let mut report = PackReport::new("into", display_path(bundle));
+            report.into = Some(display_path(&dir));
+            (checked.map_err(failed)?, report)
+        }
+        None if args.check => {
+            let checked = read::check(bundle, digest).map_err(failed)?;
+            (checked, PackReport::new("check", display_path(bundle)))
+        }
+        None => {
+            return Err(CommandError::Usage(
+                "what about that bundle? Say --check or --into DIR; to write one, -o BUNDLE"
+                    .to_owned(),
+            ));
+        }
+    };
+    if let Some(manifest) = &checked.manifest {
+        report.tell(manifest, checked.digest);
+        let built = manifest.files.iter();
+        let built = built.filter(|file| file.path.starts_with("gocache/"));
+        match built.count() {
+            0 => {}
+            count => report.notes.push(format!(
+                "{count} files of a build cache come along: they are consistent, but that they were made \
+                 of these sources is the word of whoever packed them"
+            )),
+        }
+    }
+    report.damaged = checked
+        .problems
+        .into_iter()
+        .map(|problem| Damaged {
+            subject: problem.path,
+            message: problem.message,
+        })
+        .collect();
+    if !report.damaged.is_empty() {
+        report.verdict = Verdict::Fail;
+    }
+    Ok(report)
+}
+
+fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, CommandError> {
+    let form = Form::of(to);
+    if !form.is_built_in() {
+        return Err(CommandError::Usage(write::NO_ZSTD.to_owned()));
+    }
+    steps::refuse_links(&settings.environment, to)?;
+    if std::fs::symlink_metadata(to).is_ok() {
+        let message = format!("{} is there already", display_path(to));
+        return Err(CommandError::Usage(message));
+    }
+    let watch = progress::watch(settings.quiet);
+    let found = steps::look(settings, VerifyLevel::Off, &*watch)?;
+    let Some(cache) = &found.inventory.modcache else {
+        return Err(CommandError::Work(
+            "there is no module cache here".to_owned(),
+        ));
+    };
+    if found.projects.is_empty() {
+        return Err(CommandError::Usage(
+            "there is no project to pack for: run this in one, or name it with --project DIR"
+                .to_owned(),
+        ));
+    }
+    let roots = Roots {
+        modules: cache.folders.clone(),
+        builds: found
+            .inventory
+            .buildcache
+            .as_ref()
+            .and_then(|builds| builds.folders.clone()),
+    };
+    let mut needs = needs::of(&found.projects, &roots, &args.platforms)?;
+    if let Some(name) = &args.toolchain {
+        let here = [Platform::of_this_machine()];
+        let platforms = match args.platforms.as_slice() {
+            [] => &here,
+            platforms => platforms,
+        };
+        needs.add_toolchains(name, &found.projects, platforms);
+    }
+    let go = locate::go_settings(&settings.environment);
+    let sumdb = steps::cached_sumdb(cache, &go);
+    let from = gather::From {
+        roots: &roots,
+        versions: &cache.versions,
+        sumdb: &sumdb,
+        keys: steps::sumdb_setting(&go).keys(),
+        builds: used_builds(&found, args)?,
+        jobs: steps::jobs(settings),
+    };
+    let mut gathered = gather::gather(&needs, args.shape, &from, &*watch);
+    let mut report = PackReport::new("pack", display_path(to));
+    report.notes.append(&mut needs.notes);
+    report.notes.append(&mut gathered.notes);
+    report.fetch = gathered.fetch();
+    if !gathered.missing.is_empty() || !gathered.damaged.is_empty() {
+        report.missing = gathered.missing.into_iter().collect();
+        report.damaged = gathered.damaged.into_iter().collect();
+        report.verdict = Verdict::Fail;
+        return Ok(report);
+    }
+    let (manifest, bytes) = list(args, &needs, &mut gathered)?;
+    watch.step("Packing", 0);
+    write::write(to, form, &bytes, &gathered.pieces, &roots, from.jobs)
+        .map_err(|error| CommandError::Work(format!("{}: {error}", display_path(to))))?;
+    report.tell(&manifest, manifest::digest(&bytes));
+    Ok(report)
+}
+
+/// The SBOM becomes a piece, and all pieces the manifest.
+fn list(
+    args: &PackArgs,
+    needs: &Needs,
+    gathered: &mut Gathered,
+) -> Result<(Manifest, Vec<u8>), CommandError> {
+    let bill = sbom::sbom(needs, gathered, args.shape)?;
+    gathered.add(manifest::SBOM.to_owned(), bill);
+    gathered.sort();
+    let tool = Tool::this();
+    let mut platforms: Vec<String> = args.platforms.iter().map(Platform::to_string).collect();
+    platforms.sort();
+    platforms.dedup();
+    let manifest = Manifest {
+        schema: manifest::SCHEMA.to_owned(),
+        tool: format!("{} {}", tool.name, tool.version),
+        shape: args.shape,
+        projects: needs.projects.iter().cloned().collect(),
+        platforms,
+        modules: gathered.modules.clone(),
+        go_mods: gathered.go_mods.clone(),
+        files: gathered
+            .pieces
+            .iter()
+            .map(|piece| piece.listed.clone())
+            .collect(),
+    };
+    let bytes = manifest.to_bytes()?;
+    // What cannot be read again is not written.
+    Manifest::read(bytes.as_slice())
+        .and_then(|(manifest, _)| layout::roles(&manifest))
+        .map_err(|why| CommandError::Work(format!("the bundle's own manifest {why}")))?;
+    Ok((manifest, bytes))
+}
+
+fn used_builds<'a>(
+    found: &'a Found,
+    args: &PackArgs,
+) -> Result<
+    Option<(
+        &'a crate::scan::BuildCache,
+        std::collections::BTreeSet<crate::formats::action::ActionId>,
+    )>,
+    CommandError,
+> {
+    if !args.with_gocache {
+        return Ok(None);
+    }
+    let Some(cache) = &found.inventory.buildcache else {
+        return Err(CommandError::Work(
+            "there is no build cache here".to_owned(),
+        ));
+    };
+    let Some(observed) = &found.observed else {
+        return Err(CommandError::Usage(
+            "--with-gocache packs what this job used, which takes a mark: run `gocachevet mark` before the build"
+                .to_owned(),
+        ));
+    };
+    let used = observed.actions.iter().copied().collect();
+    Ok(Some((cache, used)))
+}

@@ -1,0 +1,419 @@
+//! What the `remote` commands do, step by step: ask, weigh, delete, say.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use chrono::{TimeDelta, Utc};
+
+use super::{RemoteArgs, RemoteCommand, RemoteTrimArgs};
+use crate::error::CommandError;
+use crate::findings::display_path;
+use crate::report::{Tool, Verdict};
+use crate::run as steps;
+use crate::services::remote::client::{
+    Client, Fault, Http, Limits, Store, Token, valid_name, valid_repository,
+};
+use crate::services::remote::entry::Repository;
+use crate::services::remote::history::{self, History};
+use crate::services::remote::plan::{self, Plan, Policy};
+use crate::services::remote::prefix::KeyPrefix;
+use crate::services::remote::report::{
+    self, FailedDeletion, OutcomeReport, RemoteReport, RepositoryReport, SCHEMA,
+};
+use crate::services::remote::{summary, workflow};
+use crate::settings::Environment;
+use crate::settings::{Format, Options};
+use crate::usage::state;
+use crate::values::{Age, Share};
+
+/// The variables a token may come in, the first that is set wins. Only from
+/// there: what is typed ends up in logs and histories.
+const TOKENS: [&str; 3] = ["GOCACHEVET_TOKEN", "GITHUB_TOKEN", "GH_TOKEN"];
+
+/// Runs a remote command.
+pub(crate) fn run(
+    command: &RemoteCommand,
+    options: &Options,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<Verdict, CommandError> {
+    let now = Utc::now();
+    let format = format(options)?;
+    let (args, trim) = match command {
+        RemoteCommand::List(args) => (args, None),
+        RemoteCommand::Usage(args) => (&args.remote, None),
+        RemoteCommand::Trim(args) => (&args.remote, Some(args)),
+    };
+    let limit = limit(
+        options,
+        match command {
+            RemoteCommand::List(_) => None,
+            RemoteCommand::Usage(args) => args.quota_share,
+            RemoteCommand::Trim(args) => args.quota_share,
+        },
+    )?;
+    let mut history = read_history(args, environment)?;
+    let (client, api) = connect(args, environment, std::mem::take(&mut history.replies))?;
+    let (names, mut unknown) = repositories(args, environment, &client)?;
+    let prefixes = prefixes(args, environment, &names, &mut unknown)?;
+    let policy = trim
+        .map(|args| policy(args, limit, &prefixes))
+        .transpose()?;
+
+    let mut failed = !unknown.is_empty() && names.is_empty();
+    let mut verdict = Verdict::Pass;
+    let mut reports = Vec::new();
+    for name in &names {
+        let mut repository = client.repository(name);
+        // One request for each ref: only where the answer is used.
+        let wants_refs = match command {
+            RemoteCommand::List(_) => false,
+            RemoteCommand::Usage(_) => true,
+            RemoteCommand::Trim(args) => args.closed_prs,
+        };
+        if wants_refs {
+            client.look_at_refs(&mut repository);
+        }
+        history.sample(&repository, now);
+        let plan = policy
+            .as_ref()
+            .map(|policy| plan::plan(&repository, &history, policy, now));
+        let outcome = match (&plan, trim) {
+            (Some(plan), Some(args)) if args.yes => Some(delete(&client, &repository, plan)),
+            _ => None,
+        };
+        failed |= !repository.complete
+            || plan.as_ref().is_some_and(|plan| !plan.unjudged.is_empty())
+            || outcome
+                .as_ref()
+                .is_some_and(|outcome| !outcome.failed.is_empty());
+        if plan.as_ref().is_some_and(|plan| plan.over > 0) {
+            verdict = Verdict::Fail;
+        }
+        if let (RemoteCommand::Usage(_), Some(limit)) = (command, limit) {
+            match plan::resolve(limit, &repository) {
+                Ok(limit) if repository.bytes() > limit => verdict = Verdict::Fail,
+                Ok(_) => {}
+                Err(_) => failed = true,
+            }
+        }
+        let entries = !matches!(command, RemoteCommand::Usage(_));
+        reports.push(RepositoryReport {
+            summary: summary::summary(&repository, &prefixes),
+            entries: entries.then(|| report::entries(&repository, &history, plan.as_ref(), now)),
+            plan: plan.as_ref().map(|plan| report::plan(&repository, plan)),
+            outcome,
+        });
+    }
+    history.replies = client.into_http().into_store();
+    let report = RemoteReport {
+        schema: SCHEMA,
+        tool: Tool::this(),
+        generated_at: now,
+        verdict,
+        api,
+        dry_run: trim.map(|args| !args.yes),
+        repositories: reports,
+        unknown,
+    };
+    match format {
+        Format::Json => out.write_all(crate::render::pretty(&report).as_bytes())?,
+        _ => out.write_all(report::text(&report).as_bytes())?,
+    }
+    write_history(args, environment, &history)?;
+    if failed {
+        out.flush()?;
+        return Err(CommandError::Work(
+            "not everything could be learnt or done; see above".to_owned(),
+        ));
+    }
+    Ok(verdict)
+}
+
+/// What is said of one repository in the report of the local check.
+pub(crate) fn for_check(
+    name: &str,
+    key: Option<&str>,
+    local_bytes: u64,
+    environment: &Environment,
+) -> Result<crate::report::remote::RemoteSummary, CommandError> {
+    let args = RemoteArgs {
+        repos: vec![name.to_owned()],
+        ..RemoteArgs::default()
+    };
+    let (client, api) = connect(&args, environment, Store::new())?;
+    let (names, mut unknown) = repositories(&args, environment, &client)?;
+    let prefixes = prefixes(&args, environment, &names, &mut unknown)?;
+    let repository = client.repository(name);
+    let mut summary = summary::summary(&repository, &prefixes);
+    summary.next_save = repository
+        .complete
+        .then(|| summary::next_save(&repository, key, &prefixes, local_bytes));
+    summary.unknown.extend(unknown);
+    Ok(crate::report::remote::RemoteSummary {
+        api,
+        repositories: vec![summary],
+    })
+}
+
+fn format(options: &Options) -> Result<Format, CommandError> {
+    match options.format {
+        None | Some(Format::Text) => Ok(Format::Text),
+        Some(Format::Json) => Ok(Format::Json),
+        Some(_) => Err(CommandError::Usage(
+            "this command writes text or json".to_owned(),
+        )),
+    }
+}
+
+/// The limit asked for, in bytes or as a share of the quota.
+fn limit(
+    options: &Options,
+    share: Option<crate::values::Rate>,
+) -> Result<Option<Share>, CommandError> {
+    let bytes = options.max_size.and_then(|limit| limit.fail.or(limit.warn));
+    match (bytes, share) {
+        (Some(_), Some(_)) => Err(CommandError::Usage(
+            "--max-size and --quota-share exclude each other".to_owned(),
+        )),
+        (bytes, share) => Ok(bytes.map(Share::Bytes).or(share.map(Share::Part))),
+    }
+}
+
+fn policy(
+    args: &RemoteTrimArgs,
+    max_size: Option<Share>,
+    prefixes: &[KeyPrefix],
+) -> Result<Policy, CommandError> {
+    if args.superseded && prefixes.is_empty() {
+        return Err(CommandError::Usage(
+            "--superseded needs a --prefix, or workflows with restore-keys: \
+             without one every key is restored by its full name"
+                .to_owned(),
+        ));
+    }
+    Ok(Policy {
+        keep: args.keep.clone(),
+        keep_refs: args.keep_refs.clone(),
+        keep_since: args.keep_since.map(span),
+        superseded: args.superseded.then(|| prefixes.to_vec()),
+        closed_prs: args.closed_prs,
+        cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
+        min_hit_count: args.min_hit_count,
+        max_size,
+    })
+}
+
+fn span(age: Age) -> TimeDelta {
+    TimeDelta::from_std(age.0).unwrap_or(TimeDelta::MAX)
+}
+
+fn connect(
+    args: &RemoteArgs,
+    environment: &Environment,
+    store: Store,
+) -> Result<(Client, String), CommandError> {
+    let api = match &args.api_url {
+        Some(url) => url.clone(),
+        None => text(environment, "GITHUB_API_URL")
+            .unwrap_or("https://api.github.com")
+            .to_owned(),
+    };
+    let usual = Limits::default();
+    let limits = Limits {
+        timeout: args.timeout.map_or(usual.timeout, |age| age.0),
+        patience: args.patience.map_or(usual.patience, |age| age.0),
+        ..usual
+    };
+    let http =
+        Http::new(&api, token(environment, &TOKENS)?, limits).map_err(CommandError::Usage)?;
+    Ok((Client::new(http.with_store(store)), api))
+}
+
+/// The first of these variables that holds a token.
+pub(crate) fn token(
+    environment: &Environment,
+    names: &[&str],
+) -> Result<Option<Token>, CommandError> {
+    for name in names {
+        if let Some(value) = text(environment, name) {
+            let token = Token::new(value);
+            return token
+                .map(Some)
+                .map_err(|error| CommandError::Usage(format!("{name}: {error}")));
+        }
+    }
+    Ok(None)
+}
+
+fn text<'e>(environment: &'e Environment, name: &str) -> Option<&'e str> {
+    environment
+        .var(name)
+        .and_then(|value| value.to_str())
+        .filter(|value| !value.is_empty())
+}
+
+fn repositories(
+    args: &RemoteArgs,
+    environment: &Environment,
+    client: &Client,
+) -> Result<(Vec<String>, Vec<String>), CommandError> {
+    let mut names = args.repos.clone();
+    let mut unknown = Vec::new();
+    if let Some(org) = &args.org {
+        if !valid_name(org) {
+            return Err(CommandError::Usage(format!(
+                "{org:?} names no organisation"
+            )));
+        }
+        match client.organisation(org) {
+            Ok(found) => names.extend(found),
+            Err(fault) => unknown.push(format!("repositories of {org}: {fault}")),
+        }
+    } else if names.is_empty() {
+        names.extend(text(environment, "GITHUB_REPOSITORY").map(str::to_owned));
+        if names.is_empty() {
+            return Err(CommandError::Usage(
+                "which repository? Give --repo OWNER/NAME or --org NAME".to_owned(),
+            ));
+        }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    if let Some(wrong) = names.iter().find(|name| !valid_repository(name)) {
+        return Err(CommandError::Usage(format!(
+            "{wrong:?} is no repository; write OWNER/NAME"
+        )));
+    }
+    Ok((names, unknown))
+}
+
+/// Prefixes given, and those in the workflow files. The workflows here are
+/// those of one repository and say nothing of others.
+fn prefixes(
+    args: &RemoteArgs,
+    environment: &Environment,
+    names: &[String],
+    unknown: &mut Vec<String>,
+) -> Result<Vec<KeyPrefix>, CommandError> {
+    let mut prefixes = Vec::new();
+    for text in &args.prefixes {
+        let prefix = KeyPrefix::parse(text);
+        prefixes.push(prefix.ok_or_else(|| {
+            CommandError::Usage(format!(
+                "{text:?} would match every key; give some literal text"
+            ))
+        })?);
+    }
+    let folder = match &args.workflows {
+        Some(folder) => environment.resolve(folder),
+        None if names.len() == 1 && args.org.is_none() => {
+            environment.resolve(Path::new(".github/workflows"))
+        }
+        None => return Ok(prefixes),
+    };
+    let files = match workflow_files(&folder) {
+        Ok(files) => files,
+        Err(error) if args.workflows.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(prefixes);
+        }
+        Err(error) => {
+            return Err(CommandError::Work(format!(
+                "{}: {error}",
+                display_path(&folder)
+            )));
+        }
+    };
+    for file in files {
+        match crate::folder::ordinary::read(&file, workflow::MAX_BYTES) {
+            Ok(bytes) => {
+                let (found, error) = workflow::restore_keys(&String::from_utf8_lossy(&bytes));
+                prefixes.extend(found);
+                unknown.extend(error.map(|error| format!("{}: {error}", display_path(&file))));
+            }
+            Err(error) => unknown.push(format!("{}: {error}", display_path(&file))),
+        }
+    }
+    Ok(prefixes)
+}
+
+fn workflow_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|ending| ending == "yml" || ending == "yaml")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_history(args: &RemoteArgs, environment: &Environment) -> Result<History, CommandError> {
+    let Some(file) = &args.history else {
+        return Ok(History::default());
+    };
+    let path = environment.resolve(file);
+    let wrong = |error: String| CommandError::Usage(format!("{}: {error}", display_path(&path)));
+    match crate::folder::ordinary::read(&path, history::MAX_BYTES) {
+        Ok(bytes) => History::parse(&bytes).map_err(wrong),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}
+
+/// Replaces the history in one step, so that a run cut off leaves the old one.
+fn write_history(
+    args: &RemoteArgs,
+    environment: &Environment,
+    history: &History,
+) -> Result<(), CommandError> {
+    let Some(file) = &args.history else {
+        return Ok(());
+    };
+    let path = environment.resolve(file);
+    steps::refuse_links(environment, &path)?;
+    state::replace(&path, history.to_json().as_bytes())
+        .map_err(|error| CommandError::Work(format!("{}: {error}", display_path(&path))))
+}
+
+/// Deletes what the plan lists, by id, one after the other. One refusal does
+/// not stop the rest, unless it is the token that is refused: that would be
+/// refused every time.
+fn delete(client: &Client, repository: &Repository, plan: &Plan) -> OutcomeReport {
+    let mut outcome = OutcomeReport::default();
+    let mut hopeless: Option<Fault> = None;
+    for (entry, decision) in repository.entries.iter().zip(&plan.decisions) {
+        if !decision.remove {
+            continue;
+        }
+        let result = match &hopeless {
+            Some(fault) => Err(fault.clone()),
+            None => client.delete(&repository.name, entry.id),
+        };
+        match result {
+            Ok(()) => {
+                outcome.removed += 1;
+                outcome.bytes = outcome.bytes.saturating_add(entry.bytes);
+            }
+            Err(Fault::NotFound) => outcome.vanished += 1,
+            Err(fault) => {
+                outcome.failed.push(FailedDeletion {
+                    id: entry.id,
+                    key: entry.key.clone(),
+                    error: fault.to_string(),
+                });
+                if matches!(
+                    fault,
+                    Fault::Forbidden { needs: Some(_), .. } | Fault::RateLimited(_)
+                ) {
+                    hopeless = Some(fault);
+                }
+            }
+        }
+    }
+    outcome
+}

@@ -1,0 +1,73 @@
+//! `gocachevet report`.
+
+use super::sandboxed;
+use crate::cli::ConfigArgs;
+use crate::error::CommandError;
+use crate::findings::display_path;
+use crate::report::{Report, SCHEMA, Verdict};
+use crate::run as steps;
+use crate::settings::Settings;
+use clap::Args;
+use serde::Deserialize;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The longest report that is read, in bytes.
+const MAX_BYTES: u64 = 512 << 20;
+
+/// Options of `report`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ReportArgs {
+    /// Which configuration rules.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// A JSON report of this program, or those of all shards of a check
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// Writes a saved report again, or one report of all shards' reports. The
+/// verdict is that of the report; a merged one is judged as a whole.
+pub fn run(
+    settings: &Settings,
+    args: &ReportArgs,
+    out: &mut dyn Write,
+) -> Result<Verdict, CommandError> {
+    let mut reports = Vec::with_capacity(args.files.len());
+    for file in &args.files {
+        let file = settings.environment.resolve(file);
+        reports.push((display_path(&file), read(&file)?));
+    }
+    let (report, ruled) = match reports.as_slice() {
+        // As it was.
+        [(_, report)] if report.shard.is_none() => (report.clone(), Ok(())),
+        _ => {
+            let mut report = steps::whole(reports)?;
+            let ruled = sandboxed::rule(&mut report, settings)?;
+            (report, ruled)
+        }
+    };
+    steps::write_report(&report, settings, out)?;
+    ruled?;
+    Ok(report.verdict)
+}
+
+fn read(file: &Path) -> Result<Report, CommandError> {
+    let name = display_path(file);
+    let content = crate::folder::ordinary::read(file, MAX_BYTES)
+        .map_err(|error| CommandError::Work(format!("{name}: {error}")))?;
+    let wrong = |error: String| CommandError::Usage(format!("{name}: {error}"));
+    // The version first: another one may have other fields.
+    #[derive(Deserialize)]
+    struct Version {
+        schema: String,
+    }
+    let Version { schema } = serde_json::from_slice(&content)
+        .map_err(|error| wrong(format!("not a JSON report: {error}")))?;
+    if schema != SCHEMA {
+        return Err(wrong(format!(
+            "is a {schema:?}; this command reads \"{SCHEMA}\", as `check` and `trim` write it"
+        )));
+    }
+    serde_json::from_slice(&content).map_err(|error| wrong(format!("is damaged: {error}")))
+}

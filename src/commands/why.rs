@@ -1,0 +1,218 @@
+//! `gocachevet list --why` and `--graph`: why a module version stays or goes,
+//! and the graph by which projects require it.
+
+use super::list::GraphFormat;
+use crate::error::CommandError;
+use crate::formats::module::ModuleVersion;
+use crate::graph::{self, Graph, Standing};
+use crate::plan::{Fate, Keep, Policy};
+use crate::report::Verdict;
+use crate::run::{self, Found, Unwatched, Weighed};
+use crate::settings::Settings;
+use crate::settings::{Format, VerifyLevel};
+use crate::text::escape::terminal;
+use chrono::Utc;
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Nodes of a picture: more than this nobody can read.
+const MAX_NODES: usize = 60;
+
+/// What there is to say of one version.
+#[derive(Debug, Serialize)]
+struct Answer {
+    version: String,
+    /// Whether it stays, goes, or is not in the cache.
+    fate: &'static str,
+    reason: String,
+    /// A shortest path of requirements, for each project that has one.
+    required_by: Vec<Vec<String>>,
+}
+
+/// Explains every version of a module, or the one named.
+pub(super) fn why(
+    settings: &Settings,
+    asked: &str,
+    out: &mut dyn Write,
+) -> Result<Verdict, CommandError> {
+    let (path, version) = match asked.split_once('@') {
+        Some((path, version)) => (path, Some(version)),
+        None => (asked, None),
+    };
+    let level = settings.options.verify.unwrap_or(VerifyLevel::Quick);
+    let found = run::look(settings, level.max(VerifyLevel::Quick), &Unwatched)?;
+    let now = Utc::now();
+    let policy = Policy::new(&settings.retention, &settings.options);
+    let uses = run::uses(&found, &policy, now);
+    let weighed = run::weigh(&found, settings, uses, now)?;
+    let graphs = graphs(&found);
+    let mut ids: Vec<ModuleVersion> = found
+        .inventory
+        .modcache
+        .iter()
+        .flat_map(|cache| &cache.versions)
+        .map(|version| &version.id)
+        .chain(graphs.iter().flat_map(|(_, graph)| graph.modules()))
+        .filter(|id| id.path == path && version.is_none_or(|version| id.version == version))
+        .filter(|id| !id.version.is_empty())
+        .cloned()
+        .collect();
+    ids.sort();
+    ids.dedup();
+    let answers: Vec<Answer> = ids
+        .iter()
+        .map(|id| answer(id, &found, &weighed, settings, &graphs))
+        .collect();
+    if settings.options.format == Some(Format::Json) {
+        out.write_all(crate::render::pretty(&answers).as_bytes())?;
+        return Ok(Verdict::Pass);
+    }
+    if answers.is_empty() {
+        writeln!(
+            out,
+            "{}: neither in the cache nor in a project's module graph",
+            terminal(asked)
+        )?;
+    }
+    for answer in &answers {
+        writeln!(
+            out,
+            "{}  {}: {}",
+            terminal(&answer.version),
+            answer.fate,
+            terminal(&answer.reason)
+        )?;
+        for path in &answer.required_by {
+            writeln!(out, "    {}", terminal(&path.join(" -> ")))?;
+        }
+    }
+    for note in &weighed.plan.notes {
+        writeln!(out, "note: {}", terminal(note))?;
+    }
+    Ok(Verdict::Pass)
+}
+
+fn answer(
+    id: &ModuleVersion,
+    found: &Found,
+    weighed: &Weighed,
+    settings: &Settings,
+    graphs: &[(PathBuf, Graph)],
+) -> Answer {
+    let index = found.inventory.modcache.as_ref().and_then(|cache| {
+        cache
+            .versions
+            .binary_search_by(|version| version.id.cmp(id))
+            .ok()
+    });
+    let fate = index.and_then(|index| weighed.plan.versions.get(index));
+    let (fate, reason) = match fate {
+        None => ("not in the cache", standing(id, graphs)),
+        Some(Fate::Remove(_, cause)) => ("goes", cause.to_string()),
+        Some(Fate::Keep(keep)) => {
+            let more = match *keep {
+                Keep::Needed(project) | Keep::GoModNeeded(project) => weighed
+                    .needs
+                    .get(project)
+                    .map(|needs| needs.project.clone()),
+                Keep::Pattern(pattern) => settings.retention.keep.get(pattern).cloned(),
+                _ => None,
+            };
+            let more = more.map_or_else(String::new, |more| format!(" ({more})"));
+            ("stays", format!("{keep}{more}"))
+        }
+    };
+    let required_by = graphs
+        .iter()
+        .filter_map(|(_, graph)| graph.why(&id.path, Some(&id.version)))
+        .map(|path| path.into_iter().map(name).collect())
+        .collect();
+    Answer {
+        version: id.to_string(),
+        fate,
+        reason,
+        required_by,
+    }
+}
+
+fn standing(id: &ModuleVersion, graphs: &[(PathBuf, Graph)]) -> String {
+    let found = graphs
+        .iter()
+        .find_map(|(_, graph)| match graph.standing(id) {
+            Standing::Selected => Some("a project's build list has it".to_owned()),
+            Standing::Superseded { by } => Some(format!("required, but {by} is selected")),
+            Standing::Main | Standing::Absent => None,
+        });
+    found.unwrap_or_else(|| "no project requires it".to_owned())
+}
+
+fn name(module: &ModuleVersion) -> String {
+    match module.version.is_empty() {
+        true => module.path.clone(),
+        false => module.to_string(),
+    }
+}
+
+/// Draws each project's module graph.
+pub(super) fn draw(
+    settings: &Settings,
+    form: GraphFormat,
+    out: &mut dyn Write,
+) -> Result<Verdict, CommandError> {
+    let found = run::look(settings, VerifyLevel::Off, &Unwatched)?;
+    let graphs = graphs(&found);
+    if graphs.is_empty() {
+        return Err(CommandError::Usage(
+            "there is no project whose module graph could be drawn: run this in one, or name it with --project DIR".to_owned(),
+        ));
+    }
+    let bytes = |id: &ModuleVersion| {
+        let cache = found.inventory.modcache.as_ref()?;
+        let at = cache
+            .versions
+            .binary_search_by(|version| version.id.cmp(id))
+            .ok()?;
+        let version = cache.versions.get(at)?;
+        Some(version.download_bytes() + version.tree_bytes())
+    };
+    let language = match form {
+        GraphFormat::Mermaid => graph::render::Language::Mermaid,
+        GraphFormat::Dot => graph::render::Language::Dot,
+    };
+    for (_, graph) in &graphs {
+        let view = graph::render::View {
+            bytes: &bytes,
+            max_nodes: MAX_NODES,
+            superseded: false,
+        };
+        writeln!(
+            out,
+            "{}",
+            graph::render::render(graph, language, &view).trim_end()
+        )?;
+    }
+    Ok(Verdict::Pass)
+}
+
+/// The projects' graphs, a workspace's once. What cannot be loaded is left out.
+fn graphs(found: &Found) -> Vec<(PathBuf, Graph)> {
+    let Some(cache) = &found.inventory.modcache else {
+        return Vec::new();
+    };
+    let files = graph::ModCache::of(cache.folders.clone());
+    let mut graphs: Vec<(PathBuf, Graph)> = Vec::new();
+    for project in &found.projects {
+        let key = match &project.workspace {
+            Some(workspace) => workspace.path.clone(),
+            None => project.dir.clone(),
+        };
+        if graphs.iter().any(|(path, _)| *path == key) {
+            continue;
+        }
+        if let Ok(graph) = crate::plan::graph_of(project, &found.projects, &files) {
+            graphs.push((key, graph));
+        }
+    }
+    graphs
+}

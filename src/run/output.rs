@@ -1,0 +1,104 @@
+//! The report goes where the user asked for it.
+
+use crate::error::CommandError;
+use crate::findings::display_path;
+use crate::render::{self, TextStyle};
+use crate::report::Report;
+use crate::settings::Color;
+use crate::settings::Environment;
+use crate::settings::Format;
+use crate::settings::Settings;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+/// Writes the report to `out` and to every `--output`.
+pub fn write_report(
+    report: &Report,
+    settings: &Settings,
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
+    for output in &settings.options.output {
+        let path = settings.environment.resolve(&output.path);
+        let text = render(report, output.format, TextStyle::default());
+        write_file(&settings.environment, &path, &text)?;
+    }
+    let style = TextStyle {
+        color: color(settings),
+        ..TextStyle::default()
+    };
+    let format = settings.options.format.unwrap_or(Format::Text);
+    out.write_all(render(report, format, style).as_bytes())?;
+    Ok(())
+}
+
+/// Writes a file that the user named.
+pub(super) fn write_file(
+    environment: &Environment,
+    path: &Path,
+    content: &str,
+) -> Result<(), CommandError> {
+    refuse_links(environment, path)?;
+    std::fs::write(path, content)
+        .map_err(|error| CommandError::Work(format!("{}: {error}", display_path(path))))
+}
+
+/// Refuses to write where a link of a checkout leads: whoever can open a pull
+/// request can put one there. Links elsewhere, such as `/dev/stdout`, are the
+/// user's own.
+pub(crate) fn refuse_links(environment: &Environment, path: &Path) -> Result<(), CommandError> {
+    let is_project = |folder: &Path| {
+        [".git", "go.mod", "go.work"]
+            .iter()
+            .any(|name| folder.join(name).symlink_metadata().is_ok())
+    };
+    // The outermost, as a link within it could lead to another.
+    let above: Vec<&Path> = path.ancestors().skip(1).collect();
+    let mut tops = above
+        .into_iter()
+        .rev()
+        .filter(|folder| folder.parent().is_some());
+    let Some(top) = tops.find(|folder| is_project(folder) || *folder == environment.cwd) else {
+        return Ok(());
+    };
+    let below = path.strip_prefix(top).unwrap_or(path);
+    let mut place = top.to_owned();
+    for part in below {
+        place.push(part);
+        if place.is_symlink() {
+            return Err(CommandError::Work(format!(
+                "{}: {} is a symbolic link in the project, and nothing is written through it; name the file that is meant",
+                display_path(path),
+                display_path(&place)
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn render(report: &Report, format: Format, style: TextStyle) -> String {
+    match format {
+        Format::Text => render::text(report, style),
+        Format::Json => render::json(report),
+        Format::Github => render::github(report),
+        Format::Markdown => render::markdown(report),
+        Format::OpenMetrics => render::openmetrics(report),
+        Format::Sarif => render::sarif(report),
+        Format::CodeQuality => render::codequality(report),
+    }
+}
+
+/// Colour only on a terminal, unless asked for; `NO_COLOR` is obeyed.
+fn color(settings: &Settings) -> bool {
+    match settings.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            std::io::stdout().is_terminal()
+                && settings.environment.var("NO_COLOR").is_none()
+                && settings
+                    .environment
+                    .var("TERM")
+                    .is_none_or(|term| term != "dumb")
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! What this job used, for the report and for trimming.
+
+use super::Found;
+use crate::drift;
+use crate::error::CommandError;
+use crate::findings::{Finding, display_path};
+use crate::formats::gosum::GoSum;
+use crate::graph;
+use crate::locate::{self, Caches, Gap, GoSettings, Project};
+use crate::plan::{self, Policy, Uses};
+use crate::report::Report;
+use crate::scan::{self, Inventory, Scan};
+use crate::settings::Environment;
+use crate::settings::Live;
+use crate::settings::Settings;
+use crate::usage::ledger::{self, Ledger, Record};
+use crate::usage::state::{self, StateError};
+use crate::usage::{Context, Observed, State, mark, observe};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::{BTreeMap, HashSet};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+/// Where the mark's state lies: as told, else in the temporary folder, under a
+/// name made of the caches' paths. The caches need not be there yet.
+pub fn state_path(settings: &Settings) -> Result<PathBuf, CommandError> {
+    let (environment, options) = (&settings.environment, &settings.options);
+    if let Some(path) = &options.state {
+        return Ok(environment.resolve(path));
+    }
+    let (modcache, gocache) = locate::expected(environment, options)?;
+    let (modcache, gocache) = (modcache.ok(), gocache.ok());
+    Ok(state::default_path(
+        environment,
+        modcache.as_deref(),
+        gocache.as_deref(),
+    ))
+}
+
+/// What a mark did.
+#[derive(Debug)]
+pub struct Marked {
+    /// Where the state lies.
+    pub path: PathBuf,
+    /// What both caches hold.
+    pub state: State,
+    /// Entries set back.
+    pub set_back: usize,
+    /// Entries whose use will not be seen all the same.
+    pub unseen: usize,
+    /// Why the times of some could not be set, where the system says.
+    pub error: Option<std::io::Error>,
+}
+
+/// Marks the start of a job. Caches that are not there yet are empty.
+pub fn set_mark(settings: &Settings, now: DateTime<Utc>) -> Result<Marked, CommandError> {
+    let path = state_path(settings)?;
+    super::output::refuse_links(&settings.environment, &path)?;
+    let caches = locate::caches_so_far(&settings.environment, &settings.options)?;
+    let roots = roots(&caches);
+    for root in roots.into_iter().flatten() {
+        if path.starts_with(root) {
+            return Err(CommandError::Usage(format!(
+                "the state {} would lie in a cache and travel with it; name another --state",
+                display_path(&path)
+            )));
+        }
+    }
+    let jobs = super::jobs(settings);
+    let [modcache, gocache] = roots;
+    let inventory = scan::scan(Scan {
+        modcache,
+        gocache,
+        jobs,
+        read_actions: false,
+    });
+    // Without it nothing is lost but true times that an earlier mark kept.
+    let earlier = State::read(&path)
+        .ok()
+        .filter(|state| state.is_of(modcache, gocache));
+    let mut state = mark::state(&inventory, earlier.as_ref(), now);
+    let write = |state: &State| {
+        let written = state.write(&path);
+        written.map_err(|error| CommandError::Work(format!("{}: {error}", display_path(&path))))
+    };
+    // Before the times are set, or a kill would lose the true ones.
+    write(&state)?;
+    let (mut set, mut unseen) = (mark::Set::default(), 0);
+    if let Some(found) = &inventory.buildcache {
+        set = mark::set(found, &state, jobs);
+        if !set.stuck.is_empty() {
+            state.remember_stuck(&set.stuck);
+            write(&state)?;
+        }
+        unseen = mark::unseen(&state, &found.actions);
+    }
+    Ok(Marked {
+        path,
+        state,
+        set_back: set.count,
+        unseen,
+        error: set.error,
+    })
+}
+
+fn roots(caches: &Caches) -> [Option<&std::path::Path>; 2] {
+    [&caches.modcache, &caches.gocache].map(|located| super::root_of(located.as_ref()))
+}
+
+/// The state of the mark, if one was set for these caches.
+pub(super) fn read_state(
+    settings: &Settings,
+    caches: &Caches,
+    notes: &mut Vec<String>,
+) -> Result<Option<State>, CommandError> {
+    let path = state_path(settings)?;
+    let why = match State::read(&path) {
+        Ok(state) => {
+            let [modcache, gocache] = roots(caches);
+            if state.is_of(modcache, gocache) {
+                return Ok(Some(state));
+            }
+            "was written for other caches".to_owned()
+        }
+        Err(StateError::Missing) if settings.options.state.is_none() => return Ok(None),
+        Err(StateError::Missing) => "does not exist".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    notes.push(format!(
+        "use is unknown: the mark's state {} {why}",
+        display_path(&path)
+    ));
+    Ok(None)
+}
+
+/// Holds what was found against the mark.
+pub(super) fn observed(
+    inventory: &Inventory,
+    projects: &[Project],
+    state: &State,
+    settings: &Settings,
+    notes: &mut Vec<String>,
+) -> Observed {
+    let go = locate::go_settings(&settings.environment);
+    let cache_elsewhere = (!go.get("GOCACHEPROG").0.is_empty())
+        .then_some("GOCACHEPROG keeps build outputs elsewhere");
+    let needed = inventory.modcache.as_ref().filter(|_| !projects.is_empty());
+    let needed = needed.map(|cache| {
+        let live = settings.options.live.unwrap_or(Live::GoSum);
+        let files = graph::ModCache::of(cache.folders.clone());
+        plan::needs_of(projects, live, &files, notes)
+            .into_iter()
+            .flat_map(|needs| needs.source)
+            .collect::<HashSet<_>>()
+    });
+    let context = Context {
+        cache_elsewhere,
+        modules_unseen: modules_unseen(&go, projects),
+        go_versions: super::retention::go_versions(inventory, &[], settings)
+            .into_iter()
+            .collect(),
+        modcache: inventory
+            .modcache
+            .as_ref()
+            .and_then(|cache| as_go_knew(&cache.root, settings)),
+        needed,
+        jobs: super::jobs(settings),
+    };
+    let observed = observe(inventory, state, &context);
+    let unknown = [
+        ("build", &observed.unknown.buildcache),
+        ("module", &observed.unknown.modcache),
+    ];
+    for (cache, why) in unknown {
+        let why = why.iter();
+        notes.extend(why.map(|why| format!("use of the {cache} cache is unknown: {why}")));
+    }
+    if let (None, Some(why)) = (&observed.unknown.buildcache, &observed.why_unseen) {
+        notes.push(format!(
+            "use of {} build-cache entries is unknown, and none of them goes for being unused: {why}",
+            observed.unseen.len()
+        ));
+    }
+    observed
+}
+
+/// Why Go leaves no trace of which modules' source it read, if so.
+fn modules_unseen(go: &GoSettings, projects: &[Project]) -> Option<&'static str> {
+    let text = |key: &str| go.get(key).0.to_string_lossy().into_owned();
+    let flags = text("GOFLAGS");
+    let mode = flags
+        .split_whitespace()
+        .filter_map(|flag| flag.trim_start_matches('-').strip_prefix("mod="))
+        .next_back();
+    let vendored = !projects.is_empty() && projects.iter().all(|project| project.vendored);
+    if mode == Some("vendor") || (vendored && mode.is_none()) {
+        Some("builds read dependencies from `vendor` (-mod=vendor)")
+    } else if text("GODEBUG").split(',').any(|part| part == "goindex=0") {
+        Some("GODEBUG=goindex=0 switches module indexes off")
+    } else {
+        None
+    }
+}
+
+/// The folder's path as Go knew it, by `--path-map`.
+fn as_go_knew(root: &std::path::Path, settings: &Settings) -> Option<PathBuf> {
+    settings.options.path_map.iter().find_map(|map| {
+        let (seen, real) = map.split_once('=')?;
+        let seen = settings.environment.resolve(seen.as_ref());
+        let below = root.strip_prefix(&seen).ok()?;
+        Some(crate::settings::clean(
+            &std::path::Path::new(real).join(below),
+        ))
+    })
+}
+
+/// The ledger, empty if there is none yet.
+pub(super) fn read_ledger(inventory: &Inventory, findings: &mut Vec<Finding>) -> Option<Ledger> {
+    let (path, folder) = ledger::place(inventory)?;
+    let read = match folder {
+        Ok(folder) => Ledger::read(&folder),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Ledger::default()),
+        Err(error) => Err(format!("cannot be reached: {error}")),
+    };
+    read.map_err(|why| findings.push(ledger::unusable(&path, &why)))
+        .ok()
+}
+
+/// Enters this job in the ledger, and its point in the report's trend.
+pub fn record(
+    found: &Found,
+    report: &mut Report,
+    environment: &Environment,
+    now: DateTime<Utc>,
+) -> Result<(), CommandError> {
+    let Some((path, folder)) = ledger::place(&found.inventory) else {
+        return Ok(());
+    };
+    let folder = match folder {
+        Ok(folder) => folder,
+        // A module cache from which all was removed has no folder for it. What
+        // else is in the way has been reported.
+        Err(error) => {
+            if error.kind() != ErrorKind::NotFound {
+                report.notes.push(format!(
+                    "this job was not recorded: the ledger {} cannot be reached ({error})",
+                    display_path(&path)
+                ));
+            }
+            return Ok(());
+        }
+    };
+    let failed =
+        |error: std::io::Error| CommandError::Work(format!("{}: {error}", display_path(&path)));
+    let mut ledger = match &found.ledger {
+        Some(ledger) => ledger.clone(),
+        None => {
+            ledger::set_aside(&folder).map_err(failed)?;
+            Ledger::default()
+        }
+    };
+    let oldest = [
+        report.modcache.as_ref().and_then(|cache| cache.oldest),
+        report.buildcache.as_ref().and_then(|cache| cache.oldest),
+    ];
+    let bytes = report.modcache.as_ref().map_or(0, |cache| cache.bytes)
+        + report.buildcache.as_ref().map_or(0, |cache| cache.bytes);
+    let modules = found.inventory.modcache.as_ref();
+    let name = job_name(environment);
+    ledger.record(
+        &Record {
+            inventory: &found.inventory,
+            observed: found.observed.as_ref(),
+            name: &name,
+            bytes,
+            oldest: oldest.into_iter().flatten().min(),
+            projects: &needs_by_name(found),
+            sums: &found.sums,
+            accounts: &modules.map(drift::of_cache).unwrap_or_default(),
+        },
+        now,
+    );
+    ledger.write(&folder).map_err(failed)?;
+    report.trend = ledger.trend();
+    Ok(())
+}
+
+/// What CI calls this job: what jobs of the same name use is alike.
+fn job_name(environment: &Environment) -> String {
+    const NAMES: [&[&str]; 8] = [
+        &["GITHUB_WORKFLOW", "GITHUB_JOB"],
+        &["CI_JOB_NAME"],
+        &["BUILDKITE_PIPELINE_SLUG", "BUILDKITE_LABEL"],
+        &["CIRCLE_JOB"],
+        &["TRAVIS_JOB_NAME"],
+        &["SYSTEM_DEFINITIONNAME", "SYSTEM_JOBNAME"],
+        &["DRONE_STAGE_NAME"],
+        &["JOB_NAME"],
+    ];
+    let said = |names: &&[&str]| {
+        let values = names.iter().map(|name| environment.var(name));
+        let values: Option<Vec<_>> = values.collect();
+        let values = values?.into_iter().map(|value| value.to_string_lossy());
+        Some(values.collect::<Vec<_>>().join(" / "))
+    };
+    NAMES.iter().find_map(said).unwrap_or_default()
+}
+
+/// What the projects' go.sum files say that they need, by the module path that
+/// they declare.
+fn needs_by_name(found: &Found) -> BTreeMap<String, ledger::Needs> {
+    let mut by_name: BTreeMap<String, ledger::Needs> = BTreeMap::new();
+    for project in &found.projects {
+        let Some(name) = &project.module else {
+            continue;
+        };
+        let needs = by_name.entry(name.clone()).or_default();
+        for file in &project.go_sum {
+            let sums = GoSum::parse(&file.bytes).unwrap_or_default();
+            needs.source.extend(sums.zips.into_keys());
+            needs.go_mods.extend(sums.go_mods.into_keys());
+        }
+        needs.toolchains.extend(project.toolchains.iter().cloned());
+        needs.unknown = needs
+            .unknown
+            .take()
+            .or(project.gap.as_ref().map(Gap::to_string));
+    }
+    by_name
+}
+
+/// What the ledger's projects need, but for those of this run.
+fn needs_of_others(found: &Found) -> Vec<plan::Needs> {
+    let here: HashSet<&String> = found
+        .projects
+        .iter()
+        .filter_map(|it| it.module.as_ref())
+        .collect();
+    let known = found.ledger.as_ref().map(Ledger::needs).unwrap_or_default();
+    let others = known.into_iter().filter(|(name, _)| !here.contains(name));
+    let needs = others.map(|(project, needs)| plan::Needs {
+        project,
+        source: needs.source,
+        go_mods: needs.go_mods,
+        toolchains: needs.toolchains.into_iter().collect(),
+        last_seen: Some(needs.seen),
+        unknown: needs.unknown,
+    });
+    needs.collect()
+}
+
+/// What is known of use, for a plan: this job's, and that of the last marked
+/// ones.
+pub fn uses(found: &Found, policy: &Policy, now: DateTime<Utc>) -> Uses {
+    let forgotten = TimeDelta::from_std(policy.forget_after).ok();
+    let oldest = forgotten.and_then(|age| now.checked_sub_signed(age));
+    let recent = found
+        .ledger
+        .as_ref()
+        .map(|ledger| ledger.used_in_last(policy.idle_runs, oldest.unwrap_or_default()));
+    let (versions, actions) = recent.unwrap_or_default();
+    let mut uses = Uses {
+        versions: versions.into_iter().collect(),
+        actions: actions.into_iter().collect(),
+        projects: needs_of_others(found),
+        ..Uses::default()
+    };
+    if let Some(observed) = &found.observed {
+        uses.since = Some(observed.usage.since).filter(|_| observed.usage.buildcache.is_some());
+        uses.unknown_modules = observed.unknown.modcache.clone();
+        uses.unknown_builds = observed.unknown.buildcache.clone();
+        uses.unseen = observed.unseen.iter().copied().collect();
+        uses.actions.extend(&observed.actions);
+        uses.versions.extend(observed.versions.iter().cloned());
+        uses.true_times = observed.true_times.clone();
+    }
+    uses
+}

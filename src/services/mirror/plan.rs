@@ -1,0 +1,407 @@
+//! Which stored versions go, which stay, and why. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Mirror, StoredVersion};
+use crate::formats::gosum::GoSum;
+use crate::formats::module::{ModuleVersion, match_prefix_patterns};
+use crate::services::heat::{self, Candidate, Heat, WINDOW};
+
+/// What the user asked for. Nothing is removed unless something here says so.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Globs of module paths that stay, with `@version` if only that.
+    pub keep: Vec<String>,
+    /// Keep what was asked for within this time.
+    pub keep_since: Option<TimeDelta>,
+    /// Remove what was not asked for so long.
+    pub cutoff: Option<TimeDelta>,
+    /// Remove what was asked for less often within the window.
+    pub min_hit_count: Option<u32>,
+    /// Remove by score until all fits.
+    pub max_bytes: Option<u64>,
+    /// Patterns of modules that cannot be had again, as in `GOPRIVATE`.
+    pub private: String,
+    /// Let what projects need and what is private go too, last of all.
+    pub force: bool,
+}
+
+/// What the known projects need of the mirror.
+#[derive(Debug, Clone, Default)]
+pub struct Needs {
+    whole: BTreeSet<ModuleVersion>,
+    go_mod: BTreeSet<ModuleVersion>,
+}
+
+impl Needs {
+    /// Adds a project: an `h1:` line needs the version whole, a `/go.mod`
+    /// line its `.mod` file.
+    pub fn add(&mut self, sums: &GoSum) {
+        self.whole.extend(sums.zips.keys().cloned());
+        self.go_mod.extend(sums.go_mods.keys().cloned());
+    }
+
+    /// What is needed of a version: `version`, `go.mod`, or nothing.
+    pub fn of(&self, id: &ModuleVersion) -> Option<&'static str> {
+        if self.whole.contains(id) {
+            return Some("version");
+        }
+        self.go_mod.contains(id).then_some("go.mod")
+    }
+}
+
+/// How much of a version goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// Nothing.
+    Nothing,
+    /// Only the zip: the `.mod` file is needed to load the module graph.
+    Zip,
+    /// All of it.
+    Whole,
+}
+
+/// What becomes of one version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// How much goes.
+    pub removal: Removal,
+    /// Bytes that go.
+    pub bytes: u64,
+    /// Why, in words.
+    pub reason: String,
+    /// The accesses that the score comes from.
+    pub heat: Heat,
+}
+
+/// The plan for a storage; one decision for each of its versions, in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What becomes of each version.
+    pub decisions: Vec<Decision>,
+    /// What could not be judged, and why.
+    pub unjudged: Vec<String>,
+    /// Bytes that should still go, had the kept versions allowed it.
+    pub over: u64,
+}
+
+enum Verdict {
+    Keep(String),
+    Remove(String),
+    /// Nothing decides; size may.
+    Open,
+    /// Kept, unless size demands it and the user forces it.
+    Dear(String),
+}
+
+/// Weighs every version; the first rule that decides wins.
+pub fn plan(
+    mirror: &Mirror,
+    heat_of: impl Fn(&StoredVersion) -> Heat,
+    needs: &Needs,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Plan {
+    let mut decisions = Vec::with_capacity(mirror.versions.len());
+    let mut open = Vec::new();
+    let mut dear = Vec::new();
+    let mut unknown = 0usize;
+    for (index, version) in mirror.versions.iter().enumerate() {
+        let heat = heat_of(version);
+        let verdict = weigh(version, &heat, needs, policy, now, &mut unknown);
+        // Whatever removes a version leaves the `.mod` that a project's
+        // module graph is loaded from.
+        let only_zip = needs.go_mod.contains(&version.id);
+        let bytes = match only_zip {
+            true => version.zip.as_ref().map_or(0, |zip| zip.bytes),
+            false => version.bytes(),
+        };
+        let (removal, reason) = match verdict {
+            Verdict::Remove(reason) if bytes > 0 => (part(only_zip), reason),
+            Verdict::Remove(_) => (Removal::Nothing, "a project needs its go.mod".to_owned()),
+            Verdict::Keep(reason) => (Removal::Nothing, reason),
+            Verdict::Open => {
+                open.push(Candidate { index, bytes, heat });
+                (Removal::Nothing, "nothing speaks against it".to_owned())
+            }
+            Verdict::Dear(reason) => {
+                dear.push(Candidate {
+                    index,
+                    bytes: version.bytes(),
+                    heat,
+                });
+                (Removal::Nothing, reason)
+            }
+        };
+        let bytes = if removal == Removal::Nothing {
+            0
+        } else {
+            bytes
+        };
+        decisions.push(Decision {
+            removal,
+            bytes,
+            reason,
+            heat,
+        });
+    }
+    let mut over = 0;
+    if let Some(limit) = policy.max_bytes {
+        let gone: u64 = decisions.iter().map(|decision| decision.bytes).sum();
+        over = mirror.bytes().saturating_sub(gone).saturating_sub(limit);
+        for (candidates, forced) in [(open, false), (dear, true)] {
+            if forced && !policy.force {
+                continue;
+            }
+            over = over.saturating_sub(evict(
+                mirror,
+                &mut decisions,
+                candidates,
+                over,
+                forced,
+                needs,
+                now,
+            ));
+        }
+    }
+    let mut unjudged = Vec::new();
+    if unknown > 0 {
+        unjudged.push(format!(
+            "min-hit-count: {unknown} versions without a week of access logs"
+        ));
+    }
+    Plan {
+        decisions,
+        unjudged,
+        over,
+    }
+}
+
+fn part(only_zip: bool) -> Removal {
+    if only_zip {
+        Removal::Zip
+    } else {
+        Removal::Whole
+    }
+}
+
+fn weigh(
+    version: &StoredVersion,
+    heat: &Heat,
+    needs: &Needs,
+    policy: &Policy,
+    now: DateTime<Utc>,
+    unknown: &mut usize,
+) -> Verdict {
+    let idle = now.signed_duration_since(heat.last);
+    if let Some(glob) = policy.keep.iter().find(|glob| matches(glob, &version.id)) {
+        return Verdict::Keep(format!("matches keep {glob:?}"));
+    }
+    if needs.whole.contains(&version.id) {
+        return Verdict::Dear("a project's go.sum needs it".to_owned());
+    }
+    if match_prefix_patterns(&policy.private, &version.id.path) {
+        return Verdict::Dear("private, cannot be had again".to_owned());
+    }
+    if let Some(limit) = policy.keep_since.filter(|limit| idle <= *limit) {
+        return Verdict::Keep(format!("asked for within {}", heat::span(limit)));
+    }
+    if policy.cutoff.is_some_and(|limit| idle > limit) {
+        return Verdict::Remove(format!("not asked for in {}", heat::span(idle)));
+    }
+    // What was stored within the window had no time to be asked for.
+    if let Some(least) = policy
+        .min_hit_count
+        .filter(|_| now - version.stored > WINDOW)
+    {
+        if heat.count < least && heat.exact {
+            return Verdict::Remove(format!("{} of {least} accesses within 7 days", heat.count));
+        }
+        if heat.count < least {
+            *unknown += 1;
+        }
+    }
+    Verdict::Open
+}
+
+/// Marks the coldest for removal and tells what that frees.
+fn evict(
+    mirror: &Mirror,
+    decisions: &mut [Decision],
+    candidates: Vec<Candidate>,
+    excess: u64,
+    forced: bool,
+    needs: &Needs,
+    now: DateTime<Utc>,
+) -> u64 {
+    let sizes: BTreeMap<usize, u64> = candidates
+        .iter()
+        .map(|candidate| (candidate.index, candidate.bytes))
+        .collect();
+    let mut freed = 0u64;
+    for index in heat::coldest(candidates, excess, now) {
+        let bytes = sizes.get(&index).copied().unwrap_or(0);
+        let (Some(decision), Some(version)) =
+            (decisions.get_mut(index), mirror.versions.get(index))
+        else {
+            continue;
+        };
+        if bytes == 0 {
+            continue;
+        }
+        freed = freed.saturating_add(bytes);
+        decision.removal = part(!forced && needs.go_mod.contains(&version.id));
+        decision.bytes = bytes;
+        let though = if forced {
+            format!("forced, though {}; ", decision.reason)
+        } else {
+            String::new()
+        };
+        decision.reason = format!(
+            "max-size: {though}score {:.3} ({} within 7 days, last {} ago) is among the lowest",
+            decision.heat.score(now),
+            decision.heat.count,
+            heat::span(now - decision.heat.last),
+        );
+    }
+    freed
+}
+
+/// Whether a `keep` pattern (`path` or `path@version`, both globs) fits.
+fn matches(glob: &str, id: &ModuleVersion) -> bool {
+    let (path, version) = glob.split_once('@').unwrap_or((glob, "*"));
+    fast_glob::glob_match(path, &id.path) && fast_glob::glob_match(version, &id.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::mirror::testing::{mirror, now};
+
+    /// Each version has an .info of 10, a .mod of 20 and a .zip of 1000 bytes
+    /// and was last asked for as many hours ago as the fixture says.
+    fn fixture() -> (Mirror, impl Fn(&StoredVersion) -> Heat) {
+        let mirror = mirror(&[
+            "corp.example/secret@v1.0.0",
+            "golang.org/x/cold@v0.1.0",
+            "golang.org/x/graph@v0.1.0",
+            "golang.org/x/hot@v0.1.0",
+            "golang.org/x/live@v0.1.0",
+            "golang.org/x/warm@v0.1.0",
+        ]);
+        let heat = |version: &StoredVersion| {
+            let (count, hours) = match version.id.path.as_str() {
+                "golang.org/x/hot" => (9, 1),
+                "golang.org/x/warm" => (2, 30),
+                _ => (0, 2000),
+            };
+            Heat {
+                count,
+                last: now() - TimeDelta::hours(hours),
+                exact: true,
+            }
+        };
+        (mirror, heat)
+    }
+
+    fn needs() -> Needs {
+        let mut needs = Needs::default();
+        let hash = format!("h1:{}=", "A".repeat(43));
+        let sums = format!(
+            "golang.org/x/live v0.1.0 {hash}\ngolang.org/x/live v0.1.0/go.mod {hash}\n\
+             golang.org/x/graph v0.1.0/go.mod {hash}\n"
+        );
+        needs.add(&GoSum::parse(sums.as_bytes()).unwrap());
+        needs
+    }
+
+    fn explain(policy: &Policy) -> String {
+        let (mirror, heat) = fixture();
+        let plan = plan(&mirror, heat, &needs(), policy, now());
+        let mut text = String::new();
+        for (version, decision) in mirror.versions.iter().zip(&plan.decisions) {
+            text += &format!(
+                "{:?} {}: {}\n",
+                decision.removal, version.id, decision.reason
+            );
+        }
+        text + &format!("over {}", plan.over)
+    }
+
+    #[test]
+    fn what_projects_need_and_what_is_private_stays() {
+        let policy = Policy {
+            private: "corp.example".into(),
+            cutoff: Some(TimeDelta::days(30)),
+            ..Policy::default()
+        };
+        insta::assert_snapshot!(explain(&policy), @r#"
+        Nothing corp.example/secret@v1.0.0: private, cannot be had again
+        Whole golang.org/x/cold@v0.1.0: not asked for in 83 d
+        Zip golang.org/x/graph@v0.1.0: not asked for in 83 d
+        Nothing golang.org/x/hot@v0.1.0: nothing speaks against it
+        Nothing golang.org/x/live@v0.1.0: a project's go.sum needs it
+        Nothing golang.org/x/warm@v0.1.0: nothing speaks against it
+        over 0
+        "#);
+    }
+
+    #[test]
+    fn size_takes_the_coldest_first_and_the_dear_only_by_force() {
+        let policy = Policy {
+            private: "corp.example".into(),
+            keep: vec!["golang.org/x/w*@v0.1.*".into()],
+            max_bytes: Some(1500),
+            ..Policy::default()
+        };
+        insta::assert_snapshot!(explain(&policy), @r#"
+        Nothing corp.example/secret@v1.0.0: private, cannot be had again
+        Whole golang.org/x/cold@v0.1.0: max-size: score 0.000 (0 within 7 days, last 83 d ago) is among the lowest
+        Zip golang.org/x/graph@v0.1.0: max-size: score 0.000 (0 within 7 days, last 83 d ago) is among the lowest
+        Whole golang.org/x/hot@v0.1.0: max-size: score 8.947 (9 within 7 days, last 1 h ago) is among the lowest
+        Nothing golang.org/x/live@v0.1.0: a project's go.sum needs it
+        Nothing golang.org/x/warm@v0.1.0: matches keep "golang.org/x/w*@v0.1.*"
+        over 1620
+        "#);
+        insta::assert_snapshot!(explain(&Policy { force: true, ..policy }), @r#"
+        Whole corp.example/secret@v1.0.0: max-size: forced, though private, cannot be had again; score 0.000 (0 within 7 days, last 83 d ago) is among the lowest
+        Whole golang.org/x/cold@v0.1.0: max-size: score 0.000 (0 within 7 days, last 83 d ago) is among the lowest
+        Zip golang.org/x/graph@v0.1.0: max-size: score 0.000 (0 within 7 days, last 83 d ago) is among the lowest
+        Whole golang.org/x/hot@v0.1.0: max-size: score 8.947 (9 within 7 days, last 1 h ago) is among the lowest
+        Whole golang.org/x/live@v0.1.0: max-size: forced, though a project's go.sum needs it; score 0.000 (0 within 7 days, last 83 d ago) is among the lowest
+        Nothing golang.org/x/warm@v0.1.0: matches keep "golang.org/x/w*@v0.1.*"
+        over 0
+        "#);
+    }
+
+    #[test]
+    fn a_low_count_removes_only_if_it_is_known() {
+        let policy = Policy {
+            min_hit_count: Some(3),
+            ..Policy::default()
+        };
+        let (mirror, heat) = fixture();
+        let blind = |version: &StoredVersion| Heat {
+            exact: false,
+            ..heat(version)
+        };
+        let sure = plan(&mirror, &heat, &Needs::default(), &policy, now());
+        assert_eq!(
+            sure.decisions
+                .iter()
+                .filter(|d| d.removal == Removal::Whole)
+                .count(),
+            5
+        );
+        let unsure = plan(&mirror, blind, &Needs::default(), &policy, now());
+        assert!(
+            unsure
+                .decisions
+                .iter()
+                .all(|decision| decision.removal == Removal::Nothing)
+        );
+        assert_eq!(unsure.unjudged.len(), 1);
+    }
+}

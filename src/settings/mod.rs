@@ -1,0 +1,64 @@
+//! The policy: what the user typed, on the command line and in
+//! `gocachevet.toml`, validated into what is meant.
+//!
+//! One struct, [`Options`], serves both: every option of the command line is a
+//! key of the file under the same name, and flags win. A project's own file may
+//! not name places to write or caches to change.
+
+mod environment;
+mod file;
+mod options;
+mod retention;
+mod run;
+
+pub use environment::Environment;
+pub(crate) use environment::{clean, go_arch};
+#[cfg(test)]
+pub(crate) use file::parse;
+pub use file::{ConfigFile, ConfigOrigin, Said, Silence, find, load};
+pub use options::{Format, Live, Options, Output, VerifyLevel};
+pub use retention::{Retention, Slim, Tier};
+pub use run::{Color, Settings};
+
+use crate::error::CommandError;
+use serde::{Deserialize, Serialize};
+
+/// Why a configuration cannot be used. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The file is not a valid configuration.
+    #[error("{path}: {message}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// What is wrong, where, and what was expected.
+        message: String,
+    },
+}
+
+/// A configuration file that ruled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Configuration {
+    /// The file.
+    pub path: String,
+    /// Who chose it.
+    pub origin: ConfigOrigin,
+    /// What it does to the verdict and to what is removed: levels, silences, limits
+    /// and whatever else bears on them, such as `verify = "quick"`.
+    pub affects: Vec<String>,
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> CommandError {
+        CommandError::Usage(error.to_string())
+    }
+}
