@@ -134,7 +134,7 @@ fn expected() -> Vec<(&'static str, Vec<&'static str>)> {
                 SIZES,
                 RETENTION,
                 &["verify", "jobs", "live", "format"],
-                &["top", "by", "why", "graph"],
+                &["top", "by", "why"],
             ]),
         ),
         (

@@ -628,20 +628,6 @@ fn patterns_keep_and_why_explains() {
         removals(&report),
         BTreeSet::from([pair("version", "golang.org/x/sync@v0.7.0")])
     );
-    for (form, start) in [("mermaid", "flowchart"), ("dot", "digraph")] {
-        let drawn = caches
-            .env
-            .gocachevet()
-            .args(["list", "--graph", form])
-            .args(["--project".as_ref(), caches.project.as_path()])
-            .run()
-            .expect_code(0)
-            .stdout;
-        assert!(
-            drawn.contains(start) && drawn.contains("yaml.v3"),
-            "{drawn}"
-        );
-    }
 }
 
 #[test]

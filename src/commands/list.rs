@@ -4,7 +4,7 @@ use super::why;
 use crate::cli::{ConfigArgs, progress};
 use crate::error::CommandError;
 use crate::locate;
-use crate::render::{self};
+use crate::render;
 use crate::report::Verdict;
 use crate::report::list::{ListReport, Rows};
 use crate::run as steps;
@@ -30,9 +30,6 @@ pub struct ListArgs {
     /// comes from (its ID, or its file)
     #[arg(long, value_name = "MODULE[@VERSION]|OUTPUT")]
     pub why: Option<String>,
-    /// Print the module graph instead
-    #[arg(long, value_enum, value_name = "FORM")]
-    pub graph: Option<GraphFormat>,
     /// Which configuration rules.
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -48,15 +45,6 @@ pub enum ListBy {
     Version,
     /// A build output.
     Output,
-}
-
-/// A form of the module graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum GraphFormat {
-    /// Mermaid, which Markdown renderers draw.
-    Mermaid,
-    /// Graphviz.
-    Dot,
 }
 
 /// Where a build output comes from, if `text` names one: by its ID, by an
@@ -118,9 +106,6 @@ pub fn run(
             return Ok(Verdict::Pass);
         }
         return why::why(settings, asked, out);
-    }
-    if let Some(form) = args.graph {
-        return why::draw(settings, form, out);
     }
     let watch = progress::watch(settings.quiet);
     let found = steps::look(settings, VerifyLevel::Off, &*watch)?;

@@ -1,7 +1,6 @@
-//! `gocachevet list --why` and `--graph`: why a module version stays or goes,
-//! and the graph by which projects require it.
+//! `gocachevet list --why`: why a module version stays or goes, and by which path
+//! projects require it.
 
-use super::list::GraphFormat;
 use crate::error::CommandError;
 use crate::formats::module::ModuleVersion;
 use crate::graph::{self, Graph, Standing};
@@ -15,9 +14,6 @@ use chrono::Utc;
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
-
-/// Nodes of a picture: more than this nobody can read.
-const MAX_NODES: usize = 60;
 
 /// What there is to say of one version.
 #[derive(Debug, Serialize)]
@@ -152,47 +148,6 @@ fn name(module: &ModuleVersion) -> String {
         true => module.path.clone(),
         false => module.to_string(),
     }
-}
-
-/// Draws each project's module graph.
-pub(super) fn draw(
-    settings: &Settings,
-    form: GraphFormat,
-    out: &mut dyn Write,
-) -> Result<Verdict, CommandError> {
-    let found = run::look(settings, VerifyLevel::Off, &Unwatched)?;
-    let graphs = graphs(&found);
-    if graphs.is_empty() {
-        return Err(CommandError::Usage(
-            "there is no project whose module graph could be drawn: run this in one, or name it with --project DIR".to_owned(),
-        ));
-    }
-    let bytes = |id: &ModuleVersion| {
-        let cache = found.inventory.modcache.as_ref()?;
-        let at = cache
-            .versions
-            .binary_search_by(|version| version.id.cmp(id))
-            .ok()?;
-        let version = cache.versions.get(at)?;
-        Some(version.download_bytes() + version.tree_bytes())
-    };
-    let language = match form {
-        GraphFormat::Mermaid => graph::render::Language::Mermaid,
-        GraphFormat::Dot => graph::render::Language::Dot,
-    };
-    for (_, graph) in &graphs {
-        let view = graph::render::View {
-            bytes: &bytes,
-            max_nodes: MAX_NODES,
-            superseded: false,
-        };
-        writeln!(
-            out,
-            "{}",
-            graph::render::render(graph, language, &view).trim_end()
-        )?;
-    }
-    Ok(Verdict::Pass)
 }
 
 /// The projects' graphs, a workspace's once. What cannot be loaded is left out.

@@ -14,7 +14,6 @@
 mod cached;
 mod load;
 mod project;
-pub mod render;
 mod select;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
