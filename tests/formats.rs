@@ -24,7 +24,7 @@ use gocachevet::formats::module::{
     tree_dir_name,
 };
 use gocachevet::formats::output_kind::{HEAD_BYTES, OutputKind, TAIL_BYTES, output_kind};
-use gocachevet::formats::trim_marker::{parse_testexpire_txt, parse_trim_txt};
+use gocachevet::formats::trim_marker::parse_trim_txt;
 use gocachevet::formats::ziphash::{ZipHash, parse_ziphash};
 
 const MODULES: [&str; 4] = [
@@ -246,5 +246,4 @@ fn build_cache_reads(caches: &Caches) {
     }
 
     assert!(parse_trim_txt(&fs::read(root.join("trim.txt")).unwrap()).is_some());
-    assert!(parse_testexpire_txt(&fs::read(root.join("testexpire.txt")).unwrap()).is_some());
 }

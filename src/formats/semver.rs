@@ -8,9 +8,7 @@ mod pseudo;
 
 use std::cmp::Ordering;
 
-pub use pseudo::{
-    PseudoError, is_pseudo_version, pseudo_version_base, pseudo_version_rev, pseudo_version_time,
-};
+pub use pseudo::is_pseudo_version;
 
 /// The parts of a valid version, borrowed from it.
 struct Parsed<'a> {
@@ -23,11 +21,6 @@ struct Parsed<'a> {
     prerelease: &'a str,
     /// With its leading `+`, or empty.
     build: &'a str,
-}
-
-/// Whether `v` is a valid version, shorthands included.
-pub fn is_valid(v: &str) -> bool {
-    parse(v).is_some()
 }
 
 /// The canonical form: missing parts filled in, build metadata dropped.
@@ -69,11 +62,6 @@ pub fn major(v: &str) -> &str {
     parse(v)
         .and_then(|p| v.get(..1 + p.major.len()))
         .unwrap_or("")
-}
-
-/// The prerelease suffix with its `-`, empty if there is none.
-pub fn prerelease(v: &str) -> &str {
-    parse(v).map_or("", |p| p.prerelease)
 }
 
 /// The build suffix with its `+`, empty if there is none.
@@ -226,7 +214,7 @@ mod tests {
     fn canonical_form() {
         for (v, want) in ORDERED {
             assert_eq!(canonical(v).as_deref(), *want, "{v}");
-            assert_eq!(is_valid(v), want.is_some(), "{v}");
+            assert_eq!(parse(v).is_some(), want.is_some(), "{v}");
         }
         for bad in [
             "",
@@ -245,7 +233,7 @@ mod tests {
             "v1..3",
             "v1.2.3.4",
         ] {
-            assert!(!is_valid(bad), "{bad}");
+            assert!(parse(bad).is_none(), "{bad}");
         }
     }
 
@@ -263,7 +251,6 @@ mod tests {
     fn parts() {
         assert_eq!(major("v2.1.0"), "v2");
         assert_eq!(major("2.1.0"), "");
-        assert_eq!(prerelease("v2.1.0-pre.1+meta"), "-pre.1");
         assert_eq!(build("v2.1.0-pre.1+meta-x"), "+meta-x");
         assert_eq!(canonical_module_version("v2+incompatible"), None);
         assert_eq!(
@@ -283,7 +270,7 @@ mod tests {
         #[test]
         fn never_panics_and_agrees_with_itself(v in ".{0,40}", w in "v[0-9.]{0,8}[-+a-z0-9.]{0,12}") {
             prop_assert_eq!(compare(&v, &w), compare(&w, &v).reverse());
-            prop_assert_eq!(is_valid(&w), canonical(&w).is_some());
+            prop_assert_eq!(parse(&w).is_some(), canonical(&w).is_some());
             prop_assert_eq!(
                 is_canonical_module_version(&w),
                 canonical_module_version(&w).is_some_and(|c| c == w)

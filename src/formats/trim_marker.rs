@@ -1,8 +1,4 @@
-//! The build cache's two time marks.
-//!
-//! `trim.txt` is when Go last trimmed (`cache.go:Trim`), `testexpire.txt` the
-//! time before which test results do not count (`go clean -testcache`, read in
-//! `test/test.go`).
+//! `trim.txt` of the build cache: when Go last trimmed it (`cache.go:Trim`).
 
 /// The longest mark worth reading, in bytes.
 pub const MAX_MARK_BYTES: u64 = 1024;
@@ -11,15 +7,6 @@ pub const MAX_MARK_BYTES: u64 = 1024;
 /// is damaged, which Go takes for "trim now".
 pub fn parse_trim_txt(content: &[u8]) -> Option<i64> {
     std::str::from_utf8(content).ok()?.trim().parse().ok()
-}
-
-/// Reads `testexpire.txt`: Unix nanoseconds and a newline. `None` if it is
-/// damaged; Go then lets all test results count.
-pub fn parse_testexpire_txt(content: &[u8]) -> Option<i64> {
-    std::str::from_utf8(content.strip_suffix(b"\n")?)
-        .ok()?
-        .parse()
-        .ok()
 }
 
 #[cfg(test)]
@@ -34,19 +21,12 @@ mod tests {
         for bad in ["", "now", "1.5", "99999999999999999999", "1 2"] {
             assert_eq!(parse_trim_txt(bad.as_bytes()), None, "{bad}");
         }
-        assert_eq!(
-            parse_testexpire_txt(b"1795433346569634501\n"),
-            Some(1_795_433_346_569_634_501)
-        );
-        for bad in ["", "\n", "1795433346569634501", " 1\n", "1\r\n", "1\n\n"] {
-            assert_eq!(parse_testexpire_txt(bad.as_bytes()), None, "{bad:?}");
-        }
     }
 
     proptest! {
         #[test]
         fn never_panics(bytes: Vec<u8>) {
-            let _ = (parse_trim_txt(&bytes), parse_testexpire_txt(&bytes));
+            let _ = parse_trim_txt(&bytes);
         }
     }
 }

@@ -180,11 +180,6 @@ impl Plan {
         }
     }
 
-    /// Bytes that the plan frees.
-    pub fn bytes(&self) -> u64 {
-        self.steps.iter().map(|step| step.bytes).sum()
-    }
-
     /// The plan as the report shows it: one or two lines a step.
     pub fn for_report(&self, inventory: &Inventory) -> report::Plan {
         self.shown(inventory, |_| true)

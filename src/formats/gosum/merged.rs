@@ -55,11 +55,6 @@ impl MergedSums {
         merge(&mut self.go_mods, index, &sums.go_mods);
     }
 
-    /// The files added, in their order.
-    pub fn sources(&self) -> &[String] {
-        &self.sources
-    }
-
     /// The files and lines of a claim, for people.
     pub fn places(&self, claim: &SumClaim) -> String {
         let places: Vec<String> = claim
@@ -156,7 +151,7 @@ mod tests {
         );
         assert_eq!(agreed(merged.zip(&module)), None);
         assert_eq!(agreed(merged.go_mod(&module)), Some(H1([9; 32])));
-        assert_eq!(merged.sources()[1], "b/go.sum");
+        assert_eq!(merged.sources[1], "b/go.sum");
         assert_eq!(merged.zips().count(), 1);
         assert_eq!(merged.go_mods().count(), 1);
     }
