@@ -215,9 +215,11 @@ mod tests {
             .env("GOMODCACHE", &mine)
             .spawn()
             .unwrap();
-        // The kernel knows it by its name from the moment that it runs.
+        // The kernel knows its name a moment before it knows its variables; until
+        // then it may be a command of any cache.
         let named = || process_named_go(child.id());
-        while named().is_none() {
+        let told = || std::fs::read(format!("/proc/{}/environ", child.id())).unwrap();
+        while named().is_none() || told().is_empty() {
             std::thread::sleep(PAUSE);
         }
         let process = named().unwrap();
