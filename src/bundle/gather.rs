@@ -25,11 +25,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes that are read at a time.
-pub(crate) const CHUNK: usize = 256 << 10;
+pub(super) const CHUNK: usize = 256 << 10;
 
 /// Where a file of the bundle comes from.
 #[derive(Clone, Debug)]
-pub(crate) enum Source {
+pub(super) enum Source {
     /// A file below the root of the module cache or the build cache.
     Cache(Root, PathBuf),
     /// Made here.
@@ -38,7 +38,7 @@ pub(crate) enum Source {
 
 /// Which cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Root {
+pub(super) enum Root {
     Modules,
     Builds,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Roots {
 
 impl Roots {
     /// Opens what a source stands for, no link followed below the cache's root.
-    pub(crate) fn open(&self, root: Root, path: &Path) -> io::Result<File> {
+    pub(super) fn open(&self, root: Root, path: &Path) -> io::Result<File> {
         let top = match root {
             Root::Modules => self.modules.as_ref(),
             Root::Builds => self.builds.as_ref(),
@@ -63,7 +63,7 @@ impl Roots {
 }
 
 /// Opens a regular file in a folder.
-pub(crate) fn regular(folder: &folder::Folder, name: &OsStr) -> io::Result<File> {
+pub(super) fn regular(folder: &folder::Folder, name: &OsStr) -> io::Result<File> {
     let file = folder.file(name)?;
     match file.metadata()?.is_file() {
         true => Ok(file),
@@ -80,17 +80,17 @@ pub(crate) struct Piece {
     /// As the manifest lists it.
     pub(crate) listed: manifest::File,
     /// Where it comes from.
-    pub(crate) source: Source,
+    pub(super) source: Source,
 }
 
 /// Something that a build needs and that is not in the cache.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Missing {
-    pub(crate) module: String,
-    pub(crate) version: String,
+    pub(super) module: String,
+    pub(super) version: String,
     /// `zip` or `mod`
-    pub(crate) piece: &'static str,
-    pub(crate) why: &'static str,
+    pub(super) piece: &'static str,
+    pub(super) why: &'static str,
 }
 
 /// Something that is in the cache and not what it should be.
@@ -110,7 +110,7 @@ pub(crate) struct Gathered {
     pub(crate) missing: BTreeSet<Missing>,
     pub(crate) damaged: BTreeSet<Damaged>,
     /// How many module versions the checksum database's records prove.
-    pub(crate) proven_by_sumdb: u64,
+    pub(super) proven_by_sumdb: u64,
     pub(crate) notes: Vec<String>,
 }
 
@@ -138,14 +138,14 @@ struct Weighed {
 }
 
 /// Where a version's file lies under `cache/download`, with slashes.
-pub(crate) fn piece_name(id: &ModuleVersion, suffix: &str) -> Result<String, ModuleError> {
+pub(super) fn piece_name(id: &ModuleVersion, suffix: &str) -> Result<String, ModuleError> {
     let path = module::escape_path(&id.path)?;
     let version = module::escape_version(&id.version)?;
     Ok(format!("{path}/@v/{version}.{suffix}"))
 }
 
 /// A module's `list`, as a proxy has it: pseudo-versions do not stand there.
-pub(crate) fn list_of<'a>(ids: impl IntoIterator<Item = &'a ModuleVersion>) -> Vec<u8> {
+pub(super) fn list_of<'a>(ids: impl IntoIterator<Item = &'a ModuleVersion>) -> Vec<u8> {
     let tagged = ids
         .into_iter()
         .filter(|id| !crate::formats::semver::is_pseudo_version(&id.version));
@@ -154,7 +154,7 @@ pub(crate) fn list_of<'a>(ids: impl IntoIterator<Item = &'a ModuleVersion>) -> V
 }
 
 /// Where a version's record lies in a checksum database's folder.
-pub(crate) fn lookup_name(id: &ModuleVersion) -> Option<String> {
+pub(super) fn lookup_name(id: &ModuleVersion) -> Option<String> {
     let path = module::escape_path(&id.path).ok()?;
     let version = module::escape_version(&id.version).ok()?;
     Some(format!("lookup/{path}@{version}"))
@@ -574,6 +574,6 @@ impl Gathered {
 }
 
 /// Whether a version is a toolchain, whose hash no go.sum has.
-pub(crate) fn is_toolchain(module: &Module) -> bool {
+pub(super) fn is_toolchain(module: &Module) -> bool {
     module.path == TOOLCHAIN
 }

@@ -41,7 +41,7 @@ pub(crate) enum Role {
 
 impl Role {
     /// Whether the content is looked at as a whole, in memory.
-    pub(crate) fn is_small(&self) -> bool {
+    pub(super) fn is_small(&self) -> bool {
         !matches!(self, Role::Hashed | Role::Zip(_))
     }
 
@@ -49,7 +49,7 @@ impl Role {
     ///
     /// # Errors
     /// What is wrong with it, in words.
-    pub(crate) fn weigh(&self, manifest: &Manifest, content: &[u8]) -> Result<(), String> {
+    pub(super) fn weigh(&self, manifest: &Manifest, content: &[u8]) -> Result<(), String> {
         match self {
             Role::Hashed | Role::Zip(_) => Ok(()),
             Role::Info(at) => {

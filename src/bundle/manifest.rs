@@ -20,7 +20,7 @@ pub const SBOM: &str = "sbom.cdx.json";
 pub const MAX_BYTES: u64 = 64 << 20;
 
 /// The longest name in a bundle; module paths and versions are shorter.
-pub(crate) const MAX_NAME: usize = 1024;
+pub(super) const MAX_NAME: usize = 1024;
 
 /// What a bundle holds. Nothing in it depends on when and where it was packed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,13 +71,13 @@ pub struct GoMod {
 }
 
 impl Module {
-    pub(crate) fn id(&self) -> ModuleVersion {
+    pub(super) fn id(&self) -> ModuleVersion {
         ModuleVersion::new(&*self.path, &*self.version)
     }
 }
 
 impl GoMod {
-    pub(crate) fn id(&self) -> ModuleVersion {
+    pub(super) fn id(&self) -> ModuleVersion {
         ModuleVersion::new(&*self.path, &*self.version)
     }
 }
@@ -100,11 +100,11 @@ mod hex {
     use crate::formats::action::OutputId;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(crate) fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&OutputId(*hash))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
         let text = String::deserialize(from)?;
         let id: OutputId = text.parse().map_err(D::Error::custom)?;
         Ok(id.0)
@@ -138,30 +138,30 @@ impl Manifest {
     }
 
     /// What all files have together; as much as there can be, if that is more.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         let each = self.files.iter().map(|file| file.bytes);
         each.fold(0, u64::saturating_add)
     }
 
     /// The entry of this name.
-    pub(crate) fn file(&self, path: &str) -> Option<&File> {
+    pub(super) fn file(&self, path: &str) -> Option<&File> {
         self.files.get(self.position(path)?)
     }
 
     /// The listed module of this version.
-    pub(crate) fn module(&self, id: &ModuleVersion) -> Option<&Module> {
+    pub(super) fn module(&self, id: &ModuleVersion) -> Option<&Module> {
         let key = |module: &Module| (&*module.path, &*module.version).cmp(&(&id.path, &id.version));
         self.modules.get(self.modules.binary_search_by(key).ok()?)
     }
 
     /// The listed go.mod of this version.
-    pub(crate) fn go_mod(&self, id: &ModuleVersion) -> Option<&GoMod> {
+    pub(super) fn go_mod(&self, id: &ModuleVersion) -> Option<&GoMod> {
         let key = |go_mod: &GoMod| (&*go_mod.path, &*go_mod.version).cmp(&(&id.path, &id.version));
         self.go_mods.get(self.go_mods.binary_search_by(key).ok()?)
     }
 
     /// The place of the entry of this name.
-    pub(crate) fn position(&self, path: &str) -> Option<usize> {
+    pub(super) fn position(&self, path: &str) -> Option<usize> {
         self.files
             .binary_search_by(|file| file.path.as_str().cmp(path))
             .ok()

@@ -30,12 +30,12 @@ mod imports;
 pub(crate) mod layout;
 pub mod manifest;
 pub(crate) mod needs;
-pub(crate) mod reach;
+mod reach;
 pub(crate) mod read;
-pub(crate) mod records;
+mod records;
 pub(crate) mod report;
 pub(crate) mod sbom;
-pub(crate) mod spool;
+mod spool;
 pub(crate) mod write;
 
 use clap::ValueEnum;

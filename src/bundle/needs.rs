@@ -17,23 +17,23 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 /// The toolchain's module: one version per Go version and system.
-pub(crate) const TOOLCHAIN: &str = "golang.org/toolchain";
+pub(super) const TOOLCHAIN: &str = "golang.org/toolchain";
 
 /// What the projects' builds read.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
     /// Versions whose zip is needed, and the hashes that are trusted for it;
     /// none for a toolchain.
-    pub(crate) zips: BTreeMap<ModuleVersion, BTreeSet<H1>>,
+    pub(super) zips: BTreeMap<ModuleVersion, BTreeSet<H1>>,
     /// Versions whose `.mod` file is needed, and the hashes that are trusted for it.
-    pub(crate) go_mods: BTreeMap<ModuleVersion, BTreeSet<H1>>,
+    pub(super) go_mods: BTreeMap<ModuleVersion, BTreeSet<H1>>,
     /// The module paths of the projects.
     pub(crate) projects: BTreeSet<String>,
     /// Requirements between modules of the build lists, by what a build takes
     /// for each; for the SBOM.
-    pub(crate) requires: BTreeMap<String, BTreeSet<String>>,
+    pub(super) requires: BTreeMap<String, BTreeSet<String>>,
     /// `.mod` files that are there and of no use.
-    pub(crate) broken: BTreeMap<ModuleVersion, String>,
+    pub(super) broken: BTreeMap<ModuleVersion, String>,
     /// Things to know.
     pub(crate) notes: Vec<String>,
 }

@@ -11,6 +11,7 @@ use super::layout::{self, Role};
 use super::manifest::{self, MAX_NAME, Manifest};
 use super::spool::Spool;
 use crate::findings::display_path;
+use crate::folder::ordinary;
 use crate::folder::{Folder, Kind};
 use crate::formats::h1::H1;
 use crate::parallel;
@@ -58,7 +59,7 @@ pub(crate) struct Checked {
 
 /// Why a bundle could not be read to its end.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub(super) enum Stop {
     /// It is not worth reading on: what it said so far is in the problems.
     Refused,
     /// The disk, or the bundle itself, says no.
@@ -231,7 +232,7 @@ fn is_content(error: &io::Error) -> bool {
 /// An archive, unpacked if it is compressed: by its first bytes, not its name.
 /// Of what comes out no more than `most` is read, whatever it is.
 fn open(bundle: &Path, most: u64) -> io::Result<Box<dyn Read>> {
-    let mut file = crate::folder::ordinary::open(bundle)?;
+    let mut file = ordinary::open(bundle)?;
     let mut magic = [0; 4];
     let mut read = 0;
     while read < magic.len() {

@@ -15,23 +15,23 @@ const SHOWN: usize = 50;
 #[derive(Debug, Serialize)]
 pub(crate) struct PackReport {
     /// `gocachevet.pack-report/1`
-    pub(crate) schema: &'static str,
-    pub(crate) tool: Tool,
+    pub(super) schema: &'static str,
+    pub(super) tool: Tool,
     pub(crate) verdict: Verdict,
     /// `pack`, `check` or `into`
-    pub(crate) action: &'static str,
+    pub(super) action: &'static str,
     /// The bundle.
-    pub(crate) bundle: String,
+    pub(super) bundle: String,
     /// Where it was unpacked to.
     pub(crate) into: Option<String>,
     /// SHA-256 of its manifest; `null` if there is none.
-    pub(crate) digest: Option<String>,
-    pub(crate) shape: Option<super::Shape>,
+    pub(super) digest: Option<String>,
+    pub(super) shape: Option<super::Shape>,
     /// Module versions with their sources.
-    pub(crate) modules: Option<u64>,
-    pub(crate) files: Option<u64>,
+    pub(super) modules: Option<u64>,
+    pub(super) files: Option<u64>,
     /// Sum of the files' lengths, before compression.
-    pub(crate) bytes: Option<u64>,
+    pub(super) bytes: Option<u64>,
     /// Needed, and not in the cache.
     pub(crate) missing: Vec<Missing>,
     /// The command that fetches it.

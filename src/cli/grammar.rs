@@ -4,8 +4,7 @@
 //! who takes it. What a command does not take is wrong usage.
 
 use crate::error::CommandError;
-use crate::settings::Options;
-use crate::settings::Retention;
+use crate::settings::{Options, Retention};
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command};

@@ -5,8 +5,7 @@ use crate::cli::progress;
 use crate::error::CommandError;
 use crate::report::Verdict;
 use crate::run as steps;
-use crate::settings::Settings;
-use crate::settings::VerifyLevel;
+use crate::settings::{Settings, VerifyLevel};
 use chrono::Utc;
 use std::io::Write;
 

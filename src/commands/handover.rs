@@ -8,11 +8,7 @@
 use crate::error::CommandError;
 use crate::findings::{Level, Rule};
 use crate::locate::{self};
-use crate::settings::Configuration;
-use crate::settings::Environment;
-use crate::settings::Retention;
-use crate::settings::Settings;
-use crate::settings::{Options, Silence};
+use crate::settings::{Configuration, Environment, Options, Retention, Settings, Silence};
 use crate::values::shard::Shard;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@ use super::sandboxed;
 use crate::cli::ConfigArgs;
 use crate::error::CommandError;
 use crate::findings::display_path;
+use crate::folder::ordinary;
 use crate::report::{Report, SCHEMA, Verdict};
 use crate::run as steps;
 use crate::settings::Settings;
@@ -54,7 +55,7 @@ pub fn run(
 
 fn read(file: &Path) -> Result<Report, CommandError> {
     let name = display_path(file);
-    let content = crate::folder::ordinary::read(file, MAX_BYTES)
+    let content = ordinary::read(file, MAX_BYTES)
         .map_err(|error| CommandError::Work(format!("{name}: {error}")))?;
     let wrong = |error: String| CommandError::Usage(format!("{name}: {error}"));
     // The version first: another one may have other fields.

@@ -4,6 +4,7 @@
 use super::handover;
 use crate::error::CommandError;
 use crate::findings::{Finding, Level, Rule, display_path};
+use crate::folder::ordinary;
 use crate::locate;
 use crate::report::{Report, Verdict};
 use crate::sandbox::{self, Bounds, Checked, SandboxError, Status};
@@ -101,7 +102,7 @@ pub(super) fn rule(
     };
     let file = settings.environment.resolve(file);
     let name = display_path(&file);
-    let module = crate::folder::ordinary::read(&file, MAX_POLICY)
+    let module = ordinary::read(&file, MAX_POLICY)
         .map_err(|error| CommandError::Usage(format!("--policy: {name}: {error}")))?;
     let json = crate::render::json(report).into_bytes();
     let ruled = sandbox::rule(&module, json, &bounds(settings));

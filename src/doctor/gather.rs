@@ -6,6 +6,7 @@ use super::situation::{
 use super::{mounts, vcs_ignore};
 use crate::findings::Finding;
 use crate::folder::Folder;
+use crate::folder::ordinary;
 use crate::formats::action::OutputId;
 use crate::formats::gomod;
 use crate::formats::gosum::GoSum;
@@ -15,8 +16,7 @@ use crate::formats::output_kind::{OutputKind, output_kind};
 use crate::graph;
 use crate::locate::{self, Caches, GoSumFile, Located, Project};
 use crate::scan::{self, BuildCache, Inventory, ModCache, Scan, Version, VersionKind};
-use crate::settings::Environment;
-use crate::settings::{ConfigError, Options};
+use crate::settings::{ConfigError, Environment, Options};
 use crate::values::shard::Shard;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,14 +74,8 @@ pub fn gather(
     let located = locate::projects(environment, options)?;
     let (projects, findings) = (located.list, located.findings);
     let mut inventory = scan::scan(Scan {
-        modcache: caches
-            .modcache
-            .as_ref()
-            .map(|located| located.path.as_path()),
-        gocache: caches
-            .gocache
-            .as_ref()
-            .map(|located| located.path.as_path()),
+        modcache: crate::run::root_of(caches.modcache.as_ref()),
+        gocache: crate::run::root_of(caches.gocache.as_ref()),
         jobs,
         read_actions: true,
     });
@@ -559,7 +553,7 @@ fn unused(graphs: &[&graph::Graph], listed: &GoSum) -> Vec<ModuleVersion> {
 /// A text file of moderate length; bytes that are not UTF-8 are replaced.
 fn read_text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    crate::folder::ordinary::open(path)
+    ordinary::open(path)
         .ok()?
         .take(MAX_TEXT)
         .read_to_end(&mut bytes)

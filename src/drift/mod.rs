@@ -13,7 +13,7 @@ pub use verdict::{Testimony, judge};
 use crate::findings::{Finding, Rule};
 use crate::formats::gosum::MergedSums;
 use crate::formats::module::ModuleVersion;
-use crate::report::{DriftRow, DriftTable};
+use crate::report::{DriftCause, DriftRow, DriftTable};
 use crate::sumdb::{Proof, Sumdb};
 use std::collections::BTreeMap;
 
@@ -38,9 +38,7 @@ impl Comparison {
             return;
         };
         let rule = match drift.verdict {
-            crate::report::DriftCause::ProxyChanged | crate::report::DriftCause::Retagged
-                if said.by_proxies =>
-            {
+            DriftCause::ProxyChanged | DriftCause::Retagged if said.by_proxies => {
                 Rule::ProxyDisagrees
             }
             _ => Rule::Drift,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::ModFiles;
 use super::project::read_limited;
-use crate::folder::{Kind, Root};
+use crate::folder::{Kind, Root, ordinary};
 use crate::formats::module::{self, MOVABLE, ModuleVersion};
 
 /// Reads `.mod` files from a module cache, and the `go.mod` files of folders that replace modules.
@@ -53,7 +53,7 @@ impl ModFiles for ModCache {
     }
 
     fn local_go_mod(&self, dir: &Path) -> io::Result<Option<Vec<u8>>> {
-        match crate::folder::ordinary::open(&dir.join("go.mod")) {
+        match ordinary::open(&dir.join("go.mod")) {
             Ok(file) => read_limited(file).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

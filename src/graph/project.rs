@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
+use crate::folder::ordinary;
 use crate::formats::gomod::{self, GoMod, MAX_BYTES, ParseError, Replacement};
 use crate::formats::gowork::{self, GoWork};
 use crate::formats::module::ModuleVersion;
@@ -233,7 +234,7 @@ fn parsed<T>(
     path: &Path,
     parse: impl Fn(&[u8]) -> Result<T, ParseError>,
 ) -> Result<T, ProjectError> {
-    let data = crate::folder::ordinary::open(path)
+    let data = ordinary::open(path)
         .and_then(read_limited)
         .map_err(|error| ProjectError::Read {
             path: path.to_owned(),

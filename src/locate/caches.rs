@@ -10,8 +10,7 @@ use super::settings::{GoSettings, Origin, go_settings_from, user_cache_dir};
 use super::{Caches, Located};
 use crate::error::CommandError;
 use crate::findings::display_path;
-use crate::settings::Environment;
-use crate::settings::Options;
+use crate::settings::{Environment, Options};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,7 @@
 //! What was asked for, with its defaults.
 
 use crate::formats::module::ModuleVersion;
-use crate::settings::Options;
-use crate::settings::{Retention, Slim, Tier};
+use crate::settings::{Options, Retention, Slim, Tier};
 use crate::values::{Age, Limit, Size};
 use std::time::Duration;
 

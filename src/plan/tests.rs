@@ -5,8 +5,7 @@ use crate::formats::module::ModuleVersion;
 use crate::scan::{
     Action, BuildCache, Measure, Output, Piece, Residue, Tree, VcsClone, VersionKind,
 };
-use crate::settings::Options;
-use crate::settings::{Retention, Slim};
+use crate::settings::{Options, Retention, Slim};
 use crate::values::Age;
 use crate::verify::{Proof, Source, VersionProof};
 use chrono::{DateTime, TimeDelta, Utc};

@@ -22,6 +22,7 @@ use crate::drift;
 use crate::error::CommandError;
 use crate::findings::{Finding, Level, Rule, display_path};
 use crate::folder::Root;
+use crate::folder::ordinary;
 use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES, MergedSums};
 use crate::formats::module::match_prefix_patterns;
 use crate::judge::baseline::{self, Baseline};
@@ -30,9 +31,7 @@ use crate::locate::{self, Caches, Gap, GoSettings, Project, Unread};
 use crate::parallel;
 use crate::report::{self, Report, Tool, merge};
 use crate::scan::{self, Inventory, ModCache, Scan};
-use crate::settings::Environment;
-use crate::settings::Settings;
-use crate::settings::{ConfigError, VerifyLevel};
+use crate::settings::{ConfigError, Environment, Settings, VerifyLevel};
 use crate::sumdb::Sumdb;
 use crate::sumdb::setting::GoSumdb;
 use crate::usage::Observed;
@@ -112,14 +111,8 @@ pub fn look(
     let state = usage::read_state(settings, &caches, &mut notes)?;
     watch.step("Scanning", 0);
     let mut inventory = scan::scan(Scan {
-        modcache: caches
-            .modcache
-            .as_ref()
-            .map(|located| located.path.as_path()),
-        gocache: caches
-            .gocache
-            .as_ref()
-            .map(|located| located.path.as_path()),
+        modcache: root_of(caches.modcache.as_ref()),
+        gocache: root_of(caches.gocache.as_ref()),
         jobs,
         read_actions: level > VerifyLevel::Off || state.is_some(),
     });
@@ -398,8 +391,7 @@ pub fn compare(found: &mut Found, settings: &Settings, other: &Path) -> Result<(
             .unwrap_or_default()
     } else {
         let limit = MAX_GO_SUM_BYTES;
-        let bytes = crate::folder::ordinary::read(other, limit)
-            .map_err(|error| wrong(error.to_string()))?;
+        let bytes = ordinary::read(other, limit).map_err(|error| wrong(error.to_string()))?;
         if bytes.starts_with(b"{") {
             let report: Saved = serde_json::from_slice(&bytes)
                 .map_err(|error| wrong(format!("no report: {error}")))?;
@@ -616,8 +608,8 @@ fn apply_policy(
 
 fn read_baseline(file: &Path) -> Result<Baseline, CommandError> {
     let wrong = |message: String| CommandError::Usage(format!("{}: {message}", display_path(file)));
-    let content = crate::folder::ordinary::read(file, baseline::MAX_BYTES)
-        .map_err(|error| wrong(error.to_string()))?;
+    let content =
+        ordinary::read(file, baseline::MAX_BYTES).map_err(|error| wrong(error.to_string()))?;
     Baseline::parse(&content).map_err(|error| wrong(error.to_string()))
 }
 

@@ -4,10 +4,7 @@ use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::render::{self, TextStyle};
 use crate::report::Report;
-use crate::settings::Color;
-use crate::settings::Environment;
-use crate::settings::Format;
-use crate::settings::Settings;
+use crate::settings::{Color, Environment, Format, Settings};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 

@@ -4,6 +4,7 @@ use super::Found;
 use crate::act;
 use crate::error::CommandError;
 use crate::findings::{Finding, Rule, display_path};
+use crate::folder::ordinary;
 use crate::formats::action::OutputId;
 use crate::formats::modindex::parse_go_version_file;
 use crate::graph;
@@ -11,8 +12,7 @@ use crate::locate::{self, Project};
 use crate::plan::{self, Inputs, Needs, Part, Plan, Policy, Target, Uses};
 use crate::report;
 use crate::scan::{BuildCache, Inventory};
-use crate::settings::Live;
-use crate::settings::Settings;
+use crate::settings::{Live, Settings};
 use crate::values::{Age, Size};
 use crate::verify;
 use chrono::{DateTime, Utc};
@@ -109,7 +109,7 @@ pub(super) fn go_versions(
         None => locate::go_settings(&settings.environment).goroot,
     };
     if let Some(goroot) = goroot
-        && let Ok(content) = crate::folder::ordinary::read(&goroot.join("VERSION"), 4096)
+        && let Ok(content) = ordinary::read(&goroot.join("VERSION"), 4096)
         && let Some(version) = parse_go_version_file(&content)
     {
         versions.push(version.to_owned());

@@ -3,14 +3,14 @@
 use super::{Found, apply_policy};
 use crate::error::CommandError;
 use crate::findings::{Finding, display_path};
+use crate::folder::ordinary;
 use crate::judge::baseline::MAX_BYTES;
 use crate::judge::{self, Limits, Numbers};
 use crate::locate;
 use crate::report::merge::{self, MergeError};
 use crate::report::{CountLimit, Report, ShardPart};
 use crate::scan::Inventory;
-use crate::settings::Settings;
-use crate::settings::{Options, VerifyLevel};
+use crate::settings::{Options, Settings, VerifyLevel};
 use crate::values::Limit;
 use sha2::{Digest, Sha256};
 
@@ -161,7 +161,7 @@ fn asked(found: &Found, settings: &Settings) -> Result<String, CommandError> {
     add(&text);
     if let Some(file) = &given.baseline {
         let file = settings.environment.resolve(file);
-        let baseline = crate::folder::ordinary::read(&file, MAX_BYTES)
+        let baseline = ordinary::read(&file, MAX_BYTES)
             .map_err(|error| CommandError::Usage(format!("{}: {error}", display_path(&file))))?;
         add(&baseline);
     }

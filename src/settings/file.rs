@@ -5,6 +5,7 @@
 
 use super::{ConfigError, Options};
 use crate::findings::{Level, Rule, display_path};
+use crate::folder::ordinary;
 use crate::settings::Retention;
 use crate::text::nearest;
 use chrono::NaiveDate;
@@ -136,7 +137,7 @@ pub fn load(path: &Path, origin: ConfigOrigin) -> Result<ConfigFile, ConfigError
         path: display_path(path),
         error,
     };
-    let bytes = crate::folder::ordinary::read(path, MAX_BYTES).map_err(unreadable)?;
+    let bytes = ordinary::read(path, MAX_BYTES).map_err(unreadable)?;
     let invalid = |message| ConfigError::Invalid {
         path: display_path(path),
         message,

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{MirrorArgs, MirrorCommand};
 use crate::error::CommandError;
 use crate::findings::{Finding, Level, Rule, display_path};
+use crate::folder::ordinary;
 use crate::formats::gosum::{GoSum, MergedSums};
 use crate::locate::{self};
 use crate::report::{Failure, Tool, Verdict};
@@ -16,8 +17,7 @@ use crate::services::mirror::access::Accesses;
 use crate::services::mirror::plan::{self, Needs, Plan, Policy, Removal};
 use crate::services::mirror::report::{self, MirrorReport, OutcomeReport, SCHEMA, Verified};
 use crate::services::mirror::{Layout, Mirror, StoredVersion, remove, scan, verify};
-use crate::settings::Environment;
-use crate::settings::{Format, Options, VerifyLevel};
+use crate::settings::{Environment, Format, Options, VerifyLevel};
 use crate::usage::ledger::{self, Ledger};
 
 /// Where the versions lie, and how they go.
@@ -340,7 +340,7 @@ fn read_logs(
         let path = environment.resolve(log);
         let wrong =
             |error: std::io::Error| CommandError::Work(format!("{}: {error}", display_path(&path)));
-        let file = crate::folder::ordinary::open(&path).map_err(wrong)?;
+        let file = ordinary::open(&path).map_err(wrong)?;
         accesses
             .read(BufReader::new(file), mirror, now)
             .map_err(wrong)?;
@@ -348,7 +348,7 @@ fn read_logs(
     for ledger in &args.ledgers {
         let path = environment.resolve(ledger);
         let wrong = |why: String| CommandError::Work(format!("{}: {why}", display_path(&path)));
-        let bytes = crate::folder::ordinary::read(&path, ledger::MAX_BYTES);
+        let bytes = ordinary::read(&path, ledger::MAX_BYTES);
         let bytes = bytes.map_err(|error| wrong(error.to_string()))?;
         accesses.add(&Ledger::parse(&bytes).map_err(wrong)?, now);
     }

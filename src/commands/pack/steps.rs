@@ -13,8 +13,7 @@ use crate::findings::display_path;
 use crate::locate;
 use crate::report::{Tool, Verdict};
 use crate::run::{self as steps, Found};
-use crate::settings::Settings;
-use crate::settings::{Format, VerifyLevel};
+use crate::settings::{Format, Settings, VerifyLevel};
 use std::io::Write;
 use std::path::Path;
 

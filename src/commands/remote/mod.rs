@@ -7,9 +7,7 @@ pub(crate) use steps::token;
 
 use crate::error::CommandError;
 use crate::report::{Report, Verdict};
-use crate::settings::Environment;
-use crate::settings::Options;
-use crate::settings::Settings;
+use crate::settings::{Environment, Options, Settings};
 use crate::values::{Age, Rate};
 use clap::{Args, Subcommand};
 use std::io::Write;

@@ -8,6 +8,7 @@ use chrono::{TimeDelta, Utc};
 use super::{RemoteArgs, RemoteCommand, RemoteTrimArgs};
 use crate::error::CommandError;
 use crate::findings::display_path;
+use crate::folder::ordinary;
 use crate::report::{Tool, Verdict};
 use crate::run as steps;
 use crate::services::remote::client::{
@@ -21,8 +22,7 @@ use crate::services::remote::report::{
     self, FailedDeletion, OutcomeReport, RemoteReport, RepositoryReport, SCHEMA,
 };
 use crate::services::remote::{summary, workflow};
-use crate::settings::Environment;
-use crate::settings::{Format, Options};
+use crate::settings::{Environment, Format, Options};
 use crate::usage::state;
 use crate::values::{Age, Share};
 
@@ -325,7 +325,7 @@ fn prefixes(
         }
     };
     for file in files {
-        match crate::folder::ordinary::read(&file, workflow::MAX_BYTES) {
+        match ordinary::read(&file, workflow::MAX_BYTES) {
             Ok(bytes) => {
                 let (found, error) = workflow::restore_keys(&String::from_utf8_lossy(&bytes));
                 prefixes.extend(found);
@@ -358,7 +358,7 @@ fn read_history(args: &RemoteArgs, environment: &Environment) -> Result<History,
     };
     let path = environment.resolve(file);
     let wrong = |error: String| CommandError::Usage(format!("{}: {error}", display_path(&path)));
-    match crate::folder::ordinary::read(&path, history::MAX_BYTES) {
+    match ordinary::read(&path, history::MAX_BYTES) {
         Ok(bytes) => History::parse(&bytes).map_err(wrong),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
         Err(error) => Err(wrong(error.to_string())),

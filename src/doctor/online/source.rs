@@ -18,6 +18,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::detour;
 use crate::doctor::proxies::redacted;
+use crate::folder::ordinary;
 use crate::settings::Environment;
 
 /// How much and how long is waited for.
@@ -388,7 +389,7 @@ fn read(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, Fault> {
         }
         _ => Fault::Unreachable(error.to_string()),
     };
-    let file = crate::folder::ordinary::open(path).map_err(failed)?;
+    let file = ordinary::open(path).map_err(failed)?;
     let mut content = Vec::new();
     file.take(limit.saturating_add(1))
         .read_to_end(&mut content)
