@@ -3,6 +3,7 @@
 
 mod args;
 pub(crate) mod grammar;
+pub(crate) mod log;
 pub mod progress;
 mod settings;
 

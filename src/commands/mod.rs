@@ -24,6 +24,7 @@ pub mod trim;
 mod why;
 
 use crate::cli::grammar::{Given, command_first, with_shared};
+use crate::cli::log;
 use crate::cli::{CheckArgs, ConfigArgs, TerminalArgs};
 use crate::error::CommandError;
 use crate::report::Verdict;
@@ -115,6 +116,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
+    log::start(cli.terminal.verbose);
     let result = dispatch(cli, &given, Environment::of_process(), &mut out);
     let result = result.and_then(|verdict| {
         out.flush()?;
@@ -123,16 +125,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match &result {
         Ok(_) | Err(CommandError::BrokenPipe) => {}
         Err(error) => {
-            let error = error.to_string();
+            let text = error.text();
             // It may quote a checkout's file; runners look for commands here as well.
             for (lead, line) in std::iter::once("gocachevet: ")
                 .chain(std::iter::repeat(""))
-                .zip(error.lines())
+                .zip(text.lines().chain(error.hint()))
             {
                 let _ = writeln!(io::stderr(), "{lead}{}", terminal(line));
-            }
-            if cfg!(target_family = "wasm") && error.contains("(os error 52)") {
-                let _ = writeln!(io::stderr(), "{NOT_WRITABLE}");
             }
         }
     }
@@ -150,9 +149,6 @@ const ON_FILES: bool = cfg!(any(not(target_family = "wasm"), feature = "files"))
 
 /// What is said where another form of the program has the command.
 const ELSEWHERE: &str = "of the WASI modules, gocachevet.wasm has check, list, mark and trim, and gocachevet-files.wasm pack and report";
-
-/// What is said of `ENOSYS`, wazero's answer to a write below a read-only mount.
-const NOT_WRITABLE: &str = "gocachevet: the runtime has handed over that folder read-only: hand it over writable (for wazero: without `:ro`)";
 
 /// Runs one command; `out` is standard output.
 fn dispatch(
@@ -222,13 +218,12 @@ fn not_here(words: &[OsString]) -> CommandError {
     }
 }
 
-/// 0 passed, 1 the policy failed, 2 wrong usage, 3 the work could not be done.
+/// 0 passed, 1 the policy failed, else what the error says.
 fn exit_code(result: &Result<Verdict, CommandError>) -> u8 {
     match result {
-        Ok(Verdict::Pass | Verdict::Warn) | Err(CommandError::BrokenPipe) => 0,
+        Ok(Verdict::Pass | Verdict::Warn) => 0,
         Ok(Verdict::Fail) => 1,
-        Err(CommandError::Usage(_)) => 2,
-        Err(CommandError::Work(_)) => 3,
+        Err(error) => error.exit_code(),
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::act;
 use crate::cli::{JudgeArgs, progress};
 use crate::error::CommandError;
-use crate::findings::display_path;
 use crate::locate;
 use crate::plan::{Plan, Policy};
 use crate::report::{self, Failure, Outcome, Verdict};
@@ -49,8 +48,7 @@ pub fn run(
     let mut notes = Vec::new();
     if !args.dry_run {
         for root in [modcache, gocache].into_iter().flatten() {
-            let count = act::put_back_interrupted(root)
-                .map_err(|error| CommandError::Work(format!("{}: {error}", display_path(root))))?;
+            let count = act::put_back_interrupted(root).map_err(CommandError::file(root))?;
             if count > 0 {
                 notes.push(format!(
                     "an interrupted proof was rolled back: {count} files and folders put back"

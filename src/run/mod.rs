@@ -620,7 +620,7 @@ fn write_baseline(
 ) -> Result<(), CommandError> {
     let json = Baseline::of(findings)
         .to_json()
-        .map_err(|error| CommandError::Work(format!("{}: {error}", display_path(file))))?;
+        .map_err(CommandError::failed(display_path(file)))?;
     output::write_file(environment, file, &json)
 }
 

@@ -35,8 +35,7 @@ pub(super) fn write_file(
     content: &str,
 ) -> Result<(), CommandError> {
     refuse_links(environment, path)?;
-    std::fs::write(path, content)
-        .map_err(|error| CommandError::Work(format!("{}: {error}", display_path(path))))
+    std::fs::write(path, content).map_err(CommandError::file(path))
 }
 
 /// Refuses to write where a link of a checkout leads: whoever can open a pull

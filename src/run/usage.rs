@@ -79,7 +79,7 @@ pub fn set_mark(settings: &Settings, now: DateTime<Utc>) -> Result<Marked, Comma
     let mut state = mark::state(&inventory, earlier.as_ref(), now);
     let write = |state: &State| {
         let written = state.write(&path);
-        written.map_err(|error| CommandError::Work(format!("{}: {error}", display_path(&path))))
+        written.map_err(CommandError::file(&path))
     };
     // Before the times are set, or a kill would lose the true ones.
     write(&state)?;
@@ -248,12 +248,11 @@ pub fn record(
             return Ok(());
         }
     };
-    let failed =
-        |error: std::io::Error| CommandError::Work(format!("{}: {error}", display_path(&path)));
+    let failed = CommandError::file(&path);
     let mut ledger = match &found.ledger {
         Some(ledger) => ledger.clone(),
         None => {
-            ledger::set_aside(&folder).map_err(failed)?;
+            ledger::set_aside(&folder).map_err(&failed)?;
             Ledger::default()
         }
     };
@@ -278,7 +277,7 @@ pub fn record(
         },
         now,
     );
-    ledger.write(&folder).map_err(failed)?;
+    ledger.write(&folder).map_err(&failed)?;
     report.trend = ledger.trend();
     Ok(())
 }

@@ -193,8 +193,7 @@ fn open(args: &MirrorArgs, environment: &Environment) -> Result<(Storage, Mirror
         ));
     };
     let root = environment.resolve(storage);
-    let wrong =
-        |error: std::io::Error| CommandError::Work(format!("{}: {error}", display_path(&root)));
+    let wrong = CommandError::file(&root);
     // An empty storage is an empty storage in either layout.
     let layout = args
         .layout
@@ -338,12 +337,11 @@ fn read_logs(
     let mut accesses = Accesses::default();
     for log in &args.access_logs {
         let path = environment.resolve(log);
-        let wrong =
-            |error: std::io::Error| CommandError::Work(format!("{}: {error}", display_path(&path)));
-        let file = ordinary::open(&path).map_err(wrong)?;
+        let wrong = CommandError::file(&path);
+        let file = ordinary::open(&path).map_err(&wrong)?;
         accesses
             .read(BufReader::new(file), mirror, now)
-            .map_err(wrong)?;
+            .map_err(&wrong)?;
     }
     for ledger in &args.ledgers {
         let path = environment.resolve(ledger);

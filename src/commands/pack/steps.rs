@@ -43,7 +43,7 @@ pub(crate) fn run(
 }
 
 fn verify(settings: &Settings, args: &PackArgs, bundle: &Path) -> Result<PackReport, CommandError> {
-    let failed = |error| CommandError::Work(format!("{}: {error}", display_path(bundle)));
+    let failed = CommandError::file(bundle);
     let digest = args.digest.as_deref();
     let (checked, mut report) = match &args.into {
         Some(dir) => {
@@ -155,7 +155,7 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
     let (manifest, bytes) = list(args, &needs, &mut gathered)?;
     watch.step("Packing", 0);
     write::write(to, form, &bytes, &gathered.pieces, &roots, from.jobs)
-        .map_err(|error| CommandError::Work(format!("{}: {error}", display_path(to))))?;
+        .map_err(CommandError::file(to))?;
     report.tell(&manifest, manifest::digest(&bytes));
     Ok(report)
 }

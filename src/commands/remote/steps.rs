@@ -376,8 +376,7 @@ fn write_history(
     };
     let path = environment.resolve(file);
     steps::refuse_links(environment, &path)?;
-    state::replace(&path, history.to_json().as_bytes())
-        .map_err(|error| CommandError::Work(format!("{}: {error}", display_path(&path))))
+    state::replace(&path, history.to_json().as_bytes()).map_err(CommandError::file(&path))
 }
 
 /// Deletes what the plan lists, by id, one after the other. One refusal does
