@@ -138,18 +138,6 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(exit_code(&result))
 }
 
-/// Whether this program works on caches, as all but one of its forms do.
-///
-/// The WASI module is two, as both in one would be too large: the first works on
-/// caches, the second, made with the feature `files`, on bundles and reports.
-const ON_CACHES: bool = cfg!(not(all(target_family = "wasm", feature = "files")));
-
-/// Whether this program packs bundles and reads reports.
-const ON_FILES: bool = cfg!(any(not(target_family = "wasm"), feature = "files"));
-
-/// What is said where another form of the program has the command.
-const ELSEWHERE: &str = "of the WASI modules, gocachevet.wasm has check, list, mark and trim, and gocachevet-files.wasm pack and report";
-
 /// Runs one command; `out` is standard output.
 fn dispatch(
     cli: Cli,
@@ -159,14 +147,6 @@ fn dispatch(
 ) -> Result<Verdict, CommandError> {
     let settings = |config: &ConfigArgs| Settings::new(given, config, cli.terminal, &environment);
     match cli.command {
-        Command::Check(_) | Command::List(_) | Command::Mark(_) | Command::Trim(_)
-            if !ON_CACHES =>
-        {
-            Err(CommandError::Usage(ELSEWHERE.to_owned()))
-        }
-        Command::Pack(_) | Command::Report(_) if !ON_FILES => {
-            Err(CommandError::Usage(ELSEWHERE.to_owned()))
-        }
         Command::Explain(args) => explain::run(&args, out),
         Command::Check(args) if args.handover => {
             check::run(&handover::read(io::stdin().lock())?, out)

@@ -15,7 +15,7 @@ pub(super) fn cache() -> Option<Cache> {
     let folder = private_folder(&std::env::temp_dir())?;
     let mut config = CacheConfig::new();
     config.with_directory(folder);
-    // No second, smaller copy is made in the background: two modules lie there.
+    // No second, smaller copy is made in the background: a few modules lie there.
     config.with_optimized_compression_usage_counter_threshold(u64::MAX);
     Cache::new(config).ok()
 }

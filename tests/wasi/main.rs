@@ -580,36 +580,6 @@ fn what_only_the_native_program_can_do_is_refused_by_name() {
     }
 }
 
-/// Each module knows what the other has.
-#[test]
-fn a_command_of_the_other_module_is_refused_with_its_name() {
-    for (module, command) in [
-        ("gocachevet.wasm", vec!["report", "r.json"]),
-        ("gocachevet.wasm", vec!["pack", "-o", "b.tar"]),
-        ("gocachevet-files.wasm", vec!["check"]),
-        ("gocachevet-files.wasm", vec!["list"]),
-        ("gocachevet-files.wasm", vec!["mark"]),
-        ("gocachevet-files.wasm", vec!["trim"]),
-    ] {
-        let output = Command::new("node")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/run.mjs"))
-            .arg(runtime::module_named(module))
-            .args(&command)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{module} {command:?}: {said}"
-        );
-        assert!(
-            said.contains("gocachevet-files.wasm pack and report"),
-            "{module} {command:?}: {said}"
-        );
-    }
-}
-
 /// WASI cannot make Go's read-only trees writable, nor tell that they are not.
 #[test]
 fn a_trim_of_read_only_trees_is_refused_before_the_first_removal() {

@@ -73,7 +73,7 @@ impl Runtime {
             }
         };
         let output = command
-            .arg(module(args))
+            .arg(module())
             .args(args)
             .output()
             .unwrap_or_else(|error| panic!("this test needs {:?}: {error}", command.get_program()));
@@ -95,7 +95,7 @@ pub(crate) fn node_as_nobody(scratch: &Path, folders: &[&Path], args: &[&str]) -
     let runner = scratch.join("run.mjs");
     std::fs::copy(Path::new(ROOT).join("wasm/run.mjs"), &runner).unwrap();
     let wasm = scratch.join("gocachevet.wasm");
-    std::fs::copy(module(args), &wasm).unwrap();
+    std::fs::copy(module(), &wasm).unwrap();
     let mut command = Command::new("node");
     command.arg(runner).current_dir(scratch);
     if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
@@ -131,7 +131,7 @@ fn in_this_process(line: String, folders: &[(&Path, &str)], args: &[&str]) -> Ru
         folders: folders.iter().map(name).collect(),
         stdin: Vec::new(),
     };
-    let module = std::fs::read(module(args)).unwrap();
+    let module = std::fs::read(module()).unwrap();
     let finished = sandbox::run(&module, guest, &BOUNDS).unwrap();
     Run {
         line,
@@ -141,18 +141,9 @@ fn in_this_process(line: String, folders: &[(&Path, &str)], args: &[&str]) -> Ru
     }
 }
 
-/// The module that has the command.
-fn module(args: &[&str]) -> PathBuf {
-    let name = match args.first() {
-        Some(&("pack" | "report")) => "gocachevet-files.wasm",
-        _ => "gocachevet.wasm",
-    };
-    module_named(name)
-}
-
-/// One of the two that `wasm/build` makes.
-pub(crate) fn module_named(name: &str) -> PathBuf {
-    let file = Path::new(ROOT).join("wasm").join(name);
+/// What `wasm/build` makes.
+fn module() -> PathBuf {
+    let file = Path::new(ROOT).join("wasm/gocachevet.wasm");
     assert!(
         file.exists(),
         "this test needs {}: run wasm/build",
