@@ -14,8 +14,8 @@ pub type Source = Box<dyn Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// What was asked for cannot be: exit code 2.
-    #[error("{0}")]
-    Usage(String),
+    #[error(transparent)]
+    Usage(Source),
     /// What a person wrote is wrong, in a file or behind an option: exit code 2.
     #[error("{at}")]
     Input {
@@ -33,8 +33,8 @@ pub enum CommandError {
         source: io::Error,
     },
     /// The work could not be done: exit code 3.
-    #[error("{0}")]
-    Work(String),
+    #[error(transparent)]
+    Work(Source),
     /// A step of the work failed: exit code 3.
     #[error("{doing}")]
     Failed {

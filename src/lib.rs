@@ -4,47 +4,114 @@
 //! The floors, from the top down. `docs/architecture.md` draws them.
 
 // One file a command: its options, its steps, its words.
-pub mod commands;
+mod commands;
 
 // What commands share: grammar, exit codes, terminal.
-pub mod cli;
+mod cli;
 
 // What is looked after past this machine's caches.
-pub mod services;
-
-pub mod bundle;
 #[cfg(not(target_family = "wasm"))]
-pub mod doctor;
+mod services;
+
+mod bundle;
+#[cfg(not(target_family = "wasm"))]
+mod doctor;
 #[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
-pub mod sandbox;
+mod sandbox;
 
 // The steps in order.
-pub mod run;
+mod run;
 
 // One step a room.
-pub mod act;
-pub mod drift;
-pub mod judge;
-pub mod locate;
-pub mod plan;
-pub mod render;
-pub mod report;
-pub mod scan;
-pub mod usage;
-pub mod verify;
+mod act;
+mod drift;
+mod judge;
+mod locate;
+mod plan;
+mod render;
+mod report;
+mod scan;
+mod usage;
+mod verify;
 
 // Go's own formats and proofs.
-pub mod formats;
-pub mod graph;
-pub mod sumdb;
+mod formats;
+mod graph;
+mod sumdb;
 
 // What was typed and configured, as typed values.
-pub mod settings;
+mod settings;
 
 // The ground.
-pub mod error;
-pub mod findings;
-pub mod folder;
-pub mod parallel;
-pub mod text;
-pub mod values;
+mod error;
+mod findings;
+mod folder;
+mod parallel;
+mod text;
+mod values;
+
+pub use commands::run;
+
+/// What this project's own tests hold against Go. No interface: it follows the code.
+#[doc(hidden)]
+pub mod tested {
+    pub use crate::findings::Rule;
+    pub use crate::folder::Folder;
+    pub use crate::report::Report;
+    pub use crate::settings::ConfigFile;
+    pub use crate::usage::State;
+    pub use crate::verify::{reads, zip_h1};
+
+    /// Whether this machine has a Go cache, for the first look (`src/tour.rs`).
+    #[cfg(feature = "tour")]
+    pub fn finds_a_cache() -> bool {
+        let environment = crate::settings::Environment::of_process();
+        let own = crate::locate::caches(&environment, &crate::settings::Options::default());
+        own.is_ok_and(|caches| caches.modcache.is_some() || caches.gocache.is_some())
+    }
+
+    pub mod formats {
+        pub use crate::formats::action::{
+            ActionEntry, ActionId, EntryName, parse_entry_name, parse_shard_name,
+        };
+        pub use crate::formats::gomod;
+        pub use crate::formats::gosum::GoSum;
+        pub use crate::formats::h1::{h1_of, h1_of_go_mod};
+        pub use crate::formats::info::RevInfo;
+        pub use crate::formats::modindex::{module_index_action, parse_go_version_file};
+        pub use crate::formats::module::{
+            AtVName, ModuleVersion, PieceKind, TreeDir, escape_path, escape_version,
+            parse_at_v_name, parse_tree_dir, tree_dir_name,
+        };
+        pub use crate::formats::output_kind::{HEAD_BYTES, OutputKind, TAIL_BYTES, output_kind};
+        pub use crate::formats::trim_marker::parse_trim_txt;
+        pub use crate::formats::ziphash::{ZipHash, parse_ziphash};
+    }
+
+    pub mod graph {
+        pub use crate::graph::{Graph, ModCache, Project, Selected, Standing, load};
+    }
+
+    pub mod sumdb {
+        pub use crate::sumdb::database::{Database, Standing, Standpoint, examine};
+        pub use crate::sumdb::files::{Files, Folder, Listing};
+        pub use crate::sumdb::setting::GoSumdb;
+        pub use crate::sumdb::{Proof, Sumdb};
+    }
+
+    #[cfg(feature = "remote")]
+    pub mod remote {
+        pub use crate::services::remote::client::{Client, Fault, Http, Limits, Token};
+        pub use crate::services::remote::entry::{Quota, RefState};
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    pub mod heat {
+        pub use crate::services::heat::{Candidate, Heat, WINDOW, coldest};
+    }
+
+    #[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
+    pub mod sandbox {
+        pub use crate::sandbox::{Bounds, Guest, run};
+    }
+}

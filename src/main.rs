@@ -1,5 +1,5 @@
 //! The `gocachevet` command.
 
 fn main() -> std::process::ExitCode {
-    gocachevet::commands::run(std::env::args_os())
+    gocachevet::run(std::env::args_os())
 }

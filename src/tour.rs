@@ -6,9 +6,6 @@
 
 #![allow(clippy::print_stderr)]
 
-use gocachevet::commands;
-use gocachevet::settings::Options;
-use gocachevet::{locate, settings::Environment};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,9 +13,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = vec!["gocachevet".into()];
     args.extend(std::env::args_os().skip(1));
-    let own = locate::caches(&Environment::of_process(), &Options::default());
-    if own.is_ok_and(|caches| caches.modcache.is_some() || caches.gocache.is_some()) {
-        return commands::run(args);
+    if gocachevet::tested::finds_a_cache() {
+        return gocachevet::run(args);
     }
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sample-cache");
     let folders = [
@@ -29,7 +25,7 @@ fn main() -> ExitCode {
     for (flag, folder) in folders {
         args.extend([flag.into(), sample.join(folder).into_os_string()]);
     }
-    let code = commands::run(args);
+    let code = gocachevet::run(args);
     eprintln!("This machine has no Go caches: that was the sample, with its planted fault.");
     eprintln!("In a pipeline the fault would have failed the job (exit code 1).");
     if code == ExitCode::from(1) {

@@ -9,8 +9,8 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use gocachevet::formats::module::ModuleVersion;
-use gocachevet::verify::zip_h1;
+use gocachevet::tested::formats::ModuleVersion;
+use gocachevet::tested::zip_h1;
 use serde_json::{Value, json};
 use support::bundle::{Entries, Packed, archive, entries, entry, forged, plant, sha256};
 use support::{GoEnv, Project, make_writable, zip};

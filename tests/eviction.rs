@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use gocachevet::services::heat::{Candidate, Heat, WINDOW, coldest};
+use gocachevet::tested::heat::{Candidate, Heat, WINDOW, coldest};
 
 /// SplitMix64: small, seeded, the same everywhere.
 struct Dice(u64);

@@ -12,20 +12,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gocachevet::formats::action::{
+use gocachevet::tested::formats::GoSum;
+use gocachevet::tested::formats::RevInfo;
+use gocachevet::tested::formats::h1_of_go_mod;
+use gocachevet::tested::formats::parse_trim_txt;
+use gocachevet::tested::formats::{
     ActionEntry, ActionId, EntryName, parse_entry_name, parse_shard_name,
 };
-use gocachevet::formats::gosum::GoSum;
-use gocachevet::formats::h1::h1_of_go_mod;
-use gocachevet::formats::info::RevInfo;
-use gocachevet::formats::modindex::{module_index_action, parse_go_version_file};
-use gocachevet::formats::module::{
+use gocachevet::tested::formats::{
     AtVName, ModuleVersion, PieceKind, TreeDir, escape_path, parse_at_v_name, parse_tree_dir,
     tree_dir_name,
 };
-use gocachevet::formats::output_kind::{HEAD_BYTES, OutputKind, TAIL_BYTES, output_kind};
-use gocachevet::formats::trim_marker::parse_trim_txt;
-use gocachevet::formats::ziphash::{ZipHash, parse_ziphash};
+use gocachevet::tested::formats::{HEAD_BYTES, OutputKind, TAIL_BYTES, output_kind};
+use gocachevet::tested::formats::{ZipHash, parse_ziphash};
+use gocachevet::tested::formats::{module_index_action, parse_go_version_file};
 
 const MODULES: [&str; 4] = [
     "github.com/BurntSushi/toml@v1.4.0",

@@ -12,9 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gocachevet::formats::gomod::{self, GoMod as File, Replacement};
-use gocachevet::formats::module::{ModuleVersion, escape_path, escape_version};
-use gocachevet::graph::{Graph, ModCache, Project, Standing, load};
+use gocachevet::tested::formats::gomod::{self, GoMod as File, Replacement};
+use gocachevet::tested::formats::{ModuleVersion, escape_path, escape_version};
+use gocachevet::tested::graph::{Graph, ModCache, Project, Standing, load};
 
 /// A `go.mod` as `go mod edit -json` tells it, or that `go` refuses it.
 fn go_mod_edit(text: &str) -> Option<serde_json::Value> {
@@ -211,7 +211,7 @@ fn go_mod_of(module: &str, version: &str) -> String {
 }
 
 fn build_list(graph: &Graph) -> String {
-    let line = |selected: &gocachevet::graph::Selected| {
+    let line = |selected: &gocachevet::tested::graph::Selected| {
         let ModuleVersion { path, version } = &selected.module;
         let with = match &selected.replacement {
             None => String::new(),

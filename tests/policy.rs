@@ -229,7 +229,7 @@ fn a_list_names_what_takes_the_space() {
 #[test]
 fn rules_explain_themselves() {
     let all = gocachevet().arg("explain").run().expect_code(0).stdout;
-    for rule in gocachevet::findings::Rule::ALL {
+    for rule in gocachevet::tested::Rule::ALL {
         assert!(all.contains(rule.name()), "{rule}");
         let page = gocachevet()
             .args(["explain", rule.name()])

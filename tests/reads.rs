@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
-use gocachevet::verify::reads::{self, READS, Read};
+use gocachevet::tested::reads::{self, READS, Read};
 use support::{GoEnv, Project, Run, TOOLCHAIN, copy_tree, toolchain_cache};
 
 /// Paths that a command opened, or tried to open, or ran.

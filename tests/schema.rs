@@ -2,8 +2,8 @@
 #![cfg(feature = "schema")]
 #![allow(clippy::unwrap_used)]
 
-use gocachevet::report::Report;
-use gocachevet::settings::ConfigFile;
+use gocachevet::tested::ConfigFile;
+use gocachevet::tested::Report;
 use std::path::Path;
 
 fn check(name: &str, schema: schemars::Schema) {

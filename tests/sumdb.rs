@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gocachevet::formats::module::ModuleVersion;
-use gocachevet::sumdb::database::{Database, Standing, Standpoint, examine};
-use gocachevet::sumdb::files::{Files, Folder, Listing};
-use gocachevet::sumdb::setting::GoSumdb;
-use gocachevet::sumdb::{Proof, Sumdb};
+use gocachevet::tested::formats::ModuleVersion;
+use gocachevet::tested::sumdb::GoSumdb;
+use gocachevet::tested::sumdb::{Database, Standing, Standpoint, examine};
+use gocachevet::tested::sumdb::{Files, Folder, Listing};
+use gocachevet::tested::sumdb::{Proof, Sumdb};
 use support::{GoEnv, MODULES};
 
 const ERRORS: &str = "github.com/pkg/errors@v0.9.1";
@@ -37,7 +37,7 @@ fn what_go_cached_is_proven() {
     let download = env.modcache.join("cache/download");
     let latest = env.gopath.join("pkg/sumdb");
     let folder = download.join("sumdb");
-    let opened = gocachevet::folder::Folder::open(&folder);
+    let opened = gocachevet::tested::Folder::open(&folder);
     let sumdb = Sumdb::open(folder, opened, Some(&latest), &setting());
     assert_eq!(sumdb.findings().count(), 0);
     for (module, h1) in MODULES {
@@ -96,7 +96,7 @@ impl Changed {
 fn any_change_of_a_real_proof_is_refused() {
     let env = looked_up(&[ERRORS]);
     let folder = env.modcache.join("cache/download/sumdb/sum.golang.org");
-    let folder = Folder(gocachevet::folder::Folder::open(&folder));
+    let folder = Folder(gocachevet::tested::Folder::open(&folder));
     let mut proof = Changed {
         files: BTreeMap::new(),
     };

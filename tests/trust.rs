@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use gocachevet::formats::h1::h1_of;
+use gocachevet::tested::formats::h1_of;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use support::{GoEnv, Run, Scratch, TOOLCHAIN, make_writable, toolchain_cache};

@@ -491,7 +491,7 @@ fn times(gocache: &Path) -> BTreeMap<String, SystemTime> {
 
 /// What the state says of the times before the mark.
 fn true_times(state: &Path) -> BTreeMap<String, SystemTime> {
-    let state = gocachevet::usage::State::read(state).unwrap();
+    let state = gocachevet::tested::State::read(state).unwrap();
     let time =
         |nanos: i64| SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(nanos).unwrap());
     let entries = state.actions.iter();

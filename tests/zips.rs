@@ -5,8 +5,8 @@
 
 mod support;
 
-use gocachevet::formats::module::ModuleVersion;
-use gocachevet::verify::zip_h1;
+use gocachevet::tested::formats::ModuleVersion;
+use gocachevet::tested::zip_h1;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};

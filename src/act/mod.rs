@@ -32,8 +32,8 @@ mod vcs;
 mod version;
 mod writable;
 
-pub use door::{Refusal, refuse};
-pub use prove::{Held, hold, put_back_interrupted};
+pub use door::refuse;
+pub use prove::{hold, put_back_interrupted};
 pub use writable::refuse_read_only_trees;
 
 use crate::folder::{Kind, Root};

@@ -68,12 +68,11 @@ pub(crate) fn of(
             continue;
         };
         let graph = graph_of(first, projects, cache)
-            .map_err(|why| CommandError::Work(format!("{}: {why}", display_path(&first.dir))))?;
+            .map_err(CommandError::failed(display_path(&first.dir)))?;
         let mut sums = MergedSums::new();
         for file in members.iter().flat_map(|project| &project.go_sum) {
-            let parsed = GoSum::parse(&file.bytes).map_err(|error| {
-                CommandError::Usage(format!("{}: {error}", display_path(&file.path)))
-            })?;
+            let parsed =
+                GoSum::parse(&file.bytes).map_err(CommandError::input(display_path(&file.path)))?;
             sums.add(display_path(&file.path), &parsed);
         }
         let named = Named::of(members)?;
@@ -199,10 +198,8 @@ fn zips_of(graph: &Graph, sums: &MergedSums, named: &Named) -> BTreeMap<String, 
 }
 
 fn parsed(project: &Project) -> Result<GoMod, CommandError> {
-    gomod::parse(&project.go_mod).map_err(|error| {
-        let path = display_path(&project.dir.join("go.mod"));
-        CommandError::Usage(format!("{path}: {error}"))
-    })
+    let path = display_path(&project.dir.join("go.mod"));
+    gomod::parse(&project.go_mod).map_err(CommandError::input(path))
 }
 
 /// The modules whose packages the projects' builds and tests import.

@@ -326,7 +326,7 @@ impl Given {
             .filter(|(name, _)| is_known(name))
             .map(|(_, word)| word)
             .collect();
-        let wrong = |error: clap::Error| CommandError::Usage(error.to_string());
+        let wrong = |error: clap::Error| CommandError::Usage(error.into());
         let mut typed = known.clone().try_get_matches_from(words).map_err(wrong)?;
         config
             .update_from_arg_matches_mut(&mut typed)

@@ -69,6 +69,7 @@ impl Settings {
                 .map(|other| settings.environment.resolve(&other)),
             accounts: args.accounts,
             remote: args.remote,
+            #[cfg(feature = "remote")]
             remote_key: args.remote_key,
             ..settings
         }

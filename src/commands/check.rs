@@ -17,11 +17,11 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CommandE
     let mut report = if settings.options.sandbox == Some(true) {
         if settings.compare.is_some() {
             let message = "--compare reads a second cache, which the sandbox does not let in";
-            return Err(CommandError::Usage(message.to_owned()));
+            return Err(CommandError::Usage(message.into()));
         }
         if settings.accounts {
             let message = "--accounts is not for a check in the sandbox";
-            return Err(CommandError::Usage(message.to_owned()));
+            return Err(CommandError::Usage(message.into()));
         }
         sandboxed::check(settings)?
     } else {
@@ -66,9 +66,9 @@ fn refuse_what_needs_all(settings: &Settings) -> Result<(), CommandError> {
         (settings.remote.is_some(), "--remote"),
     ];
     match asked.into_iter().find(|(asked, _)| *asked) {
-        Some((_, option)) => Err(CommandError::Usage(format!(
-            "{option} takes all of the work, and --shard does a part of it"
-        ))),
+        Some((_, option)) => Err(CommandError::Usage(
+            format!("{option} takes all of the work, and --shard does a part of it").into(),
+        )),
         None => Ok(()),
     }
 }

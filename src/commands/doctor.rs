@@ -91,7 +91,8 @@ fn ask(gathered: &Gathered, sums: &MergedSums, args: &DoctorArgs) -> Result<Onli
     let cache = gathered.inventory.modcache.as_ref();
     let go = &gathered.situation.go;
     let cached = cache.map(|cache| steps::cached_sumdb(cache, go));
-    online::ask(gathered, sums, &cached.unwrap_or_default(), effort).map_err(CommandError::Work)
+    online::ask(gathered, sums, &cached.unwrap_or_default(), effort)
+        .map_err(|error| CommandError::Work(error.into()))
 }
 
 /// What asking would bring, in a build that cannot ask.
@@ -105,6 +106,6 @@ struct Online {
 #[cfg(not(feature = "remote"))]
 fn ask(_: &Gathered, _: &MergedSums, _: &DoctorArgs) -> Result<Online, CommandError> {
     Err(CommandError::Usage(
-        "--online: this build has no network; use one with the feature `remote`".to_owned(),
+        "--online: this build has no network; use one with the feature `remote`".into(),
     ))
 }

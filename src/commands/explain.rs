@@ -19,7 +19,9 @@ pub struct ExplainArgs {
 pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Verdict, CommandError> {
     match &args.rule {
         Some(name) => {
-            let rule: Rule = name.parse().map_err(CommandError::Usage)?;
+            let rule: Rule = name
+                .parse()
+                .map_err(|error: String| CommandError::Usage(error.into()))?;
             writeln!(out, "{}", section(rule).unwrap_or_default())?;
         }
         None => {
@@ -89,7 +91,7 @@ mod tests {
         };
         let error = run(&args, &mut Vec::new()).unwrap_err();
         assert!(
-            matches!(&error, CommandError::Usage(text) if text.contains("`drift`")),
+            matches!(&error, CommandError::Usage(text) if text.to_string().contains("`drift`")),
             "{error}"
         );
     }

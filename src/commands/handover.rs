@@ -76,7 +76,8 @@ pub fn write(settings: &Settings) -> Result<Vec<u8>, CommandError> {
         quiet: _,
         // Asked outside: the module has no network.
         remote: _,
-        remote_key: _,
+        #[cfg(feature = "remote")]
+            remote_key: _,
         color: _,
     } = settings;
     let mut vars: BTreeMap<String, String> = environment
@@ -114,9 +115,8 @@ pub fn write(settings: &Settings) -> Result<Vec<u8>, CommandError> {
         shard: shard.map(|shard| (shard.index, shard.count)),
         compare: compare.clone(),
     };
-    serde_json::to_vec(&handover).map_err(|error| {
-        CommandError::Usage(format!("this cannot be handed to the sandbox: {error}"))
-    })
+    serde_json::to_vec(&handover)
+        .map_err(CommandError::input("this cannot be handed to the sandbox"))
 }
 
 /// Settings as [`write`] wrote them; the report's form is JSON.
@@ -126,14 +126,13 @@ pub fn write(settings: &Settings) -> Result<Vec<u8>, CommandError> {
 pub fn read(from: impl Read) -> Result<Settings, CommandError> {
     let mut text = Vec::new();
     from.take(MAX_BYTES).read_to_end(&mut text)?;
-    let wrong = |error: String| CommandError::Usage(format!("--handover: {error}"));
     let handover: Handover =
-        serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        serde_json::from_slice(&text).map_err(CommandError::input("--handover"))?;
     let shard = handover
         .shard
         .map(|(index, count)| format!("{index}/{count}").parse::<Shard>())
         .transpose()
-        .map_err(wrong)?;
+        .map_err(CommandError::input("--handover"))?;
     Ok(Settings {
         environment: Environment {
             vars: handover
@@ -223,7 +222,7 @@ mod tests {
     fn what_is_no_handover_is_refused() {
         for text in ["", "{}", "null", "[1]"] {
             assert!(
-                matches!(read(text.as_bytes()), Err(CommandError::Usage(_))),
+                matches!(read(text.as_bytes()), Err(CommandError::Input { .. })),
                 "{text}"
             );
         }

@@ -61,9 +61,7 @@ fn trace_output(settings: &Settings, text: &str) -> Result<Option<String>, Comma
     }
     let caches = locate::caches(&settings.environment, &settings.options)?;
     let Some(gocache) = caches.gocache else {
-        return Err(CommandError::Work(
-            "there is no build cache here".to_owned(),
-        ));
+        return Err(CommandError::Work("there is no build cache here".into()));
     };
     let inventory = scan::scan(Scan {
         modcache: None,
@@ -71,11 +69,11 @@ fn trace_output(settings: &Settings, text: &str) -> Result<Option<String>, Comma
         jobs: steps::jobs(settings),
         read_actions: true,
     });
-    let unknown = || CommandError::Usage(format!("the build cache has no output `{text}`"));
+    let unknown = || CommandError::Usage(format!("the build cache has no output `{text}`").into());
     let cache = inventory.buildcache.as_ref().ok_or_else(unknown)?;
     let output = provenance::find(cache, text).ok_or_else(unknown)?;
-    let trace = provenance::trace(cache, output)
-        .map_err(|error| CommandError::Work(format!("{}: {error}", output.id)))?;
+    let trace =
+        provenance::trace(cache, output).map_err(CommandError::failed(output.id.to_string()))?;
     let text = match settings.options.format.unwrap_or(Format::Text) {
         Format::Text => {
             let lines = provenance::lines(&trace, Utc::now());
@@ -85,7 +83,7 @@ fn trace_output(settings: &Settings, text: &str) -> Result<Option<String>, Comma
             lines.collect()
         }
         Format::Json => render::pretty(&trace),
-        _ => return Err(CommandError::Usage("`list` writes text or json".to_owned())),
+        _ => return Err(CommandError::Usage("`list` writes text or json".into())),
     };
     Ok(Some(text))
 }
@@ -135,7 +133,7 @@ pub fn run(
     let text = match settings.options.format.unwrap_or(Format::Text) {
         Format::Text => render::list_text(&list),
         Format::Json => render::list_json(&list),
-        _ => return Err(CommandError::Usage("`list` writes text or json".to_owned())),
+        _ => return Err(CommandError::Usage("`list` writes text or json".into())),
     };
     out.write_all(text.as_bytes())?;
     Ok(Verdict::Pass)

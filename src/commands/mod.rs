@@ -7,6 +7,8 @@ pub mod check;
 #[cfg(not(target_family = "wasm"))]
 pub mod doctor;
 pub mod explain;
+// The host of a sandbox writes what its guest reads.
+#[cfg_attr(not(feature = "sandbox"), allow(dead_code))]
 pub mod handover;
 pub mod list;
 pub mod mark;
@@ -188,13 +190,17 @@ fn dispatch(
 fn not_here(words: &[OsString]) -> CommandError {
     let name = words.first().map(|name| name.to_string_lossy());
     match name.as_deref() {
-        Some(name @ ("doctor" | "mirror" | "remote")) => CommandError::Usage(format!(
-            "{name}: the WASI module does not have this command; run the native program"
-        )),
-        name => CommandError::Usage(format!(
-            "there is no command {:?}; --help lists them",
-            name.unwrap_or_default()
-        )),
+        Some(name @ ("doctor" | "mirror" | "remote")) => CommandError::Usage(
+            format!("{name}: the WASI module does not have this command; run the native program")
+                .into(),
+        ),
+        name => CommandError::Usage(
+            format!(
+                "there is no command {:?}; --help lists them",
+                name.unwrap_or_default()
+            )
+            .into(),
+        ),
     }
 }
 
@@ -219,7 +225,7 @@ mod tests {
             (Ok(Verdict::Pass), 0),
             (Ok(Verdict::Warn), 0),
             (Ok(Verdict::Fail), 1),
-            (Err(CommandError::Usage(String::new())), 2),
+            (Err(CommandError::Usage(String::new().into())), 2),
             (Err(LocateError::GocacheOff.into()), 2),
             (Err(LocateError::Absent(String::new(), "").into()), 3),
             (Err(io::Error::from(io::ErrorKind::StorageFull).into()), 3),

@@ -5,9 +5,9 @@ use crate::report::Report;
 use crate::settings::Settings;
 
 fn absent(option: &str) -> CommandError {
-    CommandError::Usage(format!(
-        "{option}: this build has no sandbox; use one with the feature `sandbox`"
-    ))
+    CommandError::Usage(
+        format!("{option}: this build has no sandbox; use one with the feature `sandbox`").into(),
+    )
 }
 
 pub(super) fn check(_: &Settings) -> Result<Report, CommandError> {

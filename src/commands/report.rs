@@ -55,20 +55,18 @@ pub fn run(
 
 fn read(file: &Path) -> Result<Report, CommandError> {
     let name = display_path(file);
-    let content = ordinary::read(file, MAX_BYTES)
-        .map_err(|error| CommandError::Work(format!("{name}: {error}")))?;
-    let wrong = |error: String| CommandError::Usage(format!("{name}: {error}"));
+    let content = ordinary::read(file, MAX_BYTES).map_err(CommandError::file(file))?;
     // The version first: another one may have other fields.
     #[derive(Deserialize)]
     struct Version {
         schema: String,
     }
     let Version { schema } = serde_json::from_slice(&content)
-        .map_err(|error| wrong(format!("not a JSON report: {error}")))?;
+        .map_err(CommandError::input(format!("{name}: not a JSON report")))?;
     if schema != SCHEMA {
-        return Err(wrong(format!(
+        return Err(CommandError::input(name)(format!(
             "is a {schema:?}; this command reads \"{SCHEMA}\", as `check` and `trim` write it"
         )));
     }
-    serde_json::from_slice(&content).map_err(|error| wrong(format!("is damaged: {error}")))
+    serde_json::from_slice(&content).map_err(CommandError::input(format!("{name}: is damaged")))
 }

@@ -21,7 +21,7 @@ const MAX_POLICY: u64 = 32 << 20;
 
 impl From<SandboxError> for CommandError {
     fn from(error: SandboxError) -> CommandError {
-        CommandError::Work(error.to_string())
+        CommandError::Work(error.into())
     }
 }
 
@@ -38,16 +38,15 @@ fn bounds(settings: &Settings) -> Bounds {
 pub(super) fn check(settings: &Settings) -> Result<Report, CommandError> {
     if settings.record || settings.write_baseline.is_some() {
         return Err(CommandError::Usage(
-            "--sandbox cannot be combined with --record or --write-baseline: nothing is written from inside".to_owned(),
+            "--sandbox cannot be combined with --record or --write-baseline: nothing is written from inside".into(),
         ));
     }
     let handover = handover::write(settings)?;
     match sandbox::check(handover, folders(settings)?, &bounds(settings))? {
-        Checked::Report(json) => serde_json::from_slice(&json).map_err(|error| {
-            CommandError::Work(format!("the sandboxed check wrote no report: {error}"))
-        }),
-        Checked::Failed(2, message) => Err(CommandError::Usage(message)),
-        Checked::Failed(_, message) => Err(CommandError::Work(message)),
+        Checked::Report(json) => serde_json::from_slice(&json)
+            .map_err(CommandError::failed("the sandboxed check wrote no report")),
+        Checked::Failed(2, message) => Err(CommandError::Usage(message.into())),
+        Checked::Failed(_, message) => Err(CommandError::Work(message.into())),
     }
 }
 
@@ -103,7 +102,7 @@ pub(super) fn rule(
     let file = settings.environment.resolve(file);
     let name = display_path(&file);
     let module = ordinary::read(&file, MAX_POLICY)
-        .map_err(|error| CommandError::Usage(format!("--policy: {name}: {error}")))?;
+        .map_err(CommandError::input(format!("--policy: {name}")))?;
     let json = crate::render::json(report).into_bytes();
     let ruled = sandbox::rule(&module, json, &bounds(settings));
     let (level, verdict, messages) = match &ruled {
@@ -133,5 +132,5 @@ pub(super) fn rule(
         .sort_by_key(|finding| std::cmp::Reverse(finding.level));
     Ok(ruled
         .map(|_| ())
-        .map_err(|error| CommandError::Work(format!("--policy {name}: {error}"))))
+        .map_err(CommandError::failed(format!("--policy {name}"))))
 }

@@ -40,9 +40,9 @@ pub fn run(
     let modcache = steps::root_of(caches.modcache.as_ref());
     let gocache = steps::root_of(caches.gocache.as_ref());
     act::refuse(&settings.environment, modcache, gocache)
-        .map_err(|refusal| CommandError::Work(refusal.to_string()))?;
+        .map_err(|refusal| CommandError::Work(refusal.into()))?;
     if cfg!(target_family = "wasm") && !args.dry_run && settings.retention.prove.is_some() {
-        return Err(CommandError::Usage(NO_PROOF.to_owned()));
+        return Err(CommandError::Usage(NO_PROOF.into()));
     }
     let now = Utc::now();
     let mut notes = Vec::new();
@@ -73,7 +73,7 @@ pub fn run(
     let mut weighed = steps::weigh(&found, settings, uses, now)?;
     if policy.all && !policy.force && steps::used_within_grace(&found, &policy, now) {
         return Err(CommandError::Work(
-            "the caches were used within the grace, so a running build may need them: nothing was removed (use --force, or a shorter --grace)".to_owned(),
+            "the caches were used within the grace, so a running build may need them: nothing was removed (use --force, or a shorter --grace)".into(),
         ));
     }
     if !policy.all {
@@ -85,14 +85,14 @@ pub fn run(
     let mut results = Vec::new();
     if !args.dry_run && cfg!(target_family = "wasm") {
         act::refuse_read_only_trees(&weighed.plan, &found.inventory)
-            .map_err(|refusal| CommandError::Work(refusal.to_string()))?;
+            .map_err(|refusal| CommandError::Work(refusal.into()))?;
     }
     if !args.dry_run {
         results = match &settings.retention.prove {
             Some(command) if cfg!(not(target_family = "wasm")) => {
                 if steps::used_within_grace(&found, &policy, now) {
                     return Err(CommandError::Work(
-                        "a proof needs the caches to itself, and they were used within the grace: nothing was removed (wait, or give a shorter --grace)".to_owned(),
+                        "a proof needs the caches to itself, and they were used within the grace: nothing was removed (wait, or give a shorter --grace)".into(),
                     ));
                 }
                 proven(settings, command, &weighed.plan, &found)?
@@ -193,9 +193,9 @@ pub fn run(
     steps::write_report(&report, settings, out)?;
     if failed > 0 {
         out.flush()?;
-        return Err(CommandError::Work(format!(
-            "{failed} of {tried} removals failed; the report names them"
-        )));
+        return Err(CommandError::Work(
+            format!("{failed} of {tried} removals failed; the report names them").into(),
+        ));
     }
     if let Some(error) = unrecorded {
         out.flush()?;
@@ -234,8 +234,8 @@ fn proven(
     plan: &Plan,
     found: &Found,
 ) -> Result<Vec<act::Result>, CommandError> {
-    let work = |error: std::io::Error| CommandError::Work(format!("the proof failed: {error}"));
-    let held = act::hold(plan, &found.inventory).map_err(work)?;
+    let work = CommandError::failed("the proof failed");
+    let held = act::hold(plan, &found.inventory).map_err(&work)?;
     let project = found.projects.first().map(|project| project.dir.as_path());
     let run = std::process::Command::new("sh")
         .args(["-c", command])
@@ -249,7 +249,7 @@ fn proven(
     if passed {
         let mut held = held;
         let results = std::mem::take(&mut held.results);
-        held.commit().map_err(work)?;
+        held.commit().map_err(&work)?;
         return Ok(results);
     }
     held.put_back().map_err(work)?;
@@ -261,7 +261,9 @@ fn proven(
         }
         Err(error) => error.to_string(),
     };
-    Err(CommandError::Work(missed(command, &said, plan, found)))
+    Err(CommandError::Work(
+        missed(command, &said, plan, found).into(),
+    ))
 }
 
 /// What a failed proof comes to: which of the removals its output names.

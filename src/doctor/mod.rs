@@ -22,11 +22,8 @@ mod vcs_ignore;
 mod workings;
 
 pub use gather::{Gathered, gather};
-pub use proxies::{Proxy, Separator, chain};
-pub use situation::{
-    CacheSite, ProjectSite, Situation, SourceTimes, Space, SumLines, Toolchains, Unmakeable,
-    WorkspaceSite,
-};
+pub use proxies::chain;
+pub use situation::{CacheSite, ProjectSite, Situation, Space, SumLines, Unmakeable};
 
 use crate::findings::Finding;
 use crate::locate::Caches;

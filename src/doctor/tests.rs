@@ -709,7 +709,7 @@ fn toolchains_are_weighed_and_switches_foreseen() {
         );
     }
     let mut situation = settings(&[], "");
-    situation.toolchains = Toolchains {
+    situation.toolchains = situation::Toolchains {
         names: vec!["go1.24.1.linux-amd64".to_owned()],
         bytes: 300 << 20,
         of_bytes: 500 << 20,
@@ -746,7 +746,7 @@ fn go_sum_is_held_against_the_graph() {
 #[test]
 fn a_workspace_has_sums_of_its_own() {
     let mut situation = settings(&[], "");
-    situation.workspaces = vec![WorkspaceSite {
+    situation.workspaces = vec![situation::WorkspaceSite {
         file: "/w/go.work".into(),
         sum_lines: SumLines {
             missing: modules(&["a.example/m@v1.0.0"]),

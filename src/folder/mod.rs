@@ -24,7 +24,7 @@ use std::path::{Component, Path};
 
 #[cfg(not(unix))]
 pub use by_path::Folder;
-pub use root::{Elsewhere, Root};
+pub use root::Root;
 #[cfg(unix)]
 pub use unix::Folder;
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::h1::H1;
 use super::module::ModuleVersion;
 
-pub use merged::{MergedSums, SumClaim, SumLine, agreed};
+pub use merged::{MergedSums, SumClaim, agreed};
 
 /// The largest `go.sum` worth reading, in bytes. The caller keeps to it.
 pub const MAX_GO_SUM_BYTES: u64 = 64 << 20;

@@ -16,13 +16,13 @@ use std::str::FromStr;
 
 use super::semver;
 
-pub use at_v::{AtVName, PieceKind, VersionFile, parse_at_v_name};
+pub use at_v::{AtVName, PieceKind, parse_at_v_name};
 pub use escape::{escape_path, escape_version, unescape_path, unescape_version};
 pub use path::{
-    InvalidPath, PathKind, PathProblem, check, check_file_path, check_path, check_path_major,
+    InvalidPath, PathProblem, check, check_file_path, check_path, check_path_major,
     split_path_version,
 };
-pub use pattern::{match_pattern, match_prefix_patterns};
+pub use pattern::match_prefix_patterns;
 pub use tree_dir::{TreeDir, parse_tree_dir, tree_dir_name};
 
 /// The folders of a module cache that people put elsewhere by a link, outer

@@ -212,8 +212,8 @@ fn is_there(located: Located, disk: &dyn Disk) -> Result<Located, String> {
 impl From<LocateError> for CommandError {
     fn from(error: LocateError) -> CommandError {
         match error {
-            LocateError::Absent(..) => CommandError::Work(error.to_string()),
-            _ => CommandError::Usage(error.to_string()),
+            LocateError::Absent(..) => CommandError::Work(error.into()),
+            _ => CommandError::Usage(error.into()),
         }
     }
 }

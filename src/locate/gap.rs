@@ -178,7 +178,8 @@ fn key(project: &Project) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::locate::{GoSumFile, Workspace};
+    use crate::locate::GoSumFile;
+    use crate::locate::projects::Workspace;
 
     const HASH: &str = "h1:GEKxXSrtTkxzN5ejVHWXmZo/IEJSdyJPSaDQ9JZP3bk=";
 

@@ -8,9 +8,11 @@ mod settings;
 #[cfg(test)]
 mod testing;
 
-pub use caches::{Expected, LocateError, caches, caches_so_far, expected};
+#[cfg(test)]
+pub use caches::LocateError;
+pub use caches::{caches, caches_so_far, expected};
 pub use gap::{Gap, Unread};
-pub use projects::{GoSumFile, Project, Projects, Workspace, projects};
+pub use projects::{GoSumFile, Project, projects};
 pub use settings::{GoSettings, Origin, go_settings};
 
 use std::path::PathBuf;

@@ -27,6 +27,7 @@ pub(crate) use json::pretty;
 pub use list::{list_json, list_text};
 pub use markdown::markdown;
 pub use openmetrics::openmetrics;
+#[cfg(feature = "remote")]
 pub(crate) use remote::lines as remote_lines;
 pub use sarif::sarif;
 pub use text::{TextStyle, text};

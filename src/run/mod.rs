@@ -16,7 +16,7 @@ pub use retention::{
     used_within_grace, weigh, with_measured_rate,
 };
 pub use shards::whole;
-pub use usage::{Marked, record, set_mark, state_path, uses};
+pub use usage::{record, set_mark, uses};
 
 use crate::drift;
 use crate::error::CommandError;
@@ -101,7 +101,7 @@ pub fn look(
             message.push_str("\n  ");
             message.push_str(note);
         }
-        return Err(CommandError::Work(message));
+        return Err(CommandError::Work(message.into()));
     }
     let located = locate::projects(&settings.environment, options)?;
     let (projects, mut findings) = (located.list, located.findings);
@@ -368,15 +368,12 @@ struct Saved {
 /// Compares the module cache with another witness: a module cache's folder, a
 /// report of one, or a project's go.sum. What differs becomes findings.
 pub fn compare(found: &mut Found, settings: &Settings, other: &Path) -> Result<(), CommandError> {
-    let wrong = |message: String| {
-        CommandError::Usage(format!("--compare {}: {message}", display_path(other)))
-    };
+    let at = format!("--compare {}", display_path(other));
+    let wrong = |why: &str| CommandError::input(&*at)(why);
     let Some(cache) = &found.inventory.modcache else {
-        return Err(wrong(
-            "there is no module cache here to compare with it".to_owned(),
-        ));
+        return Err(wrong("there is no module cache here to compare with it"));
     };
-    let about = std::fs::metadata(other).map_err(|error| wrong(error.to_string()))?;
+    let about = std::fs::metadata(other).map_err(CommandError::input(&*at))?;
     let theirs = if about.is_dir() {
         let inventory = scan::scan(Scan {
             modcache: Some(other),
@@ -391,19 +388,19 @@ pub fn compare(found: &mut Found, settings: &Settings, other: &Path) -> Result<(
             .unwrap_or_default()
     } else {
         let limit = MAX_GO_SUM_BYTES;
-        let bytes = ordinary::read(other, limit).map_err(|error| wrong(error.to_string()))?;
+        let bytes = ordinary::read(other, limit).map_err(CommandError::input(&*at))?;
         if bytes.starts_with(b"{") {
             let report: Saved = serde_json::from_slice(&bytes)
-                .map_err(|error| wrong(format!("no report: {error}")))?;
+                .map_err(CommandError::input(format!("{at}: no report")))?;
             if report.accounts.is_empty() {
                 let message = "this report does not say what the versions are: make it by `gocachevet check --accounts --format json`";
-                return Err(wrong(message.to_owned()));
+                return Err(wrong(message));
             }
-            drift::of_report(&report.accounts).map_err(wrong)?
+            drift::of_report(&report.accounts).map_err(CommandError::input(&*at))?
         } else {
-            let sums = GoSum::parse(&bytes).map_err(|error| {
-                wrong(format!("no module cache, no report and no go.sum: {error}"))
-            })?;
+            let sums = GoSum::parse(&bytes).map_err(CommandError::input(format!(
+                "{at}: no module cache, no report and no go.sum"
+            )))?;
             drift::of_go_sum(&sums)
         }
     };
@@ -607,10 +604,9 @@ fn apply_policy(
 }
 
 fn read_baseline(file: &Path) -> Result<Baseline, CommandError> {
-    let wrong = |message: String| CommandError::Usage(format!("{}: {message}", display_path(file)));
-    let content =
-        ordinary::read(file, baseline::MAX_BYTES).map_err(|error| wrong(error.to_string()))?;
-    Baseline::parse(&content).map_err(|error| wrong(error.to_string()))
+    let name = display_path(file);
+    let content = ordinary::read(file, baseline::MAX_BYTES).map_err(CommandError::input(&*name))?;
+    Baseline::parse(&content).map_err(CommandError::input(name))
 }
 
 fn write_baseline(

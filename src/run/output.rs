@@ -65,7 +65,7 @@ pub(crate) fn refuse_links(environment: &Environment, path: &Path) -> Result<(),
                 "{}: {} is a symbolic link in the project, and nothing is written through it; name the file that is meant",
                 display_path(path),
                 display_path(&place)
-            )));
+            ).into()));
         }
     }
     Ok(())

@@ -24,8 +24,6 @@ use std::path::Path;
 pub struct Weighed {
     /// The plan.
     pub plan: Plan,
-    /// What was asked for.
-    pub policy: Policy,
     /// What the projects need.
     pub needs: Vec<Needs>,
 }
@@ -58,7 +56,7 @@ pub fn weigh(
     let has_modules = found.inventory.modcache.is_some();
     if policy.unused && !policy.all && has_modules && needs.is_empty() {
         return Err(CommandError::Usage(
-            "`unused` removes what no project needs, and no project is known: run this in a project, or name it with --project DIR or --projects-under DIR".to_owned(),
+            "`unused` removes what no project needs, and no project is known: run this in a project, or name it with --project DIR or --projects-under DIR".into(),
         ));
     }
     if let (Some(modules), Some(builds)) = (&found.inventory.modcache, &found.inventory.buildcache)
@@ -86,11 +84,7 @@ pub fn weigh(
     });
     notes.append(&mut plan.notes);
     plan.notes = notes;
-    Ok(Weighed {
-        plan,
-        policy,
-        needs,
-    })
+    Ok(Weighed { plan, needs })
 }
 
 /// What a repair cannot do where nobody says which Go the caches serve.

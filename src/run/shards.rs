@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 impl From<MergeError> for CommandError {
     fn from(error: MergeError) -> CommandError {
-        CommandError::Usage(error.to_string())
+        CommandError::Usage(error.into())
     }
 }
 
@@ -152,7 +152,7 @@ fn asked(found: &Found, settings: &Settings) -> Result<String, CommandError> {
         ..given.clone()
     };
     let text = serde_json::to_vec(&(options, &settings.rules, &settings.silence))
-        .map_err(|error| CommandError::Usage(error.to_string()))?;
+        .map_err(|error| CommandError::Usage(error.into()))?;
     let mut hash = Sha256::new();
     let mut add = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_be_bytes());
@@ -161,8 +161,8 @@ fn asked(found: &Found, settings: &Settings) -> Result<String, CommandError> {
     add(&text);
     if let Some(file) = &given.baseline {
         let file = settings.environment.resolve(file);
-        let baseline = ordinary::read(&file, MAX_BYTES)
-            .map_err(|error| CommandError::Usage(format!("{}: {error}", display_path(&file))))?;
+        let baseline =
+            ordinary::read(&file, MAX_BYTES).map_err(CommandError::input(display_path(&file)))?;
         add(&baseline);
     }
     let sums = found.projects.iter().flat_map(|project| &project.go_sum);

@@ -58,10 +58,13 @@ pub fn set_mark(settings: &Settings, now: DateTime<Utc>) -> Result<Marked, Comma
     let roots = roots(&caches);
     for root in roots.into_iter().flatten() {
         if path.starts_with(root) {
-            return Err(CommandError::Usage(format!(
-                "the state {} would lie in a cache and travel with it; name another --state",
-                display_path(&path)
-            )));
+            return Err(CommandError::Usage(
+                format!(
+                    "the state {} would lie in a cache and travel with it; name another --state",
+                    display_path(&path)
+                )
+                .into(),
+            ));
         }
     }
     let jobs = super::jobs(settings);

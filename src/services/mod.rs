@@ -3,6 +3,6 @@
 
 pub mod eviction;
 pub mod heat;
-#[cfg(not(target_family = "wasm"))]
 pub mod mirror;
+#[cfg(feature = "remote")]
 pub mod remote;

@@ -15,8 +15,8 @@ pub use environment::Environment;
 pub(crate) use environment::{clean, go_arch};
 #[cfg(test)]
 pub(crate) use file::parse;
-pub use file::{ConfigFile, ConfigOrigin, Said, Silence, find, load};
-pub use options::{Format, Live, Options, Output, VerifyLevel};
+pub use file::{ConfigFile, ConfigOrigin, Silence, find, load};
+pub use options::{Format, Live, Options, VerifyLevel};
 pub use retention::{Retention, Slim, Tier};
 pub use run::{Color, Settings};
 
@@ -59,6 +59,6 @@ pub struct Configuration {
 
 impl From<ConfigError> for CommandError {
     fn from(error: ConfigError) -> CommandError {
-        CommandError::Usage(error.to_string())
+        CommandError::Usage(error.into())
     }
 }

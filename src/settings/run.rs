@@ -35,6 +35,7 @@ pub struct Settings {
     /// The repository whose remote caches are asked for.
     pub remote: Option<String>,
     /// The key that this job will save under.
+    #[cfg(feature = "remote")]
     pub remote_key: Option<String>,
     /// No progress, no log.
     pub quiet: bool,

@@ -1,7 +1,7 @@
 //! What the client learns and does when all is well.
 
-use gocachevet::services::remote::client::{Client, Http, Limits, Token};
-use gocachevet::services::remote::entry::{Quota, RefState};
+use gocachevet::tested::remote::{Client, Http, Limits, Token};
+use gocachevet::tested::remote::{Quota, RefState};
 use std::time::Duration;
 
 use crate::fake::{Fake, State, TOKEN, entry};
@@ -156,7 +156,7 @@ fn deletion_is_by_id_and_an_entry_may_have_vanished() {
     assert_eq!(fake.ids("o/r"), [11, 12, 13, 15]);
     assert_eq!(
         client.delete("o/r", 14),
-        Err(gocachevet::services::remote::client::Fault::NotFound)
+        Err(gocachevet::tested::remote::Fault::NotFound)
     );
 }
 

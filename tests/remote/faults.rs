@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gocachevet::services::remote::client::{Client, Fault, Http, Limits, Token};
+use gocachevet::tested::remote::{Client, Fault, Http, Limits, Token};
 use serde_json::json;
 
 use crate::client::{client, limits, some};

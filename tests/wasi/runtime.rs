@@ -1,6 +1,6 @@
 //! The modules under three WASI runtimes of different make.
 
-use gocachevet::sandbox::{self, Bounds, Guest};
+use gocachevet::tested::sandbox::{self, Bounds, Guest};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;

@@ -52,7 +52,7 @@ pub(crate) fn run(
         Some(Format::Json) => Format::Json,
         Some(_) => {
             return Err(CommandError::Usage(
-                "this command writes text or json".to_owned(),
+                "this command writes text or json".into(),
             ));
         }
     };
@@ -63,8 +63,7 @@ pub(crate) fn run(
     let mut sums = MergedSums::new();
     for file in projects.iter().flat_map(|project| &project.go_sum) {
         let path = display_path(&file.path);
-        let parsed = GoSum::parse(&file.bytes)
-            .map_err(|error| CommandError::Usage(format!("{path}: {error}")))?;
+        let parsed = GoSum::parse(&file.bytes).map_err(CommandError::input(&*path))?;
         needs.add(&parsed);
         sums.add(path, &parsed);
     }
@@ -82,10 +81,13 @@ pub(crate) fn run(
         .map(|(dir, gap)| format!("{}: {gap}", display_path(dir)))
         .collect();
     if trim.is_some() && !gaps.is_empty() {
-        return Err(CommandError::Usage(format!(
-            "it is not known what all projects need, so that nothing is trimmed: {}",
-            gaps.join("; ")
-        )));
+        return Err(CommandError::Usage(
+            format!(
+                "it is not known what all projects need, so that nothing is trimmed: {}",
+                gaps.join("; ")
+            )
+            .into(),
+        ));
     }
     if sums.is_empty() {
         notes.push(
@@ -176,7 +178,7 @@ pub(crate) fn run(
     if undone {
         out.flush()?;
         return Err(CommandError::Work(
-            "not everything could be judged or removed; see above".to_owned(),
+            "not everything could be judged or removed; see above".into(),
         ));
     }
     Ok(report.verdict)
@@ -188,9 +190,7 @@ fn open(args: &MirrorArgs, environment: &Environment) -> Result<(Storage, Mirror
         return open_artifactory(url, name, environment);
     }
     let Some(storage) = &args.storage else {
-        return Err(CommandError::Usage(
-            "which storage? Give its folder".to_owned(),
-        ));
+        return Err(CommandError::Usage("which storage? Give its folder".into()));
     };
     let root = environment.resolve(storage);
     let wrong = CommandError::file(&root);
@@ -212,12 +212,13 @@ fn open_artifactory(
     use crate::services::remote::client::{Http, Limits};
     let token =
         crate::commands::remote::token(environment, &["ARTIFACTORY_TOKEN", "JFROG_ACCESS_TOKEN"])?;
-    let http = Http::new(url, token, Limits::default()).map_err(CommandError::Usage)?;
+    let http = Http::new(url, token, Limits::default())
+        .map_err(|error| CommandError::Usage(error.into()))?;
     let server = crate::services::mirror::artifactory::Artifactory::new(http, name)
-        .map_err(CommandError::Usage)?;
+        .map_err(|error| CommandError::Usage(error.into()))?;
     let (mirror, downloads) = server
         .list()
-        .map_err(|fault| CommandError::Work(format!("{name}: {fault}")))?;
+        .map_err(|fault| CommandError::Work(format!("{name}: {fault}").into()))?;
     let name = format!("{}/{name}", url.trim_end_matches('/'));
     Ok((
         Storage::Artifactory {
@@ -232,7 +233,7 @@ fn open_artifactory(
 #[cfg(not(feature = "remote"))]
 fn open_artifactory(_: &str, _: &str, _: &Environment) -> Result<(Storage, Mirror), CommandError> {
     Err(CommandError::Usage(
-        "this build has no network: --artifactory needs the feature `remote`".to_owned(),
+        "this build has no network: --artifactory needs the feature `remote`".into(),
     ))
 }
 
@@ -345,10 +346,9 @@ fn read_logs(
     }
     for ledger in &args.ledgers {
         let path = environment.resolve(ledger);
-        let wrong = |why: String| CommandError::Work(format!("{}: {why}", display_path(&path)));
-        let bytes = ordinary::read(&path, ledger::MAX_BYTES);
-        let bytes = bytes.map_err(|error| wrong(error.to_string()))?;
-        accesses.add(&Ledger::parse(&bytes).map_err(wrong)?, now);
+        let bytes = ordinary::read(&path, ledger::MAX_BYTES).map_err(CommandError::file(&path))?;
+        let ledger = Ledger::parse(&bytes).map_err(CommandError::failed(display_path(&path)))?;
+        accesses.add(&ledger, now);
     }
     if accesses.odd > 0 {
         notes.push(format!(

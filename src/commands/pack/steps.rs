@@ -27,13 +27,13 @@ pub(crate) fn run(
         None | Some(Format::Text) => Format::Text,
         Some(Format::Json) => Format::Json,
         Some(_) => {
-            return Err(CommandError::Usage("`pack` writes text or json".to_owned()));
+            return Err(CommandError::Usage("`pack` writes text or json".into()));
         }
     };
     let report = match (&args.bundle_in, &args.bundle_out) {
         (Some(bundle), _) => verify(settings, args, &settings.environment.resolve(bundle))?,
         (None, Some(bundle)) => pack(settings, args, &settings.environment.resolve(bundle))?,
-        (None, None) => return Err(CommandError::Usage("which bundle?".to_owned())),
+        (None, None) => return Err(CommandError::Usage("which bundle?".into())),
     };
     match format {
         Format::Json => out.write_all(crate::render::pretty(&report).as_bytes())?,
@@ -60,8 +60,7 @@ fn verify(settings: &Settings, args: &PackArgs, bundle: &Path) -> Result<PackRep
         }
         None => {
             return Err(CommandError::Usage(
-                "what about that bundle? Say --check or --into DIR; to write one, -o BUNDLE"
-                    .to_owned(),
+                "what about that bundle? Say --check or --into DIR; to write one, -o BUNDLE".into(),
             ));
         }
     };
@@ -94,24 +93,22 @@ fn verify(settings: &Settings, args: &PackArgs, bundle: &Path) -> Result<PackRep
 fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, CommandError> {
     let form = Form::of(to);
     if !form.is_built_in() {
-        return Err(CommandError::Usage(write::NO_ZSTD.to_owned()));
+        return Err(CommandError::Usage(write::NO_ZSTD.into()));
     }
     steps::refuse_links(&settings.environment, to)?;
     if std::fs::symlink_metadata(to).is_ok() {
         let message = format!("{} is there already", display_path(to));
-        return Err(CommandError::Usage(message));
+        return Err(CommandError::Usage(message.into()));
     }
     let watch = progress::watch(settings.quiet);
     let found = steps::look(settings, VerifyLevel::Off, &*watch)?;
     let Some(cache) = &found.inventory.modcache else {
-        return Err(CommandError::Work(
-            "there is no module cache here".to_owned(),
-        ));
+        return Err(CommandError::Work("there is no module cache here".into()));
     };
     if found.projects.is_empty() {
         return Err(CommandError::Usage(
             "there is no project to pack for: run this in one, or name it with --project DIR"
-                .to_owned(),
+                .into(),
         ));
     }
     let roots = Roots {
@@ -191,7 +188,7 @@ fn list(
     // What cannot be read again is not written.
     Manifest::read(bytes.as_slice())
         .and_then(|(manifest, _)| layout::roles(&manifest))
-        .map_err(|why| CommandError::Work(format!("the bundle's own manifest {why}")))?;
+        .map_err(CommandError::failed("the bundle's own manifest"))?;
     Ok((manifest, bytes))
 }
 
@@ -209,14 +206,12 @@ fn used_builds<'a>(
         return Ok(None);
     }
     let Some(cache) = &found.inventory.buildcache else {
-        return Err(CommandError::Work(
-            "there is no build cache here".to_owned(),
-        ));
+        return Err(CommandError::Work("there is no build cache here".into()));
     };
     let Some(observed) = &found.observed else {
         return Err(CommandError::Usage(
             "--with-gocache packs what this job used, which takes a mark: run `gocachevet mark` before the build"
-                .to_owned(),
+                .into(),
         ));
     };
     let used = observed.actions.iter().copied().collect();

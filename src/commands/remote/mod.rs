@@ -143,7 +143,7 @@ pub fn add(report: &mut Report, repository: &str, settings: &Settings) -> Result
 /// Says that this build cannot.
 #[cfg(not(feature = "remote"))]
 pub fn add(_: &mut Report, _: &str, _: &Settings) -> Result<(), CommandError> {
-    Err(CommandError::Usage(NO_NETWORK.to_owned()))
+    Err(CommandError::Usage(NO_NETWORK.into()))
 }
 
 #[cfg(not(feature = "remote"))]
@@ -157,5 +157,5 @@ pub fn run(
     _: &Environment,
     _: &mut dyn Write,
 ) -> Result<Verdict, CommandError> {
-    Err(CommandError::Usage(NO_NETWORK.to_owned()))
+    Err(CommandError::Usage(NO_NETWORK.into()))
 }

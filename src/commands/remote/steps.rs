@@ -124,7 +124,7 @@ pub(crate) fn run(
     if failed {
         out.flush()?;
         return Err(CommandError::Work(
-            "not everything could be learnt or done; see above".to_owned(),
+            "not everything could be learnt or done; see above".into(),
         ));
     }
     Ok(verdict)
@@ -161,7 +161,7 @@ fn format(options: &Options) -> Result<Format, CommandError> {
         None | Some(Format::Text) => Ok(Format::Text),
         Some(Format::Json) => Ok(Format::Json),
         Some(_) => Err(CommandError::Usage(
-            "this command writes text or json".to_owned(),
+            "this command writes text or json".into(),
         )),
     }
 }
@@ -174,7 +174,7 @@ fn limit(
     let bytes = options.max_size.and_then(|limit| limit.fail.or(limit.warn));
     match (bytes, share) {
         (Some(_), Some(_)) => Err(CommandError::Usage(
-            "--max-size and --quota-share exclude each other".to_owned(),
+            "--max-size and --quota-share exclude each other".into(),
         )),
         (bytes, share) => Ok(bytes.map(Share::Bytes).or(share.map(Share::Part))),
     }
@@ -189,7 +189,7 @@ fn policy(
         return Err(CommandError::Usage(
             "--superseded needs a --prefix, or workflows with restore-keys: \
              without one every key is restored by its full name"
-                .to_owned(),
+                .into(),
         ));
     }
     Ok(Policy {
@@ -225,8 +225,8 @@ fn connect(
         patience: args.patience.map_or(usual.patience, |age| age.0),
         ..usual
     };
-    let http =
-        Http::new(&api, token(environment, &TOKENS)?, limits).map_err(CommandError::Usage)?;
+    let http = Http::new(&api, token(environment, &TOKENS)?, limits)
+        .map_err(|error| CommandError::Usage(error.into()))?;
     Ok((Client::new(http.with_store(store)), api))
 }
 
@@ -238,9 +238,7 @@ pub(crate) fn token(
     for name in names {
         if let Some(value) = text(environment, name) {
             let token = Token::new(value);
-            return token
-                .map(Some)
-                .map_err(|error| CommandError::Usage(format!("{name}: {error}")));
+            return token.map(Some).map_err(CommandError::input(*name));
         }
     }
     Ok(None)
@@ -262,9 +260,9 @@ fn repositories(
     let mut unknown = Vec::new();
     if let Some(org) = &args.org {
         if !valid_name(org) {
-            return Err(CommandError::Usage(format!(
-                "{org:?} names no organisation"
-            )));
+            return Err(CommandError::Usage(
+                format!("{org:?} names no organisation").into(),
+            ));
         }
         match client.organisation(org) {
             Ok(found) => names.extend(found),
@@ -274,16 +272,16 @@ fn repositories(
         names.extend(text(environment, "GITHUB_REPOSITORY").map(str::to_owned));
         if names.is_empty() {
             return Err(CommandError::Usage(
-                "which repository? Give --repo OWNER/NAME or --org NAME".to_owned(),
+                "which repository? Give --repo OWNER/NAME or --org NAME".into(),
             ));
         }
     }
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
     if let Some(wrong) = names.iter().find(|name| !valid_repository(name)) {
-        return Err(CommandError::Usage(format!(
-            "{wrong:?} is no repository; write OWNER/NAME"
-        )));
+        return Err(CommandError::Usage(
+            format!("{wrong:?} is no repository; write OWNER/NAME").into(),
+        ));
     }
     Ok((names, unknown))
 }
@@ -300,9 +298,9 @@ fn prefixes(
     for text in &args.prefixes {
         let prefix = KeyPrefix::parse(text);
         prefixes.push(prefix.ok_or_else(|| {
-            CommandError::Usage(format!(
-                "{text:?} would match every key; give some literal text"
-            ))
+            CommandError::Usage(
+                format!("{text:?} would match every key; give some literal text").into(),
+            )
         })?);
     }
     let folder = match &args.workflows {
@@ -318,10 +316,7 @@ fn prefixes(
             return Ok(prefixes);
         }
         Err(error) => {
-            return Err(CommandError::Work(format!(
-                "{}: {error}",
-                display_path(&folder)
-            )));
+            return Err(CommandError::file(&folder)(error));
         }
     };
     for file in files {
@@ -357,11 +352,11 @@ fn read_history(args: &RemoteArgs, environment: &Environment) -> Result<History,
         return Ok(History::default());
     };
     let path = environment.resolve(file);
-    let wrong = |error: String| CommandError::Usage(format!("{}: {error}", display_path(&path)));
+    let name = display_path(&path);
     match ordinary::read(&path, history::MAX_BYTES) {
-        Ok(bytes) => History::parse(&bytes).map_err(wrong),
+        Ok(bytes) => History::parse(&bytes).map_err(CommandError::input(name)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
-        Err(error) => Err(wrong(error.to_string())),
+        Err(error) => Err(CommandError::input(name)(error)),
     }
 }
 

@@ -37,7 +37,6 @@ pub struct InvalidPath {
 
 /// The rules for paths, each by its breach.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "each message is the meaning")]
 pub enum PathProblem {
     #[error("empty string")]
     Empty,

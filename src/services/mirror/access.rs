@@ -118,6 +118,7 @@ impl Accesses {
     }
 
     /// Whether nothing is known of any access.
+    #[cfg(feature = "remote")]
     pub fn is_empty(&self) -> bool {
         self.since.is_none()
     }

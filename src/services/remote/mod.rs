@@ -1,10 +1,8 @@
 //! GitHub Actions caches: what a repository keeps, what of it is of use, and
 //! what to delete.
 //!
-//! Everything but the client that talks to the service is pure and there in
-//! every build; the client needs the feature `remote`.
+//! Everything but the client that talks to the service is pure.
 
-#[cfg(feature = "remote")]
 pub mod client;
 pub mod entry;
 pub mod groups;
@@ -13,7 +11,6 @@ pub mod plan;
 pub mod prefix;
 pub mod report;
 pub mod summary;
-#[cfg(feature = "remote")]
 pub mod workflow;
 
 #[cfg(test)]

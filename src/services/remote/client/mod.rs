@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use super::history::{Reply, Store};
+pub use super::history::Store;
 pub use fault::Fault;
 pub use http::{Http, Limits, Token};
 
