@@ -109,6 +109,12 @@ impl CommandError {
                 return match (error.kind(), error.raw_os_error()) {
                     (_, Some(52)) if cfg!(target_family = "wasm") => Some(NOT_WRITABLE),
                     (io::ErrorKind::StorageFull, _) => Some("make room on that file system"),
+                    (io::ErrorKind::NotFound, _) => {
+                        Some("check the path, and that its folder is there")
+                    }
+                    (io::ErrorKind::PermissionDenied, _) => Some(
+                        "this user may not do that there: see the owner and mode of the file and its folder",
+                    ),
                     _ => None,
                 };
             }

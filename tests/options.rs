@@ -185,7 +185,7 @@ fn expected() -> Vec<(&'static str, Vec<&'static str>)> {
 }
 
 /// Of every command.
-const TERMINAL: [&str; 3] = ["quiet", "color", "help"];
+const TERMINAL: [&str; 4] = ["quiet", "verbose", "color", "help"];
 
 fn call(command: &str, more: &[&str]) -> Run {
     gocachevet().args(command.split(' ')).args(more).run()

@@ -20,6 +20,7 @@ pub struct TerminalArgs {
         value_enum,
         value_name = "WHEN",
         hide_possible_values = true,
+        hide_short_help = true,
         default_value_t,
         global = true
     )]

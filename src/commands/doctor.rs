@@ -47,6 +47,7 @@ pub fn run(
     let gathered = doctor::gather(&settings.environment, &settings.options, jobs)?;
     let sums = steps::merged_sums(&gathered.projects)?;
     let mut findings = doctor::diagnose(&gathered.situation, now);
+    let go_settings = doctor::settings(&gathered.situation);
     let (mut drift, mut notes) = (None, Vec::new());
     if args.online {
         let online = ask(&gathered, &sums, args)?;
@@ -72,7 +73,10 @@ pub fn run(
         drift,
         notes,
     };
-    let report = steps::report(&found, settings, now)?;
+    let mut report = steps::report(&found, settings, now)?;
+    report.settings = go_settings;
+    // It verified nothing.
+    report.verification = None;
     steps::write_report(&report, settings, out)?;
     Ok(report.verdict)
 }

@@ -15,6 +15,7 @@ mod place;
 mod privacy;
 mod project;
 mod proxies;
+mod settings;
 mod situation;
 mod sources;
 mod trust;
@@ -23,6 +24,7 @@ mod workings;
 
 pub use gather::{Gathered, gather};
 pub use proxies::chain;
+pub use settings::settings;
 pub use situation::{CacheSite, ProjectSite, Situation, Space, SumLines, Unmakeable};
 
 use crate::findings::Finding;

@@ -193,8 +193,14 @@ impl Situation {
     /// `GOPROXY=… (from the environment)`; passwords in addresses are left out.
     #[must_use]
     pub fn shown(&self, key: &str) -> String {
-        let (value, origin) = self.setting(key);
-        let origin = match origin {
+        let value = super::proxies::redacted(&self.value(key));
+        format!("{key}={value} ({})", self.source(key))
+    }
+
+    /// Who set it, as it follows its value.
+    #[must_use]
+    pub fn source(&self, key: &str) -> String {
+        match self.setting(key).1 {
             Origin::Variable => "from the environment".to_owned(),
             Origin::EnvFile => match &self.go.env_file {
                 Some(file) => format!("from {}", crate::findings::display_path(file)),
@@ -202,8 +208,7 @@ impl Situation {
             },
             Origin::GoEnv => "from the Go installation's go.env".to_owned(),
             Origin::Default => "Go's default".to_owned(),
-        };
-        format!("{key}={} ({origin})", super::proxies::redacted(&value))
+        }
     }
 
     /// The command that takes a setting back where it is set: in the

@@ -26,6 +26,7 @@ use crate::report;
 use crate::scan::{Inventory, ModCache, Version, VersionKind};
 use crate::verify::Evidence;
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// All that a plan depends on.
@@ -206,7 +207,33 @@ impl Plan {
                 .collect(),
             bytes,
             kept_bytes: self.total.saturating_sub(bytes),
+            kept: self.kept(inventory),
         }
+    }
+
+    /// What stays, counted by reason, in the order of the units and reasons.
+    fn kept(&self, inventory: &Inventory) -> Vec<report::Kept> {
+        let versions = inventory.modcache.iter().flat_map(|cache| &cache.versions);
+        let versions = versions.zip(&self.versions).map(|(version, fate)| {
+            let unit = match version.kind {
+                VersionKind::Toolchain => report::Unit::Toolchain,
+                _ => report::Unit::Version,
+            };
+            (unit, fate)
+        });
+        let actions = self.actions.iter().map(|fate| (report::Unit::Action, fate));
+        let mut counts = BTreeMap::new();
+        for (unit, fate) in versions.chain(actions) {
+            if let Fate::Keep(reason) = fate {
+                *counts.entry((unit, reason.shared())).or_insert(0) += 1;
+            }
+        }
+        let told = |((unit, reason), units): ((_, &str), _)| report::Kept {
+            unit,
+            reason: reason.to_owned(),
+            units,
+        };
+        counts.into_iter().map(told).collect()
     }
 
     /// A step as the report shows it. Zip and tree that go while `.mod` and

@@ -103,23 +103,36 @@ pub enum Keep {
     NotAsked,
 }
 
+impl Keep {
+    /// The reason that all units share which stay for it.
+    pub fn shared(self) -> &'static str {
+        match self {
+            Keep::Grace(_) => "grace: used lately, so a running build may need it",
+            Keep::Since(_) => "keep-since: used since then",
+            Keep::Referenced(_) => "min-ref-count: enough known projects need it",
+            Keep::Young(_) => "used lately, short of the limit on age",
+            Keep::Pattern(_) => "a keep pattern names it",
+            Keep::Needed(_) => "a project needs it",
+            Keep::GoModNeeded(_) => "a project's module graph needs its go.mod",
+            Keep::UsedByJobs => "idle-runs: a marked job used it",
+            Keep::ToolchainNamed => "a project names this toolchain",
+            Keep::Unproven => "the copy that would stay was not proven in this run",
+            Keep::NoMark => "without a mark nobody knows whether it is used",
+            Keep::UseUnknown => "it could not be seen whether it was used",
+            Keep::NeedsUnknown => "what some project needs is not known whole",
+            Keep::NotAsked => "nothing that was asked for removes it",
+        }
+    }
+}
+
 impl fmt::Display for Keep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Keep::Pattern(_) => f.write_str("a keep pattern names it"),
             Keep::Grace(age) => write!(f, "grace: used {} ago", in_words(*age)),
-            Keep::Needed(_) => f.write_str("a project needs it"),
-            Keep::GoModNeeded(_) => f.write_str("a project's module graph needs its go.mod"),
-            Keep::UsedByJobs => f.write_str("idle-runs: a marked job used it"),
-            Keep::ToolchainNamed => f.write_str("a project names this toolchain"),
             Keep::Since(age) => write!(f, "keep-since: used {} ago", in_words(*age)),
             Keep::Referenced(count) => write!(f, "min-ref-count: {count} known projects need it"),
             Keep::Young(age) => write!(f, "used {} ago, short of the limit on age", in_words(*age)),
-            Keep::Unproven => f.write_str("the copy that would stay was not proven in this run"),
-            Keep::NoMark => f.write_str("without a mark nobody knows whether it is used"),
-            Keep::UseUnknown => f.write_str("it could not be seen whether it was used"),
-            Keep::NeedsUnknown => f.write_str("what some project needs is not known whole"),
-            Keep::NotAsked => f.write_str("nothing that was asked for removes it"),
+            _ => f.write_str(self.shared()),
         }
     }
 }

@@ -33,6 +33,7 @@ const PIE_COLOURS: &str = concat!(
 pub fn markdown(report: &Report) -> String {
     let mut page = Page { out: String::new() };
     page.verdict(report);
+    page.settings(report);
     page.caches(report);
     page.verification(report);
     page.change(report);
@@ -75,6 +76,24 @@ impl Page {
         self.block(&format!("{}.", markdown_prose(&summary::headline(report))));
         if let Some(said) = summary::configuration(report, markdown_code) {
             self.block(&said);
+        }
+    }
+
+    /// Go's settings, where `doctor` tells them.
+    fn settings(&mut self, report: &Report) {
+        if report.settings.is_empty() {
+            return;
+        }
+        self.block("| Setting | Value | | What it does |");
+        self.line("|:--|:--|:--|:--|");
+        for setting in &report.settings {
+            self.line(&format!(
+                "| {} | {} | {} | {} |",
+                markdown_code(&setting.name),
+                markdown_code(&setting.value),
+                markdown_prose(&setting.source),
+                markdown_prose(&setting.effect)
+            ));
         }
     }
 

@@ -8,6 +8,33 @@ fn now() -> DateTime<Utc> {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
+/// A doctor's: Go's settings, nothing verified.
+pub(crate) fn doctor() -> Report {
+    let setting = |name: &str, value: &str, source: &str, effect: &str| Setting {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        source: source.to_owned(),
+        effect: effect.to_owned(),
+    };
+    let mut report = clean();
+    report.verification = None;
+    report.settings = vec![
+        setting(
+            "GOMODCACHE",
+            "/root/go/pkg/mod",
+            "Go's default",
+            "modules are downloaded and extracted here; Go itself removes nothing but all of it",
+        ),
+        setting(
+            "GOSUMDB",
+            "off",
+            "from the environment",
+            "nothing but go.sum vouches for a module",
+        ),
+    ];
+    report
+}
+
 /// Both caches in order, nothing marked.
 pub(crate) fn clean() -> Report {
     Report {
@@ -51,6 +78,7 @@ pub(crate) fn clean() -> Report {
             oldest: Some(now() - TimeDelta::days(4)),
             newest: Some(now() - TimeDelta::minutes(5)),
         }),
+        settings: Vec::new(),
         verification: Some(Verification {
             level: "full".to_owned(),
             versions_checked: 231,
@@ -244,6 +272,18 @@ pub(crate) fn trimmed() -> Report {
         ],
         bytes: 541_004_248,
         kept_bytes: 2_838_995_752,
+        kept: vec![
+            Kept {
+                unit: Unit::Version,
+                reason: "a project needs it".to_owned(),
+                units: 229,
+            },
+            Kept {
+                unit: Unit::Action,
+                reason: "idle-runs: a marked job used it".to_owned(),
+                units: 1_794,
+            },
+        ],
     });
     report.outcome = Some(Outcome {
         removed: 3,

@@ -19,26 +19,16 @@ fn text_of_a_clean_cache() {
     PASS  Nothing to complain about; 3.38 GB in two caches
 
     Module cache  /root/go/pkg/mod
-      3.12 GB, 87,413 files, 231 versions of 180 modules; last used 2 h to 34 d ago
-      extracted trees    2.20 GB  70.5%  ██████████████▏
-      downloads           612 MB  19.6%  ███▉
-      toolchains          306 MB   9.8%  ██
-      checksum database  1.25 MB   0.0%  ▏
-      other               750 kB   0.0%  ▏
+      3.12 GB, 231 versions of 180 modules; last used 2 h to 34 d ago
 
     Build cache  /root/.cache/go-build
-      260 MB, 2,546 files; last used 5 min to 4 d ago
-      1,795 action entries, 748 outputs, 3 executables
+      260 MB, 1,795 action entries, 751 outputs; last used 5 min to 4 d ago
 
     Verified  full
       231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, none failed
       2.86 GB of modules proven; versions by go.sum 228
       258 MB of build outputs consistent (content equals name), which is no proof
       3 versions unproven (2.00 MB): nothing outside the cache vouches for them
-
-    Largest modules
-      github.com/aws/aws-sdk-go   3 versions   812 MB  26.0%
-      golang.org/x/tools         12 versions  96.4 MB   3.1%
     "#);
 }
 
@@ -59,43 +49,6 @@ fn what_fuzzing_found_has_a_line_of_its_own() {
 fn text_of_findings() {
     insta::assert_snapshot!(text(&samples::findings(), TextStyle::default()), @r#"
     FAIL  2 denied, 1 warning, 12 notes; 3.38 GB in two caches
-
-    Module cache  /root/go/pkg/mod
-      3.12 GB, 87,413 files, 231 versions of 180 modules; last used 2 h to 34 d ago
-      extracted trees    2.20 GB  70.5%  ██████████████▏
-      downloads           612 MB  19.6%  ███▉
-      toolchains          306 MB   9.8%  ██
-      checksum database  1.25 MB   0.0%  ▏
-      other               750 kB   0.0%  ▏
-
-    Build cache  /root/.cache/go-build
-      260 MB, 2,546 files; last used 5 min to 4 d ago
-      1,795 action entries, 748 outputs, 3 executables
-
-    Verified  full
-      231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, 2 failed
-      2.86 GB of modules proven; versions by go.sum 228
-      258 MB of build outputs consistent (content equals name), which is no proof
-      3 versions unproven (2.00 MB): nothing outside the cache vouches for them
-
-    Used by this job  since the mark 9 min ago
-                            hit rate   hits  misses  rewritten           idle
-      module versions          98.3%    118       2                       113
-      action entries           97.1%  1,512      45          1  238 (41.0 MB)
-      compiled packages        97.8%    402       9
-      tests (cached / run)     93.9%     31       2
-
-    Trend  ▇██  3.02 GB → 3.38 GB, hit rate 41.0% → 97.2%
-
-    Limits
-      fail  max-size      3.38 GB  of  2.00 GB
-      warn  max-age          34 d  of     30 d
-      ok    min-hit-rate    97.2%  of    92.0%
-      ok    max-growth          ?  of   500 MB
-
-    Largest modules
-      github.com/aws/aws-sdk-go   3 versions   812 MB  26.0%
-      golang.org/x/tools         12 versions  96.4 MB   3.1%
 
     Findings
       deny zip-hash-mismatch
@@ -134,6 +87,33 @@ fn text_of_findings() {
         and 2 more
         → Nothing to do: a lock stays for good, after a lookup that failed and after a trim alike.
 
+    Limits
+      fail  max-size      3.38 GB  of  2.00 GB
+      warn  max-age          34 d  of     30 d
+      ok    min-hit-rate    97.2%  of    92.0%
+      ok    max-growth          ?  of   500 MB
+
+    Module cache  /root/go/pkg/mod
+      3.12 GB, 231 versions of 180 modules; last used 2 h to 34 d ago
+
+    Build cache  /root/.cache/go-build
+      260 MB, 1,795 action entries, 751 outputs; last used 5 min to 4 d ago
+
+    Verified  full
+      231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, 2 failed
+      2.86 GB of modules proven; versions by go.sum 228
+      258 MB of build outputs consistent (content equals name), which is no proof
+      3 versions unproven (2.00 MB): nothing outside the cache vouches for them
+
+    Used by this job  since the mark 9 min ago
+                            hit rate   hits  misses  rewritten           idle
+      module versions          98.3%    118       2                       113
+      action entries           97.1%  1,512      45          1  238 (41.0 MB)
+      compiled packages        97.8%    402       9
+      tests (cached / run)     93.9%     31       2
+
+    Trend  ▇██  3.02 GB → 3.38 GB, hit rate 41.0% → 97.2%
+
     note: 1 finding silenced by the configuration, 0 known to the baseline.
     note: Policy: /src/app/gocachevet.toml
     note: `max-growth` passed unmeasured: there is no mark.
@@ -141,31 +121,22 @@ fn text_of_findings() {
 }
 
 #[test]
+fn text_of_a_doctor() {
+    insta::assert_snapshot!(text(&samples::doctor(), TextStyle::default()), @r#"
+    PASS  Nothing to complain about; 3.38 GB in two caches
+
+    Go's settings
+      GOMODCACHE=/root/go/pkg/mod  (Go's default)
+        modules are downloaded and extracted here; Go itself removes nothing but all of it
+      GOSUMDB=off  (from the environment)
+        nothing but go.sum vouches for a module
+    "#);
+}
+
+#[test]
 fn text_of_a_trim() {
     insta::assert_snapshot!(text(&samples::trimmed(), TextStyle::default()), @r#"
     WARN  1 not removed; 3.38 GB in two caches
-
-    Module cache  /root/go/pkg/mod
-      3.12 GB, 87,413 files, 231 versions of 180 modules; last used 2 h to 34 d ago
-      extracted trees    2.20 GB  70.5%  ██████████████▏
-      downloads           612 MB  19.6%  ███▉
-      toolchains          306 MB   9.8%  ██
-      checksum database  1.25 MB   0.0%  ▏
-      other               750 kB   0.0%  ▏
-
-    Build cache  /root/.cache/go-build
-      260 MB, 2,546 files; last used 5 min to 4 d ago
-      1,795 action entries, 748 outputs, 3 executables
-
-    Verified  full
-      231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, none failed
-      2.86 GB of modules proven; versions by go.sum 228
-      258 MB of build outputs consistent (content equals name), which is no proof
-      3 versions unproven (2.00 MB): nothing outside the cache vouches for them
-
-    Largest modules
-      github.com/aws/aws-sdk-go   3 versions   812 MB  26.0%
-      golang.org/x/tools         12 versions  96.4 MB   3.1%
 
     Removed
       2  module version   541 MB  unused
@@ -175,7 +146,23 @@ fn text_of_a_trim() {
         github.com/aws/aws-sdk-go@v1.41.0
           busy: another process holds its lock
 
+    Stayed
+        229  module version  a project needs it
+      1,794  action entry    idle-runs: a marked job used it
+
     Size changed 3.38 GB => 3.11 GB (-270 MB, -7.99%)
+
+    Module cache  /root/go/pkg/mod
+      3.12 GB, 231 versions of 180 modules; last used 2 h to 34 d ago
+
+    Build cache  /root/.cache/go-build
+      260 MB, 1,795 action entries, 751 outputs; last used 5 min to 4 d ago
+
+    Verified  full
+      231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, none failed
+      2.86 GB of modules proven; versions by go.sum 228
+      258 MB of build outputs consistent (content equals name), which is no proof
+      3 versions unproven (2.00 MB): nothing outside the cache vouches for them
     "#);
 }
 
@@ -204,7 +191,9 @@ fn colour_adds_nothing_but_colour() {
 
 #[test]
 fn github_of_each() {
-    insta::assert_snapshot!(github(&samples::clean()), @r#"::notice title=gocachevet::Nothing to complain about; 3.38 GB in two caches"#);
+    insta::assert_snapshot!(github(&samples::clean()), @r#"
+    ::notice title=gocachevet::Nothing to complain about; 3.38 GB in two caches
+    "#);
     insta::assert_snapshot!(github(&samples::findings()), @r#"
     ::error title=zip-hash-mismatch::github.com/pkg/errors@v0.9.1: the zip differs from go.sum; the extracted tree agrees with go.sum, so the zip is damaged or was replaced%0Aexpected h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=, found h1:AAAAx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=%0ARun `gocachevet trim --repair` so that Go downloads the version again; if it comes back, the source of the module changed.
     ::error title=over-threshold::max-size: both caches hold 3.38 GB, more than 2.00 GB%0ARun `gocachevet trim --unused`.
@@ -552,11 +541,16 @@ fn structure(markdown: &str) -> Vec<String> {
 fn a_hostile_report_acts_in_no_format() {
     const HOSTILE: &str = "x\u{1b}[2J\u{9b}31m\x07\u{202e}\u{2028}\n\n::error::owned\n##[group]\n\
                            `|` <img src=x> [a](http://evil) @octocat\n# EOF\n\"}";
-    let whole = serde_json::to_value(of_everything()).unwrap();
+    let check = serde_json::to_value(of_everything()).unwrap();
+    let doctor = serde_json::to_value(samples::doctor()).unwrap();
     let mut places = Vec::new();
-    strings(&whole, "", &mut places);
+    for whole in [&check, &doctor] {
+        let mut found = Vec::new();
+        strings(whole, "", &mut found);
+        places.extend(found.into_iter().map(|place| (whole, place)));
+    }
     let mut hostile = 0;
-    for place in places {
+    for (whole, place) in places {
         let rendered = |text: &str| {
             let mut changed = whole.clone();
             *changed.pointer_mut(&place).unwrap() = text.into();

@@ -4,7 +4,7 @@ use super::summary::{self, Change, Group};
 use super::{table, trend};
 use crate::findings::{Finding, Level};
 use crate::judge::Measure;
-use crate::report::{BuildCache, ModCache, Report, ThresholdStatus, Verdict};
+use crate::report::{Report, ThresholdStatus, Verdict};
 use crate::text::escape::{LONGEST, clip, terminal};
 use crate::text::human;
 use anstyle::{AnsiColor, Style};
@@ -42,22 +42,19 @@ pub fn text(report: &Report, style: TextStyle) -> String {
     };
     page.verdict(report);
     page.configuration(report);
-    if let Some(cache) = &report.modcache {
-        page.modcache(cache, report);
-    }
-    if let Some(cache) = &report.buildcache {
-        page.buildcache(cache, report);
+    page.settings(report);
+    page.plan(report);
+    page.findings(report);
+    page.drift(report);
+    page.thresholds(report);
+    if report.settings.is_empty() {
+        page.caches(report);
     }
     page.verification(report);
     page.usage(report);
     if let Some(trend) = trend::sparkline(&report.trend) {
         page.title("Trend", &trend);
     }
-    page.thresholds(report);
-    page.largest(report);
-    page.findings(report);
-    page.drift(report);
-    page.plan(report);
     page.remote(report);
     page.notes(report);
     page.out
@@ -133,50 +130,55 @@ impl Page {
         }
     }
 
-    fn modcache(&mut self, cache: &ModCache, report: &Report) {
-        self.title("Module cache", &terminal(&cache.path));
-        self.line(&format!(
-            "  {}, {}, {} of {}{}",
-            human::size(cache.bytes),
-            human::counted(cache.files, "file", "files"),
-            human::counted(cache.versions, "version", "versions"),
-            human::counted(cache.modules, "module", "modules"),
-            ages(cache.newest, cache.oldest, report)
-        ));
-        let rows: Vec<Vec<String>> = summary::regions(cache)
-            .into_iter()
-            .map(|(region, bytes)| {
-                let share = human::share(bytes, cache.bytes);
-                vec![
-                    region.to_owned(),
-                    human::size(bytes),
-                    human::percent(share),
-                    human::bar(share, 20),
-                ]
-            })
-            .collect();
-        self.table(&rows, "lrrl");
+    /// A line each; `list` says what takes the space.
+    fn caches(&mut self, report: &Report) {
+        if let Some(cache) = &report.modcache {
+            self.title("Module cache", &terminal(&cache.path));
+            self.line(&format!(
+                "  {}, {} of {}{}",
+                human::size(cache.bytes),
+                human::counted(cache.versions, "version", "versions"),
+                human::counted(cache.modules, "module", "modules"),
+                ages(cache.newest, cache.oldest, report)
+            ));
+        }
+        if let Some(cache) = &report.buildcache {
+            self.title("Build cache", &terminal(&cache.path));
+            let fuzz = match cache.fuzz_bytes {
+                0 => String::new(),
+                bytes => format!(
+                    "; {} found by fuzzing, which only `go clean -fuzzcache` removes",
+                    human::size(bytes)
+                ),
+            };
+            self.line(&format!(
+                "  {}, {}, {}{}{fuzz}",
+                human::size(cache.bytes),
+                human::counted(cache.actions, "action entry", "action entries"),
+                human::counted(
+                    cache.outputs.saturating_add(cache.executables),
+                    "output",
+                    "outputs"
+                ),
+                ages(cache.newest, cache.oldest, report)
+            ));
+        }
     }
 
-    fn buildcache(&mut self, cache: &BuildCache, report: &Report) {
-        self.title("Build cache", &terminal(&cache.path));
-        self.line(&format!(
-            "  {}, {}{}",
-            human::size(cache.bytes),
-            human::counted(cache.files, "file", "files"),
-            ages(cache.newest, cache.oldest, report)
-        ));
-        self.line(&format!(
-            "  {}, {}, {}",
-            human::counted(cache.actions, "action entry", "action entries"),
-            human::counted(cache.outputs, "output", "outputs"),
-            human::counted(cache.executables, "executable", "executables"),
-        ));
-        if cache.fuzz_bytes > 0 {
+    /// Go's settings: each with who set it, and what it does.
+    fn settings(&mut self, report: &Report) {
+        if report.settings.is_empty() {
+            return;
+        }
+        self.title("Go's settings", "");
+        for setting in &report.settings {
+            let name = self.paint(BOLD, &terminal(&clip(&setting.name, 80)));
+            let value = terminal(&clip(&setting.value, LONGEST));
             self.line(&format!(
-                "  {} found by fuzzing, which only `go clean -fuzzcache` removes",
-                human::size(cache.fuzz_bytes)
+                "  {name}={value}  ({})",
+                terminal(&setting.source)
             ));
+            self.wrapped(4, "", &setting.effect);
         }
     }
 
@@ -291,28 +293,6 @@ impl Page {
             let word = self.paint(style, word);
             self.line(&format!("  {word}  {line}"));
         }
-    }
-
-    fn largest(&mut self, report: &Report) {
-        if report.largest.is_empty() {
-            return;
-        }
-        self.title("Largest modules", "");
-        let whole = report.modcache.as_ref().map_or(0, |cache| cache.bytes);
-        let rows: Vec<Vec<String>> = report
-            .largest
-            .iter()
-            .take(10)
-            .map(|module| {
-                vec![
-                    terminal(&clip(&module.module, 80)),
-                    human::counted(module.versions, "version", "versions"),
-                    human::size(module.bytes),
-                    human::percent(human::share(module.bytes, whole)),
-                ]
-            })
-            .collect();
-        self.table(&rows, "lrrr");
     }
 
     fn findings(&mut self, report: &Report) {
@@ -430,6 +410,21 @@ impl Page {
             {
                 self.line(&format!("    and {} more", human::count(rest as u64)));
             }
+        }
+        let kept = report.plan.iter().flat_map(|plan| &plan.kept);
+        let kept: Vec<Vec<String>> = kept
+            .map(|kept| {
+                vec![
+                    human::count(kept.units),
+                    summary::unit(kept.unit).to_owned(),
+                    terminal(&clip(&kept.reason, 80)),
+                ]
+            })
+            .collect();
+        if !kept.is_empty() {
+            let stays = if change.done { "Stayed" } else { "Would stay" };
+            self.title(stays, "");
+            self.table(&kept, "rll");
         }
         self.out.push('\n');
         let line = self.paint(BOLD, &change.line());

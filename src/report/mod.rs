@@ -42,7 +42,10 @@ pub struct Report {
     /// The configuration file that ruled and what it does; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Configuration>,
-    /// What was verified and how much of it was proven.
+    /// Go's settings as they bear on the caches; `doctor` alone tells them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<Setting>,
+    /// What was verified and how much of it was proven; `null` for `doctor`.
     pub verification: Option<Verification>,
     /// What this job used; `null` without a mark.
     pub usage: Option<Usage>,
@@ -477,6 +480,35 @@ pub struct Plan {
     pub bytes: u64,
     /// Bytes that stay.
     pub kept_bytes: u64,
+    /// What stays and why.
+    #[serde(default)]
+    pub kept: Vec<Kept>,
+}
+
+/// Units that stay for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Kept {
+    /// What they are.
+    pub unit: Unit,
+    /// Why they stay.
+    pub reason: String,
+    /// How many.
+    pub units: u64,
+}
+
+/// One of Go's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Setting {
+    /// The variable, such as `GOPROXY`.
+    pub name: String,
+    /// Its value, without passwords.
+    pub value: String,
+    /// Who set it.
+    pub source: String,
+    /// What it does to the caches.
+    pub effect: String,
 }
 
 /// What kind of thing is removed whole.

@@ -540,6 +540,7 @@ pub fn report(
         projects: found.projects.iter().map(report::Project::from).collect(),
         modcache,
         buildcache,
+        settings: Vec::new(),
         verification: Some(found.evidence.verification.clone()),
         usage,
         usage_unknown: found

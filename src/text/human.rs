@@ -78,19 +78,6 @@ pub fn age(elapsed: TimeDelta) -> String {
     duration(elapsed.num_seconds().max(0) as f64)
 }
 
-/// A bar of `width` characters for a share, in eighths of a character.
-pub fn bar(share: f64, width: usize) -> String {
-    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let eighths = (share.clamp(0.0, 1.0) * width as f64 * 8.0).round() as usize;
-    let rest = EIGHTHS.get(eighths % 8).copied().unwrap_or("");
-    let mut bar = "█".repeat(eighths / 8);
-    bar.push_str(rest);
-    if bar.is_empty() && share > 0.0 {
-        bar.push('▏');
-    }
-    bar
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,20 +131,5 @@ mod tests {
             assert_eq!(duration(seconds), text, "{seconds}");
         }
         assert_eq!(age(TimeDelta::seconds(-5)), "0 s");
-    }
-
-    #[test]
-    fn bars_grow_with_their_share() {
-        for (share, text) in [
-            (0.0, ""),
-            (0.001, "▏"),
-            (0.5, "██"),
-            (0.53125, "██▏"),
-            (1.0, "████"),
-            (7.0, "████"),
-        ] {
-            assert_eq!(bar(share, 4), text, "{share}");
-        }
-        assert_eq!(bar(f64::NAN, 4), "");
     }
 }
