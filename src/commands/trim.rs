@@ -5,7 +5,7 @@ use crate::cli::{JudgeArgs, progress};
 use crate::error::CommandError;
 use crate::locate;
 use crate::plan::{Plan, Policy};
-use crate::report::{self, Failure, Outcome, Verdict};
+use crate::report::{self, Failure, Outcome, Report, Verdict};
 use crate::run::{self as steps, Found};
 use crate::settings::{Settings, VerifyLevel};
 use crate::text::escape::terminal;
@@ -36,172 +36,248 @@ pub fn run(
     args: &TrimArgs,
     out: &mut dyn Write,
 ) -> Result<Verdict, CommandError> {
-    let caches = locate::caches(&settings.environment, &settings.options)?;
-    let modcache = steps::root_of(caches.modcache.as_ref());
-    let gocache = steps::root_of(caches.gocache.as_ref());
-    act::refuse(&settings.environment, modcache, gocache)
-        .map_err(|refusal| CommandError::Work(refusal.into()))?;
-    if cfg!(target_family = "wasm") && !args.dry_run && settings.retention.prove.is_some() {
-        return Err(CommandError::Usage(NO_PROOF.into()));
-    }
+    let mut notes = prepare(settings, args)?;
     let now = Utc::now();
-    let mut notes = Vec::new();
-    if !args.dry_run {
-        for root in [modcache, gocache].into_iter().flatten() {
-            let count = act::put_back_interrupted(root).map_err(CommandError::file(root))?;
-            if count > 0 {
-                notes.push(format!(
-                    "an interrupted proof was rolled back: {count} files and folders put back"
-                ));
-            }
-        }
-    }
     let policy = Policy::new(&settings.retention, &settings.options);
-    // Emptying needs no proof of what goes.
-    let fast = policy.all && !args.dry_run;
-    let asked = settings.options.verify.unwrap_or(VerifyLevel::Full);
-    let watch = progress::watch(settings.quiet);
-    let mut found = match fast {
-        true => steps::look_briefly(settings)?,
-        // Which outputs entries name is read from level quick on.
-        false if policy.all => steps::look(settings, VerifyLevel::Quick, &*watch)?,
-        false => steps::look(settings, asked.max(VerifyLevel::Quick), &*watch)?,
-    };
-    drop(watch);
-    let mut restored = steps::restored(&found);
+    let mut found = look(settings, &policy, args.dry_run)?;
+    let before = steps::restored(&found);
     let uses = steps::uses(&found, &policy, now);
     let mut weighed = steps::weigh(&found, settings, uses, now)?;
+    let plan = &mut weighed.plan;
     if policy.all && !policy.force && steps::used_within_grace(&found, &policy, now) {
         return Err(CommandError::Work(
             "the caches were used within the grace, so a running build may need them: nothing was removed (use --force, or a shorter --grace)".into(),
         ));
     }
     if !policy.all {
-        notes.extend(kept_by_grace(settings, &found, &weighed.plan, now)?);
+        notes.extend(kept_by_grace(settings, &found, plan, now)?);
     }
-    let mut outcome = None;
-    let mut busy = 0;
-    let mut tried = 0;
-    let mut results = Vec::new();
-    if !args.dry_run && cfg!(target_family = "wasm") {
-        act::refuse_read_only_trees(&weighed.plan, &found.inventory)
-            .map_err(|refusal| CommandError::Work(refusal.into()))?;
-    }
-    if !args.dry_run {
-        results = match &settings.retention.prove {
-            Some(command) if cfg!(not(target_family = "wasm")) => {
-                if steps::used_within_grace(&found, &policy, now) {
-                    return Err(CommandError::Work(
-                        "a proof needs the caches to itself, and they were used within the grace: nothing was removed (wait, or give a shorter --grace)".into(),
-                    ));
-                }
-                proven(settings, command, &weighed.plan, &found)?
-            }
-            _ => act::act(&weighed.plan, &found.inventory, steps::jobs(settings)),
-        };
-        let mut done = Outcome::default();
-        for (step, result) in weighed.plan.steps.iter_mut().zip(&results) {
-            if let Ok(freed) = result {
-                // What really went, also where nothing was measured before.
-                step.bytes = *freed;
-            }
-        }
-        for (step, result) in weighed.plan.steps.iter().zip(&results) {
-            let removals = weighed.plan.removals(&found.inventory, step);
-            tried += removals.len();
-            match result {
-                Ok(freed) => {
-                    done.bytes += freed;
-                    done.removed += removals.len() as u64;
-                }
-                Err(fault) => {
-                    busy += if fault.is_skip() { removals.len() } else { 0 };
-                    done.failed
-                        .extend(removals.into_iter().map(|removal| Failure {
-                            subject: removal.subject,
-                            error: fault.to_string(),
-                        }));
-                }
-            }
-        }
-        if policy.all {
-            let kept = steps::kept(&found.inventory, &weighed.plan, &results);
-            let (bytes, errors) = act::sweep(&found.inventory, &kept);
-            done.bytes += bytes;
-            tried += errors.len();
-            done.failed
-                .extend(errors.into_iter().map(|(subject, error)| Failure {
-                    subject,
-                    error: error.to_string(),
-                }));
-        }
-        outcome = Some(done);
-    }
-    let mut shown = match &outcome {
-        Some(_) => weighed.plan.done(&found.inventory, &results),
-        None => weighed.plan.for_report(&found.inventory),
+    let removed = match args.dry_run {
+        true => None,
+        false => Some(remove(settings, &policy, &found, plan, now)?),
     };
-    if let Some(done) = &outcome {
-        if fast {
-            found = steps::look_briefly(settings)?;
-            let left = report::bytes(&found.inventory);
-            shown.bytes = done.bytes;
-            shown.kept_bytes = left;
-            restored = done.bytes + left;
-        } else {
-            steps::forget_removed(&mut found, &weighed.plan, &results);
-        }
-    }
+    let (shown, restored) = shown(
+        settings,
+        &policy,
+        &mut found,
+        plan,
+        removed.as_ref(),
+        before,
+    )?;
     // What is older than `max-age` and stays, stays for a reason.
     let mut judged = steps::with_measured_rate(settings, restored);
     judged.options.max_age = None;
     let mut report = steps::report(&found, &judged, now)?;
     report.notes.append(&mut notes);
-    report.notes.append(&mut weighed.plan.notes);
-    let freed = outcome.as_ref().map_or(shown.bytes, |done| done.bytes);
+    report.notes.append(&mut plan.notes);
+    let freed = removed
+        .as_ref()
+        .map_or(shown.bytes, |removed| removed.outcome.bytes);
     if freed > 0 {
-        report.notes.push(steps::saved_per_restore(
-            freed,
-            steps::restore_rate(&judged),
-        ));
+        let rate = steps::restore_rate(&judged);
+        report.notes.push(steps::saved_per_restore(freed, rate));
     }
     if let Some(cache) = &found.inventory.buildcache {
         report.notes.push(steps::next_go_trim(cache, now));
     }
+    report.plan = Some(shown);
+    let failure = match removed {
+        Some(removed) => settle(removed, &mut report, &found, settings, now),
+        None => None,
+    };
+    steps::write_report(&report, settings, out)?;
+    match failure {
+        None => Ok(report.verdict),
+        Some(error) => {
+            out.flush()?;
+            Err(error)
+        }
+    }
+}
+
+/// Refuses what cannot be trimmed, and puts back what an interrupted proof had
+/// moved aside; gives what to say of it.
+fn prepare(settings: &Settings, args: &TrimArgs) -> Result<Vec<String>, CommandError> {
+    let caches = locate::caches(&settings.environment, &settings.options)?;
+    let modcache = steps::root_of(caches.modcache.as_ref());
+    let gocache = steps::root_of(caches.gocache.as_ref());
+    act::refuse(&settings.environment, modcache, gocache)
+        .map_err(|refusal| CommandError::Work(refusal.into()))?;
+    let mut notes = Vec::new();
+    if args.dry_run {
+        return Ok(notes);
+    }
+    if cfg!(target_family = "wasm") && settings.retention.prove.is_some() {
+        return Err(CommandError::Usage(NO_PROOF.into()));
+    }
+    for root in [modcache, gocache].into_iter().flatten() {
+        let count = act::put_back_interrupted(root).map_err(CommandError::file(root))?;
+        if count > 0 {
+            notes.push(format!(
+                "an interrupted proof was rolled back: {count} files and folders put back"
+            ));
+        }
+    }
+    Ok(notes)
+}
+
+/// Looks at the caches as closely as what was asked for needs.
+fn look(settings: &Settings, policy: &Policy, dry_run: bool) -> Result<Found, CommandError> {
+    let watch = progress::watch(settings.quiet);
+    match policy.all {
+        // Emptying needs no proof of what goes.
+        true if !dry_run => steps::look_briefly(settings),
+        // Which outputs entries name is read from level quick on.
+        true => steps::look(settings, VerifyLevel::Quick, &*watch),
+        false => {
+            let asked = settings.options.verify.unwrap_or(VerifyLevel::Full);
+            steps::look(settings, asked.max(VerifyLevel::Quick), &*watch)
+        }
+    }
+}
+
+/// What came of a plan.
+struct Removed {
+    /// What came of each of its steps, in their order.
+    results: Vec<act::Result>,
+    outcome: Outcome,
+    /// Units that were to go.
+    tried: usize,
+    /// Units that stayed because somebody uses them.
+    busy: usize,
+}
+
+/// Does what the plan lists.
+fn remove(
+    settings: &Settings,
+    policy: &Policy,
+    found: &Found,
+    plan: &mut Plan,
+    now: DateTime<Utc>,
+) -> Result<Removed, CommandError> {
+    if cfg!(target_family = "wasm") {
+        act::refuse_read_only_trees(plan, &found.inventory)
+            .map_err(|refusal| CommandError::Work(refusal.into()))?;
+    }
+    let results = match &settings.retention.prove {
+        Some(command) if cfg!(not(target_family = "wasm")) => {
+            if steps::used_within_grace(found, policy, now) {
+                return Err(CommandError::Work(
+                    "a proof needs the caches to itself, and they were used within the grace: nothing was removed (wait, or give a shorter --grace)".into(),
+                ));
+            }
+            proven(settings, command, plan, found)?
+        }
+        _ => act::act(plan, &found.inventory, steps::jobs(settings)),
+    };
+    let mut removed = Removed {
+        results,
+        outcome: Outcome::default(),
+        tried: 0,
+        busy: 0,
+    };
+    for (step, result) in plan.steps.iter_mut().zip(&removed.results) {
+        if let Ok(freed) = result {
+            // What really went, also where nothing was measured before.
+            step.bytes = *freed;
+        }
+    }
+    let outcome = &mut removed.outcome;
+    for (step, result) in plan.steps.iter().zip(&removed.results) {
+        let removals = plan.removals(&found.inventory, step);
+        removed.tried += removals.len();
+        match result {
+            Ok(freed) => {
+                outcome.bytes += freed;
+                outcome.removed += removals.len() as u64;
+            }
+            Err(fault) => {
+                removed.busy += if fault.is_skip() { removals.len() } else { 0 };
+                let subjects = removals.into_iter().map(|removal| removal.subject);
+                outcome.failed.extend(subjects.map(|subject| Failure {
+                    subject,
+                    error: fault.to_string(),
+                }));
+            }
+        }
+    }
+    if policy.all {
+        let kept = steps::kept(&found.inventory, plan, &removed.results);
+        let (bytes, errors) = act::sweep(&found.inventory, &kept);
+        outcome.bytes += bytes;
+        removed.tried += errors.len();
+        let failures = errors.into_iter().map(|(subject, error)| Failure {
+            subject,
+            error: error.to_string(),
+        });
+        outcome.failed.extend(failures);
+    }
+    Ok(removed)
+}
+
+/// The plan as the report shows it, and the bytes that a restore brought;
+/// `found` is what is left then.
+fn shown(
+    settings: &Settings,
+    policy: &Policy,
+    found: &mut Found,
+    plan: &Plan,
+    removed: Option<&Removed>,
+    restored: u64,
+) -> Result<(report::Plan, u64), CommandError> {
+    let Some(removed) = removed else {
+        return Ok((plan.for_report(&found.inventory), restored));
+    };
+    let mut shown = plan.done(&found.inventory, &removed.results);
+    if !policy.all {
+        steps::forget_removed(found, plan, &removed.results);
+        return Ok((shown, restored));
+    }
+    *found = steps::look_briefly(settings)?;
+    let left = report::bytes(&found.inventory);
+    shown.bytes = removed.outcome.bytes;
+    shown.kept_bytes = left;
+    Ok((shown, removed.outcome.bytes + left))
+}
+
+/// Tells the report and the ledger what came of it; gives what fails the
+/// command all the same.
+fn settle(
+    removed: Removed,
+    report: &mut Report,
+    found: &Found,
+    settings: &Settings,
+    now: DateTime<Utc>,
+) -> Option<CommandError> {
+    let Removed {
+        outcome,
+        tried,
+        busy,
+        ..
+    } = removed;
     if busy > 0 {
         report.notes.push(format!(
             "{busy} units were in use or changed meanwhile, and stayed"
         ));
         report.verdict = report.verdict.max(Verdict::Warn);
     }
-    let stuck = outcome.as_ref().map_or(0, |done| done.failed.len());
-    let failed = stuck.saturating_sub(busy);
+    let failed = outcome.failed.len().saturating_sub(busy);
+    report.outcome = Some(outcome);
     if failed > 0 {
         report.verdict = Verdict::Fail;
     }
-    report.plan = Some(shown);
-    report.outcome = outcome;
-    let mut unrecorded = None;
-    if !args.dry_run {
-        // What was removed is reported, whether or not the ledger takes it.
-        unrecorded = steps::record(&found, &mut report, &settings.environment, now).err();
-        if let Some(error) = &unrecorded {
-            let note = format!("the ledger was not written: {error}");
-            report.notes.push(note);
-        }
+    // What was removed is reported, whether or not the ledger takes it.
+    let mut failure = steps::record(found, report, &settings.environment, now).err();
+    if let Some(error) = &failure {
+        let note = format!("the ledger was not written: {}", error.text());
+        report.notes.push(note);
     }
-    steps::write_report(&report, settings, out)?;
     if failed > 0 {
-        out.flush()?;
-        return Err(CommandError::Work(
+        failure = Some(CommandError::Work(
             format!("{failed} of {tried} removals failed; the report names them").into(),
         ));
     }
-    if let Some(error) = unrecorded {
-        out.flush()?;
-        return Err(error);
-    }
-    Ok(report.verdict)
+    failure
 }
 
 /// What stays for the grace alone: a trim that removes less than it was asked
