@@ -30,11 +30,9 @@ mod readers;
 mod tree;
 mod vcs;
 mod version;
-mod writable;
 
 pub use door::refuse;
 pub use prove::{hold, put_back_interrupted};
-pub use writable::refuse_read_only_trees;
 
 use crate::folder::{Kind, Root};
 use crate::parallel;

@@ -155,10 +155,6 @@ fn remove(
     plan: &mut Plan,
     now: DateTime<Utc>,
 ) -> Result<Removed, CommandError> {
-    if cfg!(target_family = "wasm") {
-        act::refuse_read_only_trees(plan, &found.inventory)
-            .map_err(|refusal| CommandError::Work(refusal.into()))?;
-    }
     let results = match &settings.retention.prove {
         Some(command) if cfg!(not(target_family = "wasm")) => {
             if steps::used_within_grace(found, policy, now) {
