@@ -2,8 +2,9 @@
 //!
 //! Heat is how often it was fetched within the last seven days, freshness
 //! falls off exponentially with the time since the last fetch. Their product
-//! is the score; what scores lowest is evicted first. Entries of a remote
-//! cache and versions in a mirror are weighed by the same rule.
+//! is the score; of a mirror's versions what scores lowest is evicted first, of
+//! a repository's entries what was not accessed for longest: there a score is
+//! no better (`docs/eviction.md`).
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -81,9 +82,24 @@ pub fn coldest(candidates: Vec<Candidate>, excess: u64, now: DateTime<Utc>) -> V
             .then(b.bytes.cmp(&a.bytes))
             .then(a.index.cmp(&b.index))
     });
+    until_freed(
+        candidates.into_iter().map(|(_, candidate)| candidate),
+        excess,
+    )
+}
+
+/// The same, but the longest unused first, whatever their score; of equals the
+/// largest.
+#[cfg(feature = "remote")]
+pub fn longest_unused(mut candidates: Vec<Candidate>, excess: u64) -> Vec<usize> {
+    candidates.sort_by_key(|one| (one.heat.last, std::cmp::Reverse(one.bytes), one.index));
+    until_freed(candidates.into_iter(), excess)
+}
+
+fn until_freed(candidates: impl Iterator<Item = Candidate>, excess: u64) -> Vec<usize> {
     let mut freed = 0u64;
     let mut chosen = Vec::new();
-    for (_, candidate) in candidates {
+    for candidate in candidates {
         if freed >= excess {
             break;
         }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// What to do with a service's caches.
 #[derive(Subcommand, Clone, Debug)]
 pub enum RemoteCommand {
-    /// Every entry, with accesses and score
+    /// Every entry, with its accesses
     List(RemoteArgs),
     /// Usage against the quota; duplicate, superseded, unreachable and unused entries
     Usage(RemoteUsageArgs),
@@ -66,7 +66,7 @@ pub struct RemoteUsageArgs {
 }
 
 /// Options of `remote trim`, weighed in this order. `--max-size` comes last
-/// and evicts by score.
+/// and evicts the longest unused.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RemoteTrimArgs {
     /// Which caches.

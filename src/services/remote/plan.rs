@@ -26,7 +26,7 @@ pub struct Policy {
     pub cutoff: Option<TimeDelta>,
     /// Remove what was restored less often within the window.
     pub min_hit_count: Option<u32>,
-    /// Remove by score until a repository's entries fit: in bytes, or as a
+    /// Remove the longest unused until a repository's entries fit: in bytes, or as a
     /// share of its quota.
     pub max_size: Option<Share>,
 }
@@ -50,7 +50,7 @@ pub struct Decision {
     pub remove: bool,
     /// Why, in words.
     pub reason: String,
-    /// The accesses that the score comes from.
+    /// What is known of its accesses.
     pub heat: Heat,
 }
 
@@ -173,13 +173,11 @@ fn shrink(
         stay.fold(0, |sum, (entry, _)| sum.saturating_add(entry.bytes))
     };
     let excess = staying(decisions).saturating_sub(limit);
-    for index in heat::coldest(movable, excess, now) {
+    for index in heat::longest_unused(movable, excess) {
         if let Some(decision) = decisions.get_mut(index) {
             decision.remove = true;
             decision.reason = format!(
-                "max-size: score {:.3} ({} within 7 days, last {} ago) is among the lowest",
-                decision.heat.score(now),
-                decision.heat.count,
+                "max-size: not accessed for {}, which is among the longest",
                 heat::span(now - decision.heat.last),
             );
         }
@@ -315,11 +313,11 @@ mod tests {
         };
         insta::assert_snapshot!(explain(&many(), &policy), @r#"
         keep 1 Linux-go-old: accessed within 4 h
-        remove 2 Linux-go-new: max-size: score 0.867 (1 within 7 days, last 24 h ago) is among the lowest
-        remove 3 Linux-go-old: max-size: score 0.000 (0 within 7 days, last 10 d ago) is among the lowest
+        remove 2 Linux-go-new: max-size: not accessed for 24 h, which is among the longest
+        remove 3 Linux-go-old: max-size: not accessed for 10 d, which is among the longest
         keep 4 Linux-go-dev: accessed within 4 h
         remove 5 tools: not accessed for 40 d
-        remove 6 Linux-go-pr: max-size: score 0.000 (0 within 7 days, last 12 d ago) is among the lowest
+        remove 6 Linux-go-pr: max-size: not accessed for 12 d, which is among the longest
         keep 7 odd: ref matches keep-ref "refs/x"
         over 0
         "#);

@@ -75,8 +75,6 @@ pub struct EntryReport {
     pub accesses: u32,
     /// Whether those are all.
     pub accesses_exact: bool,
-    /// Heat times freshness.
-    pub score: f64,
     /// Whether the plan removes it; `null` without a plan.
     pub remove: Option<bool>,
     /// Why, or why not.
@@ -135,7 +133,6 @@ pub fn entries(
             last_accessed_at: entry.accessed,
             accesses: heat.count,
             accesses_exact: heat.exact,
-            score: heat.score(now),
             remove: decision(index).map(|decision| decision.remove),
             reason: decision(index).map(|decision| decision.reason.clone()),
         }
@@ -178,7 +175,7 @@ fn repository_text(repository: &RepositoryReport, report: &RemoteReport, out: &m
         line(format!("  {text}"));
     }
     if let Some(entries) = &repository.entries {
-        for text in table::lines(&rows(entries, report.generated_at), "rrrll") {
+        for text in table::lines(&rows(entries, report.generated_at), "rrll") {
             line(format!("  {text}"));
         }
         for entry in entries.iter().filter(|entry| entry.remove == Some(true)) {
@@ -216,20 +213,15 @@ fn told(outcome: &OutcomeReport) -> eviction::Outcome {
 
 fn rows(entries: &[EntryReport], now: DateTime<Utc>) -> Vec<Vec<String>> {
     let mut rows = vec![
-        ["size", "score", "last access", "key", "ref"]
+        ["size", "last access", "key", "ref"]
             .map(str::to_owned)
             .to_vec(),
     ];
     let mut sorted: Vec<&EntryReport> = entries.iter().collect();
-    sorted.sort_by(|a, b| {
-        b.score
-            .total_cmp(&a.score)
-            .then(b.last_accessed_at.cmp(&a.last_accessed_at))
-    });
+    sorted.sort_by_key(|entry| std::cmp::Reverse(entry.last_accessed_at));
     rows.extend(sorted.iter().map(|entry| {
         vec![
             human::size(entry.bytes),
-            format!("{:.2}", entry.score),
             format!("{} ago", human::age(now - entry.last_accessed_at)),
             terminal(&clip(&entry.key, 60)),
             terminal(&clip(&entry.git_ref, 40)),
