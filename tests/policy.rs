@@ -8,6 +8,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use support::{Run, Scratch, copy_tree, gocachevet, snapshot};
@@ -157,12 +158,23 @@ fn limits_warn_and_fail() {
     sample.configure(allow);
     let run = sample.check(["--max-size=lots"]).expect_code(2);
     assert!(run.stderr.contains("500MB"), "{run}");
-    // The sample's files are as old as its checkout: nothing is older than a year.
-    let report = sample
-        .check(["--format=json", "--max-age=36500d"])
-        .expect_code(0)
-        .json();
-    assert_eq!(report["verdict"], "pass");
+    // One entry that was last used 400 days ago.
+    let shard = fs::read_dir(sample.path("gocache"))
+        .unwrap()
+        .map(Result::unwrap);
+    let entries = shard.filter(|entry| entry.file_name().len() == 2);
+    let entry = entries.flat_map(|shard| fs::read_dir(shard.path()).unwrap());
+    let entry = entry.map(|entry| entry.unwrap().path()).next().unwrap();
+    let old = SystemTime::now() - Duration::from_secs(400 * 86_400);
+    fs::File::options()
+        .write(true)
+        .open(entry)
+        .unwrap()
+        .set_modified(old)
+        .unwrap();
+    for (limit, code) in [("--max-age=500d", 0), ("--max-age=300d", 1)] {
+        sample.check([limit]).expect_code(code);
+    }
 }
 
 #[test]
@@ -236,7 +248,14 @@ fn rules_explain_themselves() {
             .run()
             .expect_code(0)
             .stdout;
-        assert!(page.len() > 200, "{page}");
+        assert!(
+            page.starts_with(&format!("{rule}\n\nDefault level: `")),
+            "{page}"
+        );
+        for part in ["**How it comes about.** ", "**What to do.** "] {
+            let said = page.split(part).nth(1);
+            assert!(said.is_some_and(|said| said.len() > 20), "{part}: {page}");
+        }
     }
     let run = gocachevet()
         .args(["explain", "zip-hash-missmatch"])
