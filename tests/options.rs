@@ -398,3 +398,25 @@ fn a_path_that_is_not_utf_8_goes_with_a_configuration() {
     assert_eq!(report["verification"]["level"], "quick");
     assert_eq!(report["configuration"]["origin"], "project");
 }
+
+#[test]
+fn v_tells_what_is_decided_and_vv_what_is_read_as_well() {
+    let caches = support::build_cache(support::Project::Hello);
+    let said = |args: &[&str]| {
+        let command = caches.env.gocachevet().dir(&caches.project);
+        let args = [&["trim", "--dry-run", "--unused", "--grace=0"], args].concat();
+        command.args(args).run().expect_code(0).stderr
+    };
+    let module = "github.com/cespare/xxhash/v2@v2.3.0";
+    let (decided, read) = (said(&["-v"]), said(&["-vv"]));
+    let cache = format!("gocachevet: cache {}", caches.modcache.display());
+    for log in [&decided, &read] {
+        assert!(log.contains(&cache), "{log}");
+        assert!(log.contains("no configuration rules"), "{log}");
+    }
+    for (detail, log) in [("stays: a project needs it", &read), ("reading ", &read)] {
+        assert!(log.contains(detail) && !decided.contains(detail), "{log}");
+    }
+    assert!(read.contains(module), "{read}");
+    assert_eq!(said(&[]), "");
+}

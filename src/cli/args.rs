@@ -11,7 +11,7 @@ pub struct TerminalArgs {
     /// No progress and no log on standard error
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Say on standard error what is decided and why; -vv what is read, too
+    /// Say on standard error what is decided; -vv what is read, too
     #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
     /// Colour on a terminal: auto, always or never

@@ -32,6 +32,10 @@ impl Settings {
             None if args.no_project_config => None,
             None => find_config(&flags, environment).map(|file| (file, ConfigOrigin::Project)),
         };
+        match &config {
+            Some((path, _)) => tracing::debug!("the configuration is {}", path.display()),
+            None => tracing::debug!("no configuration rules"),
+        }
         let (file, configuration) = match config {
             Some((path, origin)) => {
                 let file = settings::load(&path, origin)?;

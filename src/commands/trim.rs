@@ -188,6 +188,7 @@ fn remove(
                 outcome.removed += removals.len() as u64;
             }
             Err(fault) => {
+                tracing::debug!("not removed: {fault}");
                 removed.busy += if fault.is_skip() { removals.len() } else { 0 };
                 let subjects = removals.into_iter().map(|removal| removal.subject);
                 outcome.failed.extend(subjects.map(|subject| Failure {

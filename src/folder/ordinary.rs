@@ -8,6 +8,7 @@ use std::path::Path;
 /// Opens an ordinary file and nothing else: opening waits for nobody, and what
 /// was opened is what is looked at.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
+    tracing::trace!("reading {}", path.display());
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]

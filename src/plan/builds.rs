@@ -52,6 +52,10 @@ pub(super) fn draft(
             true => Fate::Remove(Part::Whole, Cause::StaleIndex),
             false => decide(inputs, action, named, last_use),
         };
+        match fate {
+            Fate::Remove(_, cause) => tracing::trace!("action {} goes: {cause}", action.id),
+            Fate::Keep(reason) => tracing::trace!("action {} stays: {reason}", action.id),
+        }
         draft.fates.push(fate);
         draft.last_uses.push(last_use);
         draft.named.push(named);

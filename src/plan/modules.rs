@@ -103,6 +103,10 @@ pub(super) fn draft(inputs: &Inputs<'_>, plan: &mut Plan) -> Draft {
         unproven += usize::from(fate == Fate::Keep(Keep::Unproven));
         let is_residue = judge.policy.residue && residue(version).is_some();
         young += usize::from(is_residue && matches!(fate, Fate::Keep(Keep::Grace(_))));
+        match fate {
+            Fate::Remove(part, cause) => tracing::debug!("{}: {part:?} goes: {cause}", version.id),
+            Fate::Keep(reason) => tracing::trace!("{} stays: {reason}", version.id),
+        }
         draft.fates.push(fate);
         draft.last_uses.push(last_use);
         draft

@@ -103,7 +103,13 @@ pub fn look(
         }
         return Err(CommandError::Work(message.into()));
     }
+    for cache in [&caches.modcache, &caches.gocache].into_iter().flatten() {
+        tracing::debug!("cache {} ({})", cache.path.display(), cache.source);
+    }
     let located = locate::projects(&settings.environment, options)?;
+    for project in &located.list {
+        tracing::debug!("project {}", project.dir.display());
+    }
     let (projects, mut findings) = (located.list, located.findings);
     let sums = merged_sums(&projects)?;
     let jobs = jobs(settings);
@@ -128,6 +134,16 @@ pub fn look(
     let shard = settings.shard.unwrap_or(Shard::WHOLE);
     watch.step("Verifying", parts / shard.count as usize);
     let mut evidence = verify::verify(&mut inventory, &sums, level, shard, jobs, &|| watch.tick());
+    let versions = inventory.modcache.iter().flat_map(|cache| &cache.versions);
+    for (version, proof) in versions.zip(&evidence.versions) {
+        tracing::trace!(
+            "{}: zip {:?}, tree {:?}, .mod {:?}",
+            version.id,
+            proof.zip,
+            proof.tree,
+            proof.go_mod
+        );
+    }
     match evidence.in_progress.len() {
         0 => {}
         1 => notes.push("1 module version was not judged: a go command is downloading or extracting it".to_owned()),

@@ -18,6 +18,7 @@ pub fn write_report(
         let path = settings.environment.resolve(&output.path);
         let text = render(report, output.format, TextStyle::default());
         write_file(&settings.environment, &path, &text)?;
+        tracing::debug!("wrote the report as {output}");
     }
     let style = TextStyle {
         color: color(settings),

@@ -117,6 +117,7 @@ pub(super) fn read_state(
     let path = state_path(settings)?;
     let why = match State::read(&path) {
         Ok(state) => {
+            tracing::debug!("the mark's state is {}", path.display());
             let [modcache, gocache] = roots(caches);
             if state.is_of(modcache, gocache) {
                 return Ok(Some(state));

@@ -187,6 +187,7 @@ impl Source {
                 return Err(Fault::OutOfTime);
             }
             let timeout = self.limits.timeout.min(left);
+            tracing::debug!("GET {}", redacted(&target));
             let fault = match send(agent, &target, authorization, timeout, limit) {
                 Ok(Answer::Content(content)) => return Ok(content),
                 Ok(Answer::Redirect(location)) => {

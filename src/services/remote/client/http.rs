@@ -258,6 +258,7 @@ impl Http {
         let request = request
             .body(body.unwrap_or_default().to_owned())
             .map_err(|error| Fault::Malformed(error.to_string()))?;
+        tracing::debug!("{method} {path}");
         let exchange = async {
             let response = self.service.execute(request).await;
             let response = response.map_err(|error| Fault::Unreachable(chain(&error)))?;
