@@ -5,8 +5,8 @@ use super::gather::Roots;
 use super::reach::{self, Ground};
 use crate::error::CommandError;
 use crate::findings::display_path;
-use crate::formats::gomod::{self, GoMod, Replacement};
-use crate::formats::gosum::{GoSum, MergedSums};
+use crate::formats::gomod::Replacement;
+use crate::formats::gosum::MergedSums;
 use crate::formats::gover;
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
@@ -71,11 +71,9 @@ pub(crate) fn of(
             .map_err(CommandError::failed(display_path(&first.dir)))?;
         let mut sums = MergedSums::new();
         for file in members.iter().flat_map(|project| &project.go_sum) {
-            let parsed =
-                GoSum::parse(&file.bytes).map_err(CommandError::input(display_path(&file.path)))?;
-            sums.add(display_path(&file.path), &parsed);
+            sums.add(display_path(&file.path), &file.sums);
         }
-        let named = Named::of(members)?;
+        let named = Named::of(members);
         let mut zips = zips_of(&graph, &sums, &named);
         if !platforms.is_empty() {
             needs.narrow(&mut zips, members, &graph, roots, platforms)?;
@@ -107,7 +105,7 @@ impl Needs {
         }
         let mut tools = Vec::new();
         for project in members {
-            tools.extend(parsed(project)?.tool);
+            tools.extend(project.go_mod.tool.iter().cloned());
         }
         let ground = Ground {
             mains: members.iter().map(|project| project.dir.clone()).collect(),
@@ -197,11 +195,6 @@ fn zips_of(graph: &Graph, sums: &MergedSums, named: &Named) -> BTreeMap<String, 
         .collect()
 }
 
-fn parsed(project: &Project) -> Result<GoMod, CommandError> {
-    let path = display_path(&project.dir.join("go.mod"));
-    gomod::parse(&project.go_mod).map_err(CommandError::input(path))
-}
-
 /// The modules whose packages the projects' builds and tests import.
 ///
 /// From Go 1.17 on a go.mod names all of them; an older one only some, so that
@@ -213,18 +206,18 @@ enum Named {
 }
 
 impl Named {
-    fn of(members: &[&Project]) -> Result<Named, CommandError> {
+    fn of(members: &[&Project]) -> Named {
         let mut paths = HashSet::new();
         for project in members {
-            let file = parsed(project)?;
+            let file = &project.go_mod;
             let go = file.go.as_deref().unwrap_or("1.16");
             if gover::compare(go, "1.17").is_lt() {
-                return Ok(Named::All);
+                return Named::All;
             }
-            let required = file.require.into_iter();
-            paths.extend(required.map(|require| require.module.path));
+            let required = file.require.iter();
+            paths.extend(required.map(|require| require.module.path.clone()));
         }
-        Ok(Named::These(paths))
+        Named::These(paths)
     }
 
     fn has(&self, path: &str) -> bool {

@@ -45,7 +45,7 @@ pub fn run(
     let now = Utc::now();
     let jobs = steps::jobs(settings);
     let gathered = doctor::gather(&settings.environment, &settings.options, jobs)?;
-    let sums = steps::merged_sums(&gathered.projects)?;
+    let sums = steps::merged_sums(&gathered.projects);
     let mut findings = doctor::diagnose(&gathered.situation, now);
     let go_settings = doctor::settings(&gathered.situation);
     let (mut drift, mut notes) = (None, Vec::new());

@@ -8,7 +8,6 @@ use crate::findings::Finding;
 use crate::folder::Folder;
 use crate::folder::ordinary;
 use crate::formats::action::OutputId;
-use crate::formats::gomod;
 use crate::formats::gosum::GoSum;
 use crate::formats::modindex::parse_go_version_file;
 use crate::formats::module::ModuleVersion;
@@ -377,7 +376,7 @@ fn project_site(
     cached: &BTreeSet<ModuleVersion>,
 ) -> ProjectSite {
     let dir = real(&project.dir);
-    let file = gomod::parse(&project.go_mod).unwrap_or_default();
+    let file = &project.go_mod;
     let replaced: BTreeSet<&str> = file
         .replace
         .iter()
@@ -410,7 +409,7 @@ fn to_download(project: &Project, cached: &BTreeSet<ModuleVersion>) -> usize {
     if project.vendored {
         return 0;
     }
-    let sums = listed(project.go_sum.iter()).unwrap_or_default();
+    let sums = listed(project.go_sum.iter());
     let missing = sums.zips.keys().filter(|module| !cached.contains(module));
     missing.count()
 }
@@ -452,7 +451,7 @@ fn sum_lines(project: &Project, modcache: &Path) -> Option<SumLines> {
         return None;
     }
     let own = module_graph(&project.dir.join("go.mod"), modcache)?;
-    let listed = listed(project.go_sum.iter().filter(|file| !is_work_sum(file)))?;
+    let listed = listed(project.go_sum.iter().filter(|file| !is_work_sum(file)));
     let Some(workspace) = &project.workspace else {
         return Some(SumLines {
             missing: missing(&own, &listed),
@@ -480,13 +479,11 @@ fn workspaces(projects: &[Project], modcache: &Path) -> Vec<WorkspaceSite> {
             continue;
         }
         let sums = || members.iter().flat_map(|member| &member.go_sum);
-        let (Some(whole), Some(all), Some(own)) = (
-            module_graph(&workspace.path, modcache),
-            listed(sums()),
-            listed(sums().filter(|file| is_work_sum(file))),
-        ) else {
+        let Some(whole) = module_graph(&workspace.path, modcache) else {
             continue;
         };
+        let all = listed(sums());
+        let own = listed(sums().filter(|file| is_work_sum(file)));
         sites.push(WorkspaceSite {
             file: workspace.path.clone(),
             sum_lines: SumLines {
@@ -509,14 +506,13 @@ fn module_graph(file: &Path, modcache: &Path) -> Option<graph::Graph> {
 }
 
 /// The lines of several go.sum files.
-fn listed<'a>(files: impl Iterator<Item = &'a GoSumFile>) -> Option<GoSum> {
+fn listed<'a>(files: impl Iterator<Item = &'a GoSumFile>) -> GoSum {
     let mut listed = GoSum::default();
     for file in files {
-        let sums = GoSum::parse(&file.bytes).ok()?;
-        listed.zips.extend(sums.zips);
-        listed.go_mods.extend(sums.go_mods);
+        listed.zips.extend(file.sums.zips.clone());
+        listed.go_mods.extend(file.sums.go_mods.clone());
     }
-    Some(listed)
+    listed
 }
 
 /// Versions whose go.mod a graph needs and no line lists.

@@ -100,6 +100,11 @@ impl GoSum {
         self.go_mods.get(module).map_or(&[], Vec::as_slice)
     }
 
+    /// The versions of which a line speaks, some of them twice.
+    pub fn modules(&self) -> impl Iterator<Item = &ModuleVersion> {
+        self.zips.keys().chain(self.go_mods.keys())
+    }
+
     /// How many hashes there are.
     pub fn len(&self) -> usize {
         self.zips

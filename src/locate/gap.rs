@@ -4,9 +4,7 @@
 use super::Project;
 use crate::findings::display_path;
 use crate::formats::goenv::split_quoted;
-use crate::formats::gomod::{self, GoMod, Replacement};
-use crate::formats::gosum::GoSum;
-use crate::formats::gowork;
+use crate::formats::gomod::{GoMod, Replacement};
 use crate::formats::module::ModuleVersion;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
@@ -112,17 +110,13 @@ impl Groups {
             let is_new = !groups.contains_key(key(project));
             let group = groups.entry(key(project).to_owned()).or_default();
             for file in &project.go_sum {
-                // Located files parse.
-                let sums = GoSum::parse(&file.bytes).unwrap_or_default();
-                group.told.extend(sums.zips.into_keys());
-                group.told.extend(sums.go_mods.into_keys());
+                group.told.extend(file.sums.modules().cloned());
             }
             group.mains.extend(project.module.clone());
-            group.files.extend(gomod::parse(&project.go_mod));
+            group.files.push(project.go_mod.clone());
             let workspace = project.workspace.as_ref().filter(|_| is_new);
-            let work = workspace.and_then(|workspace| gowork::parse(&workspace.go_work).ok());
-            group.files.extend(work.map(|work| GoMod {
-                replace: work.replace,
+            group.files.extend(workspace.map(|workspace| GoMod {
+                replace: workspace.go_work.replace.clone(),
                 ..GoMod::default()
             }));
         }
@@ -135,8 +129,7 @@ impl Groups {
             return None;
         }
         let group = self.0.get(key(project))?;
-        let go_mod = gomod::parse(&project.go_mod).ok()?;
-        let required = go_mod.require.iter().map(|require| &require.module);
+        let required = project.go_mod.require.iter().map(|require| &require.module);
         let mut untold = required
             .filter(|module| !group.mains.contains(&module.path))
             .filter(|module| !group.files.iter().any(|file| file.exclude.contains(module)))
@@ -178,6 +171,8 @@ fn key(project: &Project) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::gosum::GoSum;
+    use crate::formats::{gomod, gowork};
     use crate::locate::GoSumFile;
     use crate::locate::projects::Workspace;
 
@@ -187,12 +182,13 @@ mod tests {
         let lines: String = told.iter().map(|of| format!("{of} {HASH}\n")).collect();
         let sums = GoSumFile {
             path: "/p/go.sum".into(),
+            sums: GoSum::parse(lines.as_bytes()).unwrap(),
             bytes: lines.into(),
         };
         Project {
             dir: "/p".into(),
             module: gomod::parse(go_mod.as_bytes()).unwrap().module,
-            go_mod: go_mod.into(),
+            go_mod: gomod::parse(go_mod.as_bytes()).unwrap(),
             go_sum: Some(sums)
                 .filter(|_| !told.is_empty())
                 .into_iter()
@@ -251,7 +247,7 @@ mod tests {
     fn members_of_a_workspace_speak_for_each_other() {
         let workspace = Workspace {
             path: "/w/go.work".into(),
-            go_work: "go 1.24\nuse ./a\nuse ./b\nreplace a.b/r => ./r\n".into(),
+            go_work: gowork::parse(b"go 1.24\nuse ./a\nuse ./b\nreplace a.b/r => ./r\n").unwrap(),
             members: vec!["/w/a".into(), "/w/b".into()],
         };
         let member = |go_mod: &str, told: &[&str]| Project {

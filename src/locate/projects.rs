@@ -8,8 +8,9 @@ use super::gap::{self, Gap, Unread};
 use super::{expected, go_settings};
 use crate::findings::{Finding, Level, Rule, display_path};
 use crate::folder::ordinary::read;
+use crate::formats::gomod::{self, GoMod};
 use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES};
-use crate::formats::{gomod, gowork};
+use crate::formats::gowork::{self, GoWork};
 use crate::settings::{ConfigError, Environment, Options, clean};
 use std::collections::BTreeSet;
 use std::io;
@@ -46,10 +47,9 @@ pub struct Project {
     pub dir: PathBuf,
     /// The module path its go.mod declares.
     pub module: Option<String>,
-    /// Its go.mod, which parses.
-    pub go_mod: Vec<u8>,
-    /// Its go.sum, and its workspace's go.work.sum: those that are there, and
-    /// they parse.
+    /// Its go.mod.
+    pub go_mod: GoMod,
+    /// Its go.sum, and its workspace's go.work.sum: those that are there.
     pub go_sum: Vec<GoSumFile>,
     /// Dependencies are in `vendor`, so that builds do not read the module cache.
     pub vendored: bool,
@@ -68,8 +68,8 @@ pub struct Project {
 pub struct Workspace {
     /// The file.
     pub path: PathBuf,
-    /// Its content, which parses.
-    pub go_work: Vec<u8>,
+    /// What it says.
+    pub go_work: GoWork,
     /// The members' folders, in the file's order.
     pub members: Vec<PathBuf>,
 }
@@ -81,6 +81,8 @@ pub struct GoSumFile {
     pub path: PathBuf,
     /// Its content.
     pub bytes: Vec<u8>,
+    /// What it says.
+    pub sums: GoSum,
 }
 
 /// What a search for projects brought.
@@ -430,7 +432,7 @@ impl Search {
             let mut sum = workspace.path.clone().into_os_string();
             sum.push(".sum");
             sum_files.push(sum.into());
-            let work = parse_work(&workspace.path, &workspace.go_work)?;
+            let work = &workspace.go_work;
             toolchains.extend(named_toolchains(
                 work.go.as_deref(),
                 work.toolchain.as_deref(),
@@ -444,9 +446,9 @@ impl Search {
         for path in sum_files {
             match self.file(&path, MAX_GO_SUM_BYTES) {
                 Ok(Some(bytes)) => {
-                    GoSum::parse(&bytes)
+                    let sums = GoSum::parse(&bytes)
                         .map_err(|error| invalid_at(&path, error.line, &error.problem))?;
-                    go_sum.push(GoSumFile { path, bytes });
+                    go_sum.push(GoSumFile { path, bytes, sums });
                 }
                 Ok(None) => {}
                 Err(unread) => gap = Some(unread),
@@ -456,12 +458,12 @@ impl Search {
         toolchains.dedup();
         self.found.list.push(Project {
             dir: dir.to_owned(),
-            module: parsed.module,
-            go_mod,
+            module: parsed.module.clone(),
             go_sum,
             vendored,
             toolchains,
-            go: parsed.go,
+            go: parsed.go.clone(),
+            go_mod: parsed,
             workspace: workspace.cloned(),
             gap,
         });
@@ -489,14 +491,15 @@ impl Search {
         };
         let top = path.parent().unwrap_or(Path::new("/"));
         let go_work = match self.file(&path, gomod::MAX_BYTES as u64) {
-            Ok(Some(go_work)) => go_work,
+            Ok(Some(content)) => gowork::parse(&content)
+                .map_err(|error| invalid_at(&path, error.line, &error.problem))?,
             Ok(None) => return Ok(None),
             Err(gap) => {
                 self.unread(top, gap);
                 return Ok(None);
             }
         };
-        let members = parse_work(&path, &go_work)?
+        let members = go_work
             .uses
             .iter()
             .map(|member| clean(&top.join(member)))
@@ -507,10 +510,6 @@ impl Search {
             members,
         }))
     }
-}
-
-fn parse_work(path: &Path, go_work: &[u8]) -> Result<gowork::GoWork, ConfigError> {
-    gowork::parse(go_work).map_err(|error| invalid_at(path, error.line, &error.problem))
 }
 
 /// The toolchains that a go and a toolchain line may make Go download.

@@ -1,9 +1,6 @@
 //! What projects need of the module cache.
 
 use crate::findings::display_path;
-use crate::formats::gomod;
-use crate::formats::gosum::GoSum;
-use crate::formats::gowork;
 use crate::formats::module::ModuleVersion;
 use crate::graph::{self, ModFiles};
 use crate::locate::{Gap, Project};
@@ -75,10 +72,8 @@ pub fn needs_of(
                 }
             }
             for file in &project.go_sum {
-                // Located files parse.
-                let sums = GoSum::parse(&file.bytes).unwrap_or_default();
-                needs.source.extend(sums.zips.into_keys());
-                needs.go_mods.extend(sums.go_mods.into_keys());
+                needs.source.extend(file.sums.zips.keys().cloned());
+                needs.go_mods.extend(file.sums.go_mods.keys().cloned());
             }
             needs
         })
@@ -112,27 +107,21 @@ pub(crate) fn graph_of(
     files: &dyn ModFiles,
 ) -> Result<graph::Graph, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let parse = |project: &Project| {
-        let file = gomod::parse(&project.go_mod).map_err(|error| text(&error.problem))?;
-        Ok::<_, String>((project.dir.clone(), file))
-    };
     let loaded = match &project.workspace {
-        None => {
-            let (dir, file) = parse(project)?;
-            graph::Project::module(dir, file).map_err(|error| text(&error))?
-        }
+        None => graph::Project::module(project.dir.clone(), project.go_mod.clone())
+            .map_err(|error| text(&error))?,
         Some(workspace) => {
-            let work = gowork::parse(&workspace.go_work).map_err(|error| text(&error.problem))?;
             let mut members = Vec::new();
             for dir in &workspace.members {
                 let member = all
                     .iter()
                     .find(|other| other.dir == *dir)
                     .ok_or_else(|| format!("{} was not found", display_path(dir)))?;
-                members.push(parse(member)?);
+                members.push((member.dir.clone(), member.go_mod.clone()));
             }
             let top = workspace.path.parent().unwrap_or(&project.dir);
-            graph::Project::workspace(top, work, members).map_err(|error| text(&error))?
+            graph::Project::workspace(top, workspace.go_work.clone(), members)
+                .map_err(|error| text(&error))?
         }
     };
     graph::load(&loaded, files).map_err(|error| text(&error))

@@ -31,7 +31,7 @@ use crate::locate::{self, Caches, Gap, GoSettings, Project, Unread};
 use crate::parallel;
 use crate::report::{self, Report, Tool, merge};
 use crate::scan::{self, Inventory, ModCache, Scan};
-use crate::settings::{ConfigError, Environment, Settings, VerifyLevel};
+use crate::settings::{Environment, Settings, VerifyLevel};
 use crate::sumdb::Sumdb;
 use crate::sumdb::setting::GoSumdb;
 use crate::usage::Observed;
@@ -111,7 +111,7 @@ pub fn look(
         tracing::debug!("project {}", project.dir.display());
     }
     let (projects, mut findings) = (located.list, located.findings);
-    let sums = merged_sums(&projects)?;
+    let sums = merged_sums(&projects);
     let jobs = jobs(settings);
     let mut notes = Vec::new();
     let state = usage::read_state(settings, &caches, &mut notes)?;
@@ -448,20 +448,16 @@ pub fn jobs(settings: &Settings) -> usize {
         .unwrap_or_else(parallel::default_jobs)
 }
 
-pub(crate) fn merged_sums(projects: &[Project]) -> Result<MergedSums, CommandError> {
+pub(crate) fn merged_sums(projects: &[Project]) -> MergedSums {
     let mut sums = MergedSums::new();
     // Members of a workspace share its go.work.sum.
     let mut seen: BTreeSet<&Path> = BTreeSet::new();
     for file in projects.iter().flat_map(|project| &project.go_sum) {
         if seen.insert(&file.path) {
-            let parsed = GoSum::parse(&file.bytes).map_err(|error| ConfigError::Invalid {
-                path: display_path(&file.path),
-                message: error.to_string(),
-            })?;
-            sums.add(display_path(&file.path), &parsed);
+            sums.add(display_path(&file.path), &file.sums);
         }
     }
-    Ok(sums)
+    sums
 }
 
 /// Judges what was found by the policy. `now` is the report's time.
@@ -639,12 +635,11 @@ fn write_baseline(
 
 impl From<&Project> for report::Project {
     fn from(project: &Project) -> report::Project {
-        let entries = |bytes: &[u8]| GoSum::parse(bytes).map_or(0, |sums| sums.len() as u64);
+        let entries = project.go_sum.iter().map(|file| file.sums.len() as u64);
         report::Project {
             path: display_path(&project.dir),
             module: project.module.clone(),
-            go_sum_entries: (!project.go_sum.is_empty())
-                .then(|| project.go_sum.iter().map(|file| entries(&file.bytes)).sum()),
+            go_sum_entries: (!project.go_sum.is_empty()).then(|| entries.sum()),
             needs_unknown: project.gap.as_ref().map(Gap::to_string),
         }
     }

@@ -4,7 +4,6 @@ use super::Found;
 use crate::drift;
 use crate::error::CommandError;
 use crate::findings::{Finding, display_path};
-use crate::formats::gosum::GoSum;
 use crate::graph;
 use crate::locate::{self, Caches, Gap, GoSettings, Project};
 use crate::plan::{self, Policy, Uses};
@@ -317,9 +316,8 @@ fn needs_by_name(found: &Found) -> BTreeMap<String, ledger::Needs> {
         };
         let needs = by_name.entry(name.clone()).or_default();
         for file in &project.go_sum {
-            let sums = GoSum::parse(&file.bytes).unwrap_or_default();
-            needs.source.extend(sums.zips.into_keys());
-            needs.go_mods.extend(sums.go_mods.into_keys());
+            needs.source.extend(file.sums.zips.keys().cloned());
+            needs.go_mods.extend(file.sums.go_mods.keys().cloned());
         }
         needs.toolchains.extend(project.toolchains.iter().cloned());
         needs.unknown = needs

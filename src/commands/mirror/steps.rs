@@ -9,7 +9,7 @@ use super::{MirrorArgs, MirrorCommand};
 use crate::error::CommandError;
 use crate::findings::{Finding, Level, Rule, display_path};
 use crate::folder::ordinary;
-use crate::formats::gosum::{GoSum, MergedSums};
+use crate::formats::gosum::MergedSums;
 use crate::locate::{self};
 use crate::report::{Failure, Tool, Verdict};
 use crate::services::heat::Heat;
@@ -62,10 +62,8 @@ pub(crate) fn run(
     let mut needs = Needs::default();
     let mut sums = MergedSums::new();
     for file in projects.iter().flat_map(|project| &project.go_sum) {
-        let path = display_path(&file.path);
-        let parsed = GoSum::parse(&file.bytes).map_err(CommandError::input(&*path))?;
-        needs.add(&parsed);
-        sums.add(path, &parsed);
+        needs.add(&file.sums);
+        sums.add(display_path(&file.path), &file.sums);
     }
     let mut notes = Vec::new();
     let gaps = projects
