@@ -470,8 +470,8 @@ fn hostile_archives_are_refused() {
         (T::Block, "modcache/device", "a device"),
         (T::Fifo, "modcache/pipe", "a pipe"),
         (T::Directory, "modcache/folder/", "a folder entry"),
-        (T::XHeader, "modcache/header", "no regular file"),
-        (T::GNUSparse, "modcache/sparse", "no regular file"),
+        (T::XHeader, "modcache/header", "not an ordinary file"),
+        (T::GNUSparse, "modcache/sparse", "not an ordinary file"),
     ] {
         archive(&path, &whole, |bytes| entry(bytes, kind, name, b""));
         packed.assert_refused(&path, words);

@@ -369,7 +369,7 @@ fn what_leads_git_elsewhere_is_denied() {
         ("longer than", |clone| {
             append(&clone.join("config"), &"\n".repeat(70_000));
         }),
-        ("no regular file", |clone| {
+        ("not an ordinary file", |clone| {
             fs::remove_file(clone.with_extension("lock")).unwrap();
             symlink("/tmp/nowhere", clone.with_extension("lock")).unwrap();
         }),

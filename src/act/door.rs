@@ -34,7 +34,7 @@ pub fn refuse(
             (
                 path,
                 is_modcache as fn(&Root) -> bool,
-                "is no Go module cache (it has no cache/download)",
+                "is not a Go module cache (it has no cache/download)",
             )
         }),
         gocache.map(|path| {

@@ -62,7 +62,7 @@ impl Place {
                 bytes: stat.bytes,
                 modified: stat.modified,
             })),
-            Ok(_) => Err(io::Error::other("is no regular file")),
+            Ok(_) => Err(io::Error::other("is not an ordinary file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

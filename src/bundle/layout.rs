@@ -66,7 +66,7 @@ impl Role {
 /// A record may not say anything else of a module than the manifest. That the
 /// database signed it is proven by Go, whenever it reads one.
 fn lookup(manifest: &Manifest, id: &ModuleVersion, content: &[u8]) -> Result<(), String> {
-    let record = Record::parse(content).ok_or("is no record of a checksum database")?;
+    let record = Record::parse(content).ok_or("is not a record of a checksum database")?;
     let sums = GoSum::parse(record.text.as_bytes()).map_err(|error| error.to_string())?;
     let claims = [
         (sums.zip(id), manifest.module(id).map(|of| &of.h1)),
@@ -217,13 +217,13 @@ impl<'a> Expected<'a> {
         }
         if let Some((_, tile)) = name.split_once("/tile/") {
             let tile = Tile::parse_path(&format!("tile/{tile}"));
-            let tile = tile.ok_or("it is no tile of a checksum database")?;
+            let tile = tile.ok_or("it is not a tile of a checksum database")?;
             return exactly(file, tile.bytes() as u64).map(|()| Role::Hashed);
         }
         if name.ends_with("/supported") && self.prefix == Shape::Proxy.prefix() {
             return exactly(file, 0).map(|()| Role::Hashed);
         }
-        Err("it is no file of a checksum database".to_owned())
+        Err("it is not a file of a checksum database".to_owned())
     }
 }
 
@@ -268,7 +268,7 @@ fn build(name: &str, file: &manifest::File) -> Result<Role, String> {
         let entry = parse_entry_name(name)?;
         (entry.shard() == shard).then_some(entry)
     });
-    match entry.ok_or("it is no file of a build cache")? {
+    match entry.ok_or("it is not a file of a build cache")? {
         EntryName::Action(id) => {
             exactly(file, ActionEntry::LEN as u64)?;
             Ok(Role::Action(id))

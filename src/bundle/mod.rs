@@ -109,7 +109,9 @@ impl FromStr for Platform {
                 os: os.to_owned(),
                 arch: arch.to_owned(),
             }),
-            _ => Err(format!("`{text}` is no platform; write `linux/amd64`")),
+            _ => Err(format!(
+                "`{text}` is not a valid platform; write `linux/amd64`"
+            )),
         }
     }
 }

@@ -538,7 +538,7 @@ impl Reading {
                     self.piece(&shown, about.len(), &mut file)?;
                 }
                 Kind::Link => self.problem(&shown, "is a symbolic link")?,
-                Kind::Other => self.problem(&shown, "is no regular file")?,
+                Kind::Other => self.problem(&shown, "is not an ordinary file")?,
             }
         }
         Ok(())

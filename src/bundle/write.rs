@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// What is said where zstd is not built in.
 pub(crate) const NO_ZSTD: &str =
-    "this build has no zstd: use a .tar, and the `zstd` program before or after it";
+    "this build cannot read or write zstd: use a .tar, and the `zstd` program before or after it";
 
 /// What is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

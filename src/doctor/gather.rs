@@ -146,7 +146,7 @@ fn unmakeable(key: &'static str, path: PathBuf) -> Option<Unmakeable> {
         .find(|dir| dir.symlink_metadata().is_ok())?;
     let name = crate::findings::display_path(there);
     if !there.is_dir() {
-        return Some(unmakeable(format!("{name} is no folder")));
+        return Some(unmakeable(format!("{name} is not a folder")));
     }
     (writable(there) == Some(false)).then(|| unmakeable(format!("{name} may not be written to")))
 }

@@ -106,7 +106,7 @@ pub fn of_report(saved: &[VersionAccount]) -> Result<Accounts, String> {
         let module: ModuleVersion = said
             .module
             .parse()
-            .map_err(|_| format!("{:?} is no module version", said.module))?;
+            .map_err(|_| format!("{:?} is not a module version", said.module))?;
         let account = Account {
             zip: hash(&said.zip)?,
             go_mod: hash(&said.go_mod)?,

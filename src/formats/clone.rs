@@ -84,7 +84,7 @@ impl CloneOf {
 /// add origin` write, each in words that follow "the clone's config".
 pub fn git_config_problems(content: &[u8], url: &str) -> Vec<String> {
     let Ok(text) = std::str::from_utf8(content) else {
-        return vec!["is no text".to_owned()];
+        return vec!["is not text".to_owned()];
     };
     let mut problems = Vec::new();
     let mut section = String::new();
@@ -362,7 +362,7 @@ mod tests {
                 "{planted:?}: {problems:?}"
             );
         }
-        assert_eq!(git_config_problems(b"[core]\xff", URL), ["is no text"]);
+        assert_eq!(git_config_problems(b"[core]\xff", URL), ["is not text"]);
     }
 
     #[test]

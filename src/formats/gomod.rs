@@ -335,7 +335,7 @@ const REPLACE_USAGE: &str =
 fn directory(path: String) -> Result<String, String> {
     if !is_directory(&path) {
         return Err(format!(
-            "the replacement {} has no version and is no folder (rooted or starting with . or ..)",
+            "the replacement {} has no version and is not a folder (rooted or starting with . or ..)",
             shown(&path)
         ));
     }
@@ -567,7 +567,7 @@ require ()
             ),
             (
                 "replace a => b",
-                "line 1: the replacement \"b\" has no version and is no folder (rooted or starting with . or ..)",
+                "line 1: the replacement \"b\" has no version and is not a folder (rooted or starting with . or ..)",
             ),
             (
                 "replace a => ./b v1.0.0",

@@ -111,7 +111,7 @@ impl<'a> Fields<'a> {
         let object = value.as_object();
         object
             .map(Self)
-            .ok_or_else(|| InfoError::Malformed(format!("{what} is no object")))
+            .ok_or_else(|| InfoError::Malformed(format!("{what} is not an object")))
     }
 
     fn get(&self, name: &str) -> Option<&'a Value> {
@@ -127,7 +127,7 @@ impl<'a> Fields<'a> {
     }
 
     fn text(&self, name: &str) -> Result<Option<&'a str>, InfoError> {
-        let not_text = || InfoError::Malformed(format!("{name} is no string"));
+        let not_text = || InfoError::Malformed(format!("{name} is not a string"));
         self.get(name)
             .map(|value| value.as_str().ok_or_else(not_text))
             .transpose()

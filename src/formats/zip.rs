@@ -45,7 +45,7 @@ pub enum ZipFault {
     Disks,
     #[error("counts its entries or sizes in two ways that differ")]
     Zip64,
-    #[error("has bytes before its directory's end that are no part of it")]
+    #[error("has bytes before its directory's end that do not belong to it")]
     DirectoryPlace,
     #[error("has a directory entry that is none")]
     Entry,
@@ -220,7 +220,7 @@ pub fn entry(bytes: &[u8]) -> Result<Option<(Entry<'_>, usize)>, ZipFault> {
     Ok(Some((entry, end)))
 }
 
-/// Whether attributes name something that is no regular file, as Go's
+/// Whether attributes name something that is not an ordinary file, as Go's
 /// `FileHeader.Mode` takes them.
 fn irregular(system: u8, attributes: u32) -> bool {
     match system {

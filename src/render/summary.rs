@@ -256,7 +256,7 @@ pub(crate) fn proofs(verification: &Verification) -> Vec<String> {
     }
     if verification.bytes_consistent > 0 {
         proofs.push(format!(
-            "{} of build outputs consistent (content equals name), which is no proof",
+            "{} of build outputs consistent (content equals name), which proves nothing",
             human::size(verification.bytes_consistent)
         ));
     }

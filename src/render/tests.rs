@@ -27,7 +27,7 @@ fn text_of_a_clean_cache() {
     Verified  full
       231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, none failed
       2.86 GB of modules proven; versions by go.sum 228
-      258 MB of build outputs consistent (content equals name), which is no proof
+      258 MB of build outputs consistent (content equals name), which proves nothing
       3 versions unproven (2.00 MB): nothing outside the cache vouches for them
     "#);
 }
@@ -102,7 +102,7 @@ fn text_of_findings() {
     Verified  full
       231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, 2 failed
       2.86 GB of modules proven; versions by go.sum 228
-      258 MB of build outputs consistent (content equals name), which is no proof
+      258 MB of build outputs consistent (content equals name), which proves nothing
       3 versions unproven (2.00 MB): nothing outside the cache vouches for them
 
     Used by this job  since the mark 9 min ago
@@ -161,7 +161,7 @@ fn text_of_a_trim() {
     Verified  full
       231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, none failed
       2.86 GB of modules proven; versions by go.sum 228
-      258 MB of build outputs consistent (content equals name), which is no proof
+      258 MB of build outputs consistent (content equals name), which proves nothing
       3 versions unproven (2.00 MB): nothing outside the cache vouches for them
     "#);
 }
@@ -223,7 +223,7 @@ fn markdown_of_a_clean_cache() {
     | Last used | 2 h to 34 d ago | 5 min to 4 d ago |
     | Findings | 0 | 0 |
 
-    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which is no proof; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them.
+    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which proves nothing; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them.
 
     ### Where the space goes
 
@@ -269,7 +269,7 @@ fn markdown_of_findings() {
     | Not used by this job | 113 | 238 (41.0 MB) |
     | Findings | 14 | 0 |
 
-    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which is no proof; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them; **2 failed**.
+    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which proves nothing; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them; **2 failed**.
 
     | Limit | Measured | Allowed | |
     |:--|--:|--:|:--|
@@ -390,7 +390,7 @@ fn markdown_of_a_trim() {
     | Last used | 2 h to 34 d ago | 5 min to 4 d ago |
     | Findings | 0 | 0 |
 
-    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which is no proof; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them.
+    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which proves nothing; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them.
 
     **Size changed 3.38 GB → 3.11 GB (-270 MB, -7.99%)**
 

@@ -14,7 +14,7 @@ pub enum MergeError {
     #[error("there is no report to merge")]
     Nothing,
     /// A report of all of the work, or of another command, among several.
-    #[error("{0} is no shard's report; only the reports of `check --shard I/N` are merged")]
+    #[error("{0} is not a shard's report; only the reports of `check --shard I/N` are merged")]
     NoShard(String),
     /// A shard's own account does not fit its report.
     #[error("{0} is damaged: what it says of its part does not fit the rest")]

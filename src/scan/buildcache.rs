@@ -221,7 +221,7 @@ impl Shard {
                         },
                     };
                     self.findings
-                        .push(unexpected(&path, "is no entry that Go would find here"));
+                        .push(unexpected(&path, "is not an entry that Go would find here"));
                 }
             }
         }

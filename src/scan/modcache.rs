@@ -417,7 +417,7 @@ impl Walk<'_> {
                 self.cache.other += any(parent, name.as_ref(), path, self.findings).measure;
                 self.findings.push(unexpected(
                     path,
-                    "is no module version that Go could have extracted",
+                    "is not a module version that Go could have extracted",
                 ));
             }
         }

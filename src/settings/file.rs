@@ -406,7 +406,7 @@ mod tests {
             ),
             (
                 "\n\nmax-size = 'big'",
-                "line 3: `max-size`: `big` is no size; write `500MB`, `2GiB` or a number of bytes",
+                "line 3: `max-size`: `big` is not a valid size; write `500MB`, `2GiB` or a number of bytes",
             ),
             (
                 "project = 'a'",

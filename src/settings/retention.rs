@@ -128,7 +128,7 @@ impl FromStr for Tier {
         let mut tier = Tier::default();
         for part in text.split(',') {
             let (name, age) = part.split_once('=').ok_or_else(|| {
-                format!("`{part}` is no step; write `observe=7d,demote=30d,purge=90d`")
+                format!("`{part}` is not a valid step; write `observe=7d,demote=30d,purge=90d`")
             })?;
             let slot = match name.trim() {
                 "observe" => &mut tier.observe,

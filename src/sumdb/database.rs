@@ -313,7 +313,7 @@ impl Examination<'_> {
                     result = Err(Some(Failure::Damaged(Damage {
                         files: vec![lookup.file.clone()],
                         message: format!(
-                            "record came with a tree of {size} records that is no part of the log of signed tree {}",
+                            "record came with a tree of {size} records that does not belong to the log of signed tree {}",
                             with.size
                         ),
                         expected: root.to_string(),

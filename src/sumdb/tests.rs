@@ -190,9 +190,9 @@ fn a_forked_log_is_found() {
     head 40: forked from 50
     head 30: consistent
     v1.0.3: proven
-    v1.0.35: record came with a tree of 40 records that is no part of the log of signed tree 50 (lookup/example.com/m@v1.0.35)
+    v1.0.35: record came with a tree of 40 records that does not belong to the log of signed tree 50 (lookup/example.com/m@v1.0.35)
     v1.0.45: proven
-    sumdb-mismatch example.com/m@v1.0.35: record came with a tree of 40 records that is no part of the log of signed tree 50
+    sumdb-mismatch example.com/m@v1.0.35: record came with a tree of 40 records that does not belong to the log of signed tree 50
     sumdb-mismatch sum.example.org: forked log: the signed tree of 50 records does not continue the signed tree of 40
     sumdb-mismatch sum.example.org: hash 32 of the tile is not the one in signed tree 50
     ");

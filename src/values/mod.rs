@@ -17,7 +17,9 @@ impl FromStr for Size {
         text.trim()
             .parse::<bytesize::ByteSize>()
             .map(|size| Size(size.as_u64()))
-            .map_err(|_| format!("`{text}` is no size; write `500MB`, `2GiB` or a number of bytes"))
+            .map_err(|_| {
+                format!("`{text}` is not a valid size; write `500MB`, `2GiB` or a number of bytes")
+            })
     }
 }
 
@@ -40,7 +42,7 @@ impl FromStr for Age {
         }
         humantime::parse_duration(text.trim())
             .map(Age)
-            .map_err(|_| format!("`{text}` is no duration; write `72h`, `30d` or `2w`"))
+            .map_err(|_| format!("`{text}` is not a valid duration; write `72h`, `30d` or `2w`"))
     }
 }
 
@@ -61,7 +63,7 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Rate, String> {
-        let wrong = || format!("`{text}` is no rate; write `0.92` or `92%`");
+        let wrong = || format!("`{text}` is not a valid rate; write `0.92` or `92%`");
         let text = text.trim();
         let value = match text.strip_suffix('%') {
             Some(percent) => percent.trim().parse::<f64>().map_err(|_| wrong())? / 100.0,

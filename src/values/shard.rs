@@ -56,7 +56,7 @@ impl FromStr for Shard {
                 })
             })
             .filter(|shard| (1..=shard.count).contains(&shard.index))
-            .ok_or_else(|| format!("`{text}` is no part; write `1/4` to `4/4`"))
+            .ok_or_else(|| format!("`{text}` is not a valid part; write `1/4` to `4/4`"))
     }
 }
 

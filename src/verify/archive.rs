@@ -516,7 +516,7 @@ impl Archive {
                     Err(InsufficientSpace) => u64::MAX,
                     Err(BadData) => {
                         let name = self.full_name(index);
-                        return Err(invalid(format!("{name}: is no valid DEFLATE data")));
+                        return Err(invalid(format!("{name}: is not valid DEFLATE data")));
                     }
                 }
             }
@@ -641,7 +641,7 @@ fn inflate_chunk(
         let (before_in, before_out) = (state.total_in(), state.total_out());
         let status = state
             .decompress(input, output, FlushDecompress::None)
-            .map_err(|_| "is no valid DEFLATE data")?;
+            .map_err(|_| "is not valid DEFLATE data")?;
         let used = usize::try_from(state.total_in() - before_in).unwrap_or(usize::MAX);
         let made = usize::try_from(state.total_out() - before_out).unwrap_or(usize::MAX);
         input = input.get(used..).unwrap_or_default();

@@ -131,7 +131,7 @@ pub enum Source {
     Sumdb,
     /// The Go installation, which has the zips of FIPS 140 snapshots.
     Goroot,
-    /// Only the `.ziphash` beside it, which is no proof: whoever changed the
+    /// Only the `.ziphash` beside it, which proves nothing: whoever changed the
     /// one could change the other.
     Ziphash,
 }

@@ -131,7 +131,7 @@ fn problems_of(cache: &ModCache, clone: &VcsClone) -> io::Result<Vec<Problem>> {
             .is_ok_and(|stat| stat.kind != Kind::File)
         {
             return Ok(here(&format!(
-                "the clone's {suffix} is no regular file, and Go would follow it"
+                "the clone's {suffix} is not an ordinary file, and Go would follow it"
             )));
         }
     }

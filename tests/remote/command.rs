@@ -308,7 +308,7 @@ fn wrong_usage_is_told() {
         (&["remote", "list"][..], "which repository?"),
         (
             &["remote", "list", "--repo", "o/r/../x"],
-            "is no repository",
+            "is not a repository",
         ),
         (
             &[

@@ -280,7 +280,7 @@ fn repositories(
     names.retain(|name| seen.insert(name.clone()));
     if let Some(wrong) = names.iter().find(|name| !valid_repository(name)) {
         return Err(CommandError::Usage(
-            format!("{wrong:?} is no repository; write OWNER/NAME").into(),
+            format!("{wrong:?} is not a repository's name; write OWNER/NAME").into(),
         ));
     }
     Ok((names, unknown))

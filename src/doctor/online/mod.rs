@@ -345,7 +345,7 @@ impl Online {
         let odd = statements.odd.iter().map(|(by, why)| {
             (
                 by,
-                format!("answers with what is no module version ({why})"),
+                format!("answers with what is not a module version ({why})"),
             )
         });
         for (by, why) in faults.chain(odd) {

@@ -42,7 +42,7 @@ const UNSAFE: AsciiSet = CONTROLS.add(b' ').add(b'#').add(b'%').add(b'?');
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
     /// 404 or 410: what makes Go ask the next proxy.
-    #[error("has no such thing")]
+    #[error("does not have it")]
     NotFound,
     /// No connection, or it broke.
     #[error("cannot be reached: {0}")]
@@ -119,7 +119,7 @@ impl Source {
         let way = match full.strip_prefix("file://") {
             Some(path) => {
                 let path = percent_encoding::percent_decode_str(path).decode_utf8();
-                let path = path.map_err(|_| format!("{shown} is no path"))?;
+                let path = path.map_err(|_| format!("{shown} is not a valid path"))?;
                 Way::Folder(PathBuf::from(path.as_ref()))
             }
             None => http_way(&full, &shown, environment)?,
@@ -228,11 +228,11 @@ fn http_way(address: &str, shown: &str, environment: &Environment) -> Result<Way
         None => (None, authority),
     };
     if !matches!(scheme, "https" | "http") || host.is_empty() {
-        return Err(format!("{shown} is no address that Go can ask"));
+        return Err(format!("{shown} is not an address that Go can ask"));
     }
     let base: Uri = format!("{scheme}://{host}{path}")
         .parse()
-        .map_err(|_| format!("{shown} is no address"))?;
+        .map_err(|_| format!("{shown} is not a valid address"))?;
     let name = base.host().unwrap_or_default();
     // A login goes out encrypted, or not at all.
     let safe = scheme == "https" || detour::is_local(name);

@@ -109,7 +109,9 @@ fn read_list(list: &Path) -> io::Result<Option<String>> {
     match std::fs::symlink_metadata(list) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
-        Ok(meta) if !meta.is_file() => return Err(io::Error::other("list is no plain file")),
+        Ok(meta) if !meta.is_file() => {
+            return Err(io::Error::other("list is not an ordinary file"));
+        }
         Ok(_) => {}
     }
     let mut text = String::new();

@@ -130,7 +130,7 @@ impl Walk {
     fn at_v_folder(&mut self, folder: &Folder, path: &Path) {
         let module = path.parent().and_then(Path::to_str).map(slashes);
         let Some(module) = module.and_then(|module| unescape_path(&module).ok()) else {
-            return self.odd(path, "its folder is no escaped module path");
+            return self.odd(path, "its folder is not an escaped module path");
         };
         let mut versions: std::collections::BTreeMap<String, StoredVersion> = Default::default();
         for entry in self.entries(folder, path) {
@@ -173,7 +173,7 @@ impl Walk {
             .unwrap_or_default()
             .to_owned();
         let Some(module) = module.filter(|module| check_path(module).is_ok()) else {
-            return self.odd(path, "its folder is no module path");
+            return self.odd(path, "its folder is not a module path");
         };
         let mut stored = StoredVersion::empty(ModuleVersion::new(module, &version));
         let info = format!("{version}.info");

@@ -84,7 +84,7 @@ impl Http {
     pub fn new(base: &str, token: Option<Token>, limits: Limits) -> Result<Self, String> {
         let address: Uri = base
             .parse()
-            .map_err(|_| format!("{base:?} is no address"))?;
+            .map_err(|_| format!("{base:?} is not a valid address"))?;
         let host = address.host().unwrap_or_default();
         let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
         match address.scheme_str() {
