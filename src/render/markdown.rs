@@ -5,7 +5,7 @@
 //! budget. What was left out is counted.
 
 use super::summary::{self, Change, Group};
-use super::trend;
+use super::{doctor, trend};
 use crate::findings::{Finding, Rule};
 use crate::judge::Measure;
 use crate::report::{Report, ThresholdStatus, Unit, Verdict};
@@ -33,6 +33,14 @@ const PIE_COLOURS: &str = concat!(
 pub fn markdown(report: &Report) -> String {
     let mut page = Page { out: String::new() };
     page.verdict(report);
+    if !report.settings.is_empty() {
+        page.settings(report);
+        page.findings(report);
+        page.drift(report);
+        page.notes(report);
+        page.footer(report);
+        return page.out;
+    }
     page.caches(report);
     page.verification(report);
     page.change(report);
@@ -75,6 +83,16 @@ impl Page {
         self.block(&format!("{}.", markdown_prose(&summary::headline(report))));
         if let Some(said) = summary::configuration(report, markdown_code) {
             self.block(&said);
+        }
+    }
+
+    /// Go's settings: what `doctor` is asked for, before its findings.
+    fn settings(&mut self, report: &Report) {
+        self.block(&format!("| {} |", doctor::TITLES.join(" | ")));
+        self.line("|:--|:--|:--|:--|");
+        for setting in &report.settings {
+            let row = doctor::row(setting, markdown_code, markdown_prose);
+            self.line(&format!("| {} |", row.join(" | ")));
         }
     }
 

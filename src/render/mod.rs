@@ -2,6 +2,7 @@
 //! [`Report`](crate::report::Report) and knows nothing else.
 
 mod codequality;
+mod doctor;
 mod fingerprint;
 mod github;
 mod json;

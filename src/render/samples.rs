@@ -93,6 +93,7 @@ pub(crate) fn clean() -> Report {
                 bytes: 96_400_000,
             },
         ],
+        settings: Vec::new(),
         trend: Vec::new(),
         shard: None,
         notes: Vec::new(),

@@ -1,7 +1,7 @@
 //! For a person at a terminal or in a job's log.
 
 use super::summary::{self, Change, Group};
-use super::{table, trend};
+use super::{doctor, table, trend};
 use crate::findings::{Finding, Level};
 use crate::judge::Measure;
 use crate::report::{BuildCache, ModCache, Report, ThresholdStatus, Verdict};
@@ -42,6 +42,13 @@ pub fn text(report: &Report, style: TextStyle) -> String {
     };
     page.verdict(report);
     page.configuration(report);
+    if !report.settings.is_empty() {
+        page.settings(report);
+        page.findings(report);
+        page.drift(report);
+        page.notes(report);
+        return page.out;
+    }
     if let Some(cache) = &report.modcache {
         page.modcache(cache, report);
     }
@@ -130,6 +137,15 @@ impl Page {
     fn configuration(&mut self, report: &Report) {
         if let Some(said) = summary::configuration(report, |text| clip(text, LONGEST)) {
             self.wrapped(0, "", &said);
+        }
+    }
+
+    /// Go's settings: what `doctor` is asked for, before its findings.
+    fn settings(&mut self, report: &Report) {
+        self.title("Go's settings", "");
+        for setting in &report.settings {
+            self.wrapped(2, "", &doctor::line(setting));
+            self.wrapped(6, "", &setting.effect);
         }
     }
 

@@ -49,6 +49,9 @@ pub struct Report {
     /// Why it is not known what this job used, where it is not.
     #[serde(default, skip_serializing_if = "UsageUnknown::is_empty")]
     pub usage_unknown: UsageUnknown,
+    /// Go's settings as they bear on the caches; only `doctor` tells them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<GoSetting>,
     /// What is not as it should be, worst first.
     pub findings: Vec<Finding>,
     /// Limits and how they were met.
@@ -109,6 +112,20 @@ impl Tool {
             target: format!("{}-{os}", std::env::consts::ARCH),
         }
     }
+}
+
+/// A setting of Go's that bears on the caches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GoSetting {
+    /// The variable, such as `GOPROXY`.
+    pub name: String,
+    /// Its value, without logins; empty if it has none.
+    pub value: String,
+    /// Where the value comes from.
+    pub source: String,
+    /// What it does to the caches.
+    pub effect: String,
 }
 
 /// What a cache says of a module version; `null` where it says nothing.

@@ -478,13 +478,7 @@ pub fn report(
     let own = found.evidence.findings.clone();
     let empty = Ledger::default();
     let known = found.ledger.as_ref().unwrap_or(&empty);
-    // `doctor` has looked at trim.txt itself.
-    if !findings
-        .iter()
-        .any(|finding| finding.rule == Rule::GoTrimStuck)
-    {
-        findings.extend(ledger::trim_stuck(&found.inventory, known, now));
-    }
+    findings.extend(ledger::trim_stuck(&found.inventory, known, now));
     let mut notes = found.caches.notes.clone();
     notes.extend(found.notes.iter().cloned());
     let usage = found
@@ -552,6 +546,7 @@ pub fn report(
             .unwrap_or_default(),
         trend: known.trend(),
         shard,
+        settings: Vec::new(),
         findings,
         thresholds,
         plan: None,
