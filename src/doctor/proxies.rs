@@ -156,7 +156,7 @@ fn in_goproxy<'a>(situation: &Situation, list: impl Iterator<Item = &'a str>) ->
     let list = list.collect::<Vec<_>>().join(",");
     match redacted(&list) == list {
         true => format!(": {}", situation.set("GOPROXY", &list)),
-        false => " in GOPROXY, with the logins as they are".to_owned(),
+        false => ": in GOPROXY, with the logins as they are".to_owned(),
     }
 }
 

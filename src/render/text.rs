@@ -144,7 +144,7 @@ impl Page {
     fn settings(&mut self, report: &Report) {
         self.title("Go's settings", "");
         for setting in &report.settings {
-            self.wrapped(2, "", &doctor::line(setting));
+            self.line(&format!("  {}", terminal(&doctor::line(setting))));
             self.wrapped(6, "", &setting.effect);
         }
     }
