@@ -10,59 +10,38 @@ use crate::report::GoSetting;
 use crate::settings::Options;
 use std::collections::BTreeSet;
 
-/// A setting that is told, and what a value of it does.
-struct Told {
-    name: &'static str,
-    effect: fn(&str) -> String,
-    /// Told even where nobody set it.
-    always: bool,
-}
+/// A setting, and what a value of it does.
+type Told = (&'static str, fn(&str) -> String);
 
-const fn always(name: &'static str, effect: fn(&str) -> String) -> Told {
-    Told {
-        name,
-        effect,
-        always: true,
-    }
-}
+/// Told even where nobody set them.
+const ALWAYS: &[Told] = &[
+    ("GOPROXY", goproxy),
+    ("GOSUMDB", gosumdb),
+    ("GOPRIVATE", goprivate),
+    ("GOTOOLCHAIN", gotoolchain),
+];
 
-const fn where_set(name: &'static str, effect: fn(&str) -> String) -> Told {
-    Told {
-        name,
-        effect,
-        always: false,
-    }
-}
-
-const TOLD: &[Told] = &[
-    always("GOPROXY", goproxy),
-    where_set("GONOPROXY", |_| {
+/// Told where somebody set them.
+const WHERE_SET: &[Told] = &[
+    ("GONOPROXY", |_| {
         "Go fetches modules of these patterns from version control, whatever GOPRIVATE says".into()
     }),
-    always("GOSUMDB", gosumdb),
-    where_set("GONOSUMDB", |_| {
+    ("GONOSUMDB", |_| {
         "Go does not check modules of these patterns against the checksum database, whatever GOPRIVATE says".into()
     }),
-    always("GOPRIVATE", |value| {
-        match value {
-        "" => "no module is private: Go asks proxy and checksum database for every one".into(),
-        _ => "Go fetches modules of these patterns from version control and does not check them against the checksum database".into(),
-    }
-    }),
-    where_set("GOINSECURE", |_| {
+    ("GOINSECURE", |_| {
         "Go fetches modules of these patterns without checking a certificate".into()
     }),
-    where_set("GOVCS", |_| {
+    ("GOVCS", |_| {
         "limits what may be cloned into the module cache, and by which program".into()
     }),
-    always("GOTOOLCHAIN", gotoolchain),
-    where_set("GOFLAGS", goflags),
-    where_set("GOCACHEPROG", |_| {
+    ("GOFLAGS", goflags),
+    ("GOCACHEPROG", |_| {
         "this program keeps build outputs in place of the build cache, and what it keeps is not seen here".into()
     }),
-    where_set("GOOS", keyed),
-    where_set("GOARCH", keyed),
-    where_set("GOEXPERIMENT", keyed),
+    ("GOOS", keyed),
+    ("GOARCH", keyed),
+    ("GOEXPERIMENT", keyed),
 ];
 
 /// The settings that bear on the caches, the caches' folders first.
@@ -85,19 +64,21 @@ pub fn settings(gathered: &Gathered, options: &Options) -> Vec<GoSetting> {
             "build outputs and test results lie here; Go removes those not used for five days",
         ),
     ];
-    for told in TOLD {
-        let (value, origin) = situation.setting(told.name);
-        if !told.always && (value.is_empty() || origin == Origin::Default) {
+    let always = ALWAYS.iter().map(|told| (told, true));
+    let where_set = WHERE_SET.iter().map(|told| (told, false));
+    for ((name, effect), always) in always.chain(where_set) {
+        let (value, origin) = situation.setting(name);
+        if !always && (value.is_empty() || origin == Origin::Default) {
             continue;
         }
         let value = match value.as_str() {
-            "" => default_of(told.name).to_owned(),
+            "" => default_of(name).to_owned(),
             set => redacted(set),
         };
         settings.push(GoSetting {
-            name: told.name.to_owned(),
-            source: situation.source(told.name),
-            effect: (told.effect)(&value),
+            name: (*name).to_owned(),
+            source: situation.source(name),
+            effect: effect(&value),
             value,
         });
     }
@@ -154,6 +135,13 @@ fn gosumdb(value: &str) -> String {
     match value {
         "off" => "Go checks no first download: it trusts whatever comes".to_owned(),
         _ => "Go checks each first download against this checksum database and keeps the records in the module cache".to_owned(),
+    }
+}
+
+fn goprivate(value: &str) -> String {
+    match value {
+        "" => "no module is private: Go asks proxy and checksum database for every one".to_owned(),
+        _ => "Go fetches modules of these patterns from version control and does not check them against the checksum database".to_owned(),
     }
 }
 
