@@ -214,6 +214,34 @@ fn diagnoses_come_in_every_format() {
     }
 }
 
+/// What a person reads: the settings, where each comes from and what it does, then
+/// what is wrong. Nothing is told of what the caches hold.
+#[test]
+fn the_settings_are_told_first() {
+    let scratch = support::Scratch::for_everyone();
+    for format in ["text", "markdown"] {
+        let run = support::gocachevet()
+            .args(["doctor", "--format", format])
+            .by_nobody(scratch.path())
+            .env("HOME", "/home/nobody-at-all")
+            .env("GOENV", "off")
+            .env("GOROOT", "/none")
+            .env("GOPROXY", "https://user:secret@p.example|direct")
+            .env("GOPRIVATE", "git.corp.example")
+            .env("GOFLAGS", "-modcacherw -trimpath")
+            .env("GOTOOLCHAIN", "local")
+            .env("GOWORK", "off")
+            .run()
+            .expect_code(1);
+        let told = run.stdout.lines();
+        let told = told.filter(|line| !line.starts_with("gocachevet ")); // version and time
+        insta::assert_snapshot!(
+            format!("settings_{format}"),
+            told.collect::<Vec<_>>().join("\n")
+        );
+    }
+}
+
 #[cfg(not(feature = "remote"))]
 #[test]
 fn a_build_without_network_says_which_one_has_it() {

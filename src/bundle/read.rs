@@ -553,7 +553,7 @@ fn kind_name(kind: tar::EntryType) -> &'static str {
         T::Char | T::Block => "a device",
         T::Fifo => "a pipe",
         T::Directory => "a folder entry, which no bundle has",
-        _ => "no regular file",
+        _ => "not an ordinary file",
     }
 }
 

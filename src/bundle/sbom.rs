@@ -5,15 +5,15 @@
 //! a serial number and a time, which the same input would not give twice.
 
 use super::gather::{Gathered, piece_name};
+use super::manifest::Module;
 use super::needs::Needs;
 use super::{Shape, gather};
 use crate::formats::action::OutputId;
 use crate::formats::module::ModuleVersion;
 use crate::report::Tool;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
-use std::io;
 
 /// What stays as it is in a package URL.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC
@@ -23,169 +23,85 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Bom<'a> {
-    bom_format: &'static str,
-    spec_version: &'static str,
-    version: u32,
-    metadata: Metadata<'a>,
-    components: Vec<Component<'a>>,
-    dependencies: Vec<Dependency>,
-}
-
-#[derive(Serialize)]
-struct Metadata<'a> {
-    tools: Tools,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    component: Option<Component<'a>>,
-}
-
-#[derive(Serialize)]
-struct Tools {
-    components: [ToolComponent; 1],
-}
-
-#[derive(Serialize)]
-struct ToolComponent {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    name: String,
-    version: String,
-}
-
-#[derive(Serialize)]
-struct Component<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(rename = "bom-ref")]
-    reference: String,
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purl: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    hashes: Vec<Hash>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    properties: Vec<Property<'a>>,
-}
-
-#[derive(Serialize)]
-struct Hash {
-    alg: &'static str,
-    content: String,
-}
-
-#[derive(Serialize)]
-struct Property<'a> {
-    name: &'static str,
-    value: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Dependency {
-    #[serde(rename = "ref")]
-    reference: String,
-    depends_on: Vec<String>,
-}
-
 /// The file's bytes.
-pub(crate) fn sbom(needs: &Needs, gathered: &Gathered, shape: Shape) -> io::Result<Vec<u8>> {
-    let zips: HashMap<&str, [u8; 32]> = gathered
+pub(crate) fn sbom(
+    needs: &Needs,
+    gathered: &Gathered,
+    shape: Shape,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let hashes: HashMap<&str, [u8; 32]> = gathered
         .pieces
         .iter()
         .map(|piece| (piece.listed.path.as_str(), piece.listed.sha256))
         .collect();
-    let mut components = Vec::new();
     let mut references: BTreeMap<String, String> = BTreeMap::new();
+    let mut projects = Vec::new();
+    for path in &needs.projects {
+        references.insert(path.clone(), path.clone());
+        projects.push(json!({ "type": "application", "bom-ref": path, "name": path }));
+    }
+    let mut modules = Vec::new();
     for module in &gathered.modules {
         let id = ModuleVersion::new(&*module.path, &*module.version);
-        let zip = piece_name(&id, "zip").map(|name| format!("{}{name}", shape.prefix()));
-        let sha256 = zip.ok().and_then(|zip| zips.get(zip.as_str()).copied());
         let url = purl(&id);
         references.insert(id.to_string(), url.clone());
-        let is_toolchain = gather::is_toolchain(module);
-        components.push(Component {
-            kind: if is_toolchain {
-                "application"
-            } else {
-                "library"
-            },
-            reference: url.clone(),
-            name: &module.path,
-            version: Some(&module.version),
-            purl: Some(url),
-            hashes: sha256
-                .into_iter()
-                .map(|hash| Hash {
-                    alg: "SHA-256",
-                    content: OutputId(hash).to_string(),
-                })
-                .collect(),
-            properties: vec![Property {
-                name: "gocachevet:h1",
-                value: &module.h1,
-            }],
-        });
+        let zip = piece_name(&id, "zip").map(|name| format!("{}{name}", shape.prefix()));
+        let sha256 = zip.ok().and_then(|zip| hashes.get(zip.as_str()).copied());
+        modules.push(component(module, &url, sha256));
     }
-    let mut projects: Vec<Component<'_>> = needs
-        .projects
-        .iter()
-        .map(|path| {
-            references.insert(path.clone(), path.clone());
-            Component {
-                kind: "application",
-                reference: path.clone(),
-                name: path,
-                version: None,
-                purl: None,
-                hashes: Vec::new(),
-                properties: Vec::new(),
-            }
-        })
-        .collect();
+    let mut bill = json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "version": 1,
+        "metadata": { "tools": { "components": [this_tool()] } },
+        "dependencies": dependencies(needs, &references),
+    });
     // A bill is of one thing; a workspace's modules are among its parts.
-    let component = match projects.len() {
-        1 => projects.pop(),
-        _ => None,
-    };
-    projects.append(&mut components);
-    let dependencies = references
-        .iter()
-        .map(|(name, reference)| Dependency {
-            reference: reference.clone(),
-            depends_on: needs
-                .requires
-                .get(name)
-                .into_iter()
-                .flatten()
-                .filter_map(|required| references.get(required).cloned())
-                .collect(),
-        })
-        .collect();
-    let tool = Tool::this();
-    let bom = Bom {
-        bom_format: "CycloneDX",
-        spec_version: "1.5",
-        version: 1,
-        metadata: Metadata {
-            tools: Tools {
-                components: [ToolComponent {
-                    kind: "application",
-                    name: tool.name,
-                    version: tool.version,
-                }],
-            },
-            component,
-        },
-        components: projects,
-        dependencies,
-    };
-    let mut bytes = serde_json::to_vec_pretty(&bom)?;
+    if let (1, Some(project)) = (projects.len(), projects.first_mut()) {
+        bill["metadata"]["component"] = project.take();
+        projects.clear();
+    }
+    projects.append(&mut modules);
+    bill["components"] = projects.into();
+    let mut bytes = serde_json::to_vec_pretty(&bill)?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+fn this_tool() -> Value {
+    let tool = Tool::this();
+    json!({ "type": "application", "name": tool.name, "version": tool.version })
+}
+
+/// A module version, with the hash of its zip where that comes along.
+fn component(module: &Module, url: &str, sha256: Option<[u8; 32]>) -> Value {
+    let kind = match gather::is_toolchain(module) {
+        true => "application",
+        false => "library",
+    };
+    let mut component = json!({
+        "type": kind,
+        "bom-ref": url,
+        "name": module.path,
+        "version": module.version,
+        "purl": url,
+        "properties": [{ "name": "gocachevet:h1", "value": module.h1 }],
+    });
+    if let Some(sha256) = sha256 {
+        let content = OutputId(sha256).to_string();
+        component["hashes"] = json!([{ "alg": "SHA-256", "content": content }]);
+    }
+    component
+}
+
+/// What each project and module requires, as far as it is in the bill.
+fn dependencies(needs: &Needs, references: &BTreeMap<String, String>) -> Vec<Value> {
+    let each = references.iter().map(|(name, reference)| {
+        let required = needs.requires.get(name).into_iter().flatten();
+        let known: Vec<&String> = required.filter_map(|name| references.get(name)).collect();
+        json!({ "ref": reference, "dependsOn": known })
+    });
+    each.collect()
 }
 
 fn purl(id: &ModuleVersion) -> String {

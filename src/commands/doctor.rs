@@ -35,7 +35,7 @@ pub struct DoctorArgs {
     pub patience: Option<Age>,
 }
 
-/// Diagnoses Go's settings and writes the report. It hashes nothing: what is in
+/// Tells Go's settings and what is wrong with them. It hashes nothing: what is in
 /// the caches is the matter of `check`.
 pub fn run(
     settings: &Settings,
@@ -46,8 +46,7 @@ pub fn run(
     let jobs = steps::jobs(settings);
     let gathered = doctor::gather(&settings.environment, &settings.options, jobs)?;
     let sums = steps::merged_sums(&gathered.projects);
-    let mut findings = doctor::diagnose(&gathered.situation, now);
-    let go_settings = doctor::settings(&gathered.situation);
+    let mut findings = doctor::diagnose(&gathered.situation);
     let (mut drift, mut notes) = (None, Vec::new());
     if args.online {
         let online = ask(&gathered, &sums, args)?;
@@ -55,6 +54,7 @@ pub fn run(
         notes.extend(online.notes);
         drift = online.table;
     }
+    let told = doctor::settings(&gathered, &settings.options);
     findings.extend(gathered.findings);
     let mut inventory = gathered.inventory;
     inventory.findings.clear();
@@ -74,7 +74,7 @@ pub fn run(
         notes,
     };
     let mut report = steps::report(&found, settings, now)?;
-    report.settings = go_settings;
+    report.settings = told;
     // It verified nothing.
     report.verification = None;
     steps::write_report(&report, settings, out)?;

@@ -1,14 +1,13 @@
 //! Go's settings as they bear on the caches: what makes them grow, drift or
 //! fail.
 //!
-//! Every diagnosis is a pure function of a [`Situation`], which [`gather`] takes
-//! from the machine once: the settings as Go sees them (no `go` binary is
-//! needed), the projects, the caches, and the file systems they lie on. A
-//! diagnosis is a finding: its message has the evidence and the harm, its help
-//! the remedy as a command.
+//! [`gather`] takes a [`Situation`] from the machine once: the settings as Go
+//! sees them (no `go` binary is needed), the projects, the caches, and the file
+//! systems they lie on. [`RULES`] lists the rules, pure functions of it. A
+//! finding's message has the evidence and the harm, its help the remedy as a
+//! command. [`settings`] tells the settings themselves.
 
 mod gather;
-mod mounts;
 #[cfg(feature = "remote")]
 pub mod online;
 mod place;
@@ -16,59 +15,92 @@ mod privacy;
 mod project;
 mod proxies;
 mod settings;
+mod site;
 mod situation;
 mod sources;
+mod sums;
+mod test_logs;
 mod trust;
 mod vcs_ignore;
+mod walk;
 mod workings;
 
 pub use gather::{Gathered, gather};
 pub use proxies::chain;
 pub use settings::settings;
-pub use situation::{CacheSite, ProjectSite, Situation, Space, SumLines, Unmakeable};
+pub use situation::{CacheSite, ProjectSite, Situation, Unmakeable};
 
+use self::Diagnosis::{Many, One};
 use crate::findings::Finding;
-use crate::locate::Caches;
-use chrono::{DateTime, Utc};
+use crate::locate::{Caches, Located};
 
-/// All diagnoses of a situation. `now` is the current time.
+/// A rule: looks at the situation for one kind of trouble.
+enum Diagnosis {
+    /// Finds it once at most.
+    One(fn(&Situation) -> Option<Finding>),
+    /// May find it at several places.
+    Many(fn(&Situation) -> Vec<Finding>),
+}
+
+const RULES: &[Diagnosis] = &[
+    Many(workings::unlocated),
+    One(workings::refused),
+    One(workings::unreadable_env_file),
+    One(workings::empty_proxy_list),
+    One(workings::broken_flags),
+    Many(workings::ignored_settings),
+    One(workings::mod_mod_in_ci),
+    One(workings::writable_modules),
+    One(proxies::unreached),
+    Many(proxies::fallback),
+    One(proxies::mixed),
+    One(proxies::mixed_by_evidence),
+    One(trust::database_off),
+    One(trust::database_unknown),
+    One(trust::skipped),
+    One(trust::insecure),
+    Many(privacy::leaks),
+    One(privacy::halves),
+    Many(place::unmakeable),
+    One(place::overlap),
+    Many(place::in_workspace),
+    Many(place::owners),
+    Many(place::space),
+    One(place::access_times),
+    One(place::folding),
+    One(place::restore),
+    One(project::cached_toolchains),
+    One(project::switching),
+    Many(project::sum_lines),
+    Many(project::workspace_sums),
+    Many(project::uncounted),
+    Many(sources::one_time),
+    Many(sources::checkout_times),
+];
+
+/// All findings on a situation.
 #[must_use]
-pub fn diagnose(situation: &Situation, now: DateTime<Utc>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    findings.extend(workings::invalid_settings(situation));
-    findings.extend(workings::ignored_settings(situation));
-    findings.extend(workings::flags(situation));
-    findings.extend(proxies::diagnose(situation));
-    findings.extend(trust::diagnose(situation));
-    findings.extend(privacy::diagnose(situation));
-    findings.extend(place::diagnose(situation));
-    findings.extend(workings::trim_marker(situation, now));
-    findings.extend(project::toolchains(situation));
-    findings.extend(project::sum_lines(situation));
-    findings.extend(project::workspace_sums(situation));
-    findings.extend(project::uncounted(situation));
-    findings.extend(sources::diagnose(situation));
-    findings
+pub fn diagnose(situation: &Situation) -> Vec<Finding> {
+    let found = RULES.iter().flat_map(|rule| match rule {
+        One(rule) => rule(situation).into_iter().collect(),
+        Many(rule) => rule(situation),
+    });
+    found.collect()
 }
 
 /// The caches that belong to another user than this, or may not be written to:
 /// what `check` tells too, since it bears on what can be said of use.
 #[must_use]
 pub fn owners(caches: &Caches) -> Vec<Finding> {
-    let sites = [
-        ("module cache", &caches.modcache),
-        ("build cache", &caches.gocache),
-    ];
-    let foreign = |site: &CacheSite| {
-        site.owner_and_user
-            .is_some_and(|(owner, user)| owner != user)
+    let site = |located: &Option<Located>| {
+        let site = site::of(located.as_ref()?);
+        site.foreign_owner().is_some().then_some(site)
     };
-    sites
-        .into_iter()
-        .filter_map(|(name, located)| Some((name, gather::site(located.as_ref()?))))
-        .filter(|(_, site)| foreign(site))
-        .filter_map(|(name, site)| place::owner(name, &site))
-        .collect()
+    place::owners(&Situation {
+        modcache: site(&caches.modcache),
+        gocache: site(&caches.gocache),
+        ..Situation::default()
+    })
 }
 
 #[cfg(test)]

@@ -13,26 +13,7 @@ const LOW_BYTES: u64 = 1 << 30;
 /// Fewer files than this are low: a module cache holds some ten thousand.
 const LOW_FILES: u64 = 10_000;
 
-pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
-    let mut findings = unmakeable(situation);
-    findings.extend(overlap(situation));
-    for (name, key, site) in situation.sites() {
-        findings.extend(
-            situation
-                .projects
-                .iter()
-                .filter_map(|project| in_workspace(situation, name, key, site, project)),
-        );
-        findings.extend(owner(name, site));
-        findings.extend(space(situation, name, site));
-        findings.extend(access_times(name, site));
-    }
-    findings.extend(situation.modcache.as_ref().and_then(folding));
-    findings.extend(restore(situation));
-    findings
-}
-
-fn overlap(situation: &Situation) -> Option<Finding> {
+pub(super) fn overlap(situation: &Situation) -> Option<Finding> {
     let (modcache, gocache) = (situation.modcache.as_ref()?, situation.gocache.as_ref()?);
     let (m, g) = (&modcache.path, &gocache.path);
     // The inner one moves.
@@ -69,29 +50,41 @@ fn overlap(situation: &Situation) -> Option<Finding> {
     )
 }
 
-fn in_workspace(
-    situation: &Situation,
-    name: &str,
-    key: &str,
-    site: &CacheSite,
-    project: &ProjectSite,
-) -> Option<Finding> {
-    let below = site.path.strip_prefix(&project.dir).ok()?;
+/// A cache that lies in a project, where Go's walks or git see it.
+pub(super) fn in_workspace(situation: &Situation) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, key, site) in situation.sites() {
+        for project in &situation.projects {
+            let harms = harms_in(project, &site.path);
+            if !harms.is_empty() {
+                let message = format!(
+                    "the {name} lies in the project {}: {}",
+                    display_path(&project.dir),
+                    harms.join("; ")
+                );
+                let finding = Finding::new(Rule::CacheInWorkspace, key, message);
+                findings.push(finding.at(&site.path).advise(move_out(situation, key)));
+            }
+        }
+    }
+    findings
+}
+
+fn harms_in(project: &ProjectSite, cache: &Path) -> Vec<&'static str> {
     let mut harms = Vec::new();
+    let Ok(below) = cache.strip_prefix(&project.dir) else {
+        return harms;
+    };
     if is_walked(below, &project.ignored_by_go) {
         harms.push("`go build ./...`, `go vet ./...` and other walks descend into it");
     }
-    if project.seen_by_git.contains(&site.path) {
+    if project.seen_by_git.iter().any(|seen| seen == cache) {
         harms.push("git does not ignore it, so that it is listed, stashed and perhaps committed");
     }
-    if harms.is_empty() {
-        return None;
-    }
-    let message = format!(
-        "the {name} lies in the project {}: {}",
-        display_path(&project.dir),
-        harms.join("; ")
-    );
+    harms
+}
+
+fn move_out(situation: &Situation, key: &str) -> String {
     let folder = match key {
         "GOMODCACHE" => "$PWD/.cache/go-mod",
         _ => "$PWD/.cache/go-build",
@@ -101,19 +94,14 @@ fn in_workspace(
         "{} && echo /.cache/ >> .gitignore`",
         inside.trim_end_matches('`')
     );
-    let help = match situation.setting(key).1 {
+    match situation.setting(key).1 {
         // Go's own default lies in the project: there is nothing to take back.
         Origin::Default => format!("From the project's folder: {inside}"),
         _ => format!(
             "Move it out: {}; or, from the project's folder, under a name that Go and git pass over: {inside}",
             situation.unset(key),
         ),
-    };
-    Some(
-        Finding::new(Rule::CacheInWorkspace, key, message)
-            .at(&site.path)
-            .advise(help),
-    )
+    }
 }
 
 /// Whether `./...` walks into a folder: not below names that start with `.` or
@@ -148,9 +136,16 @@ fn is_walked(below: &Path, ignored: &[String]) -> bool {
     !so_far.is_empty()
 }
 
-/// A cache that this user may not write to, or that belongs to another.
-pub(super) fn owner(name: &str, site: &CacheSite) -> Option<Finding> {
-    let foreign = site.owner_and_user.filter(|(owner, user)| owner != user);
+/// Caches that this user may not write to, or that belong to another.
+pub(super) fn owners(situation: &Situation) -> Vec<Finding> {
+    let sites = situation.sites();
+    sites
+        .filter_map(|(name, _, site)| owner(name, site))
+        .collect()
+}
+
+fn owner(name: &str, site: &CacheSite) -> Option<Finding> {
+    let foreign = site.foreign_owner();
     let stops = site.lacks_folders && site.writable == Some(false);
     // Root may write anywhere, but what it writes its owner cannot remove.
     let message = match (foreign, site.writable) {
@@ -197,7 +192,7 @@ pub(super) fn owner(name: &str, site: &CacheSite) -> Option<Finding> {
 
 /// Caches that Go would have to make and cannot: without the build cache no
 /// build runs (`cmd/go/internal/cache/default.go:initDefaultCache`).
-fn unmakeable(situation: &Situation) -> Vec<Finding> {
+pub(super) fn unmakeable(situation: &Situation) -> Vec<Finding> {
     let told = situation.unmakeable.iter().map(|Unmakeable { key, path, why }| {
         let (level, harm) = match *key {
             "GOCACHE" => (Level::Deny, "no build runs (`failed to initialize build cache`)"),
@@ -222,12 +217,10 @@ const TOOLCHAIN_BYTES: u64 = 330_000_000;
 /// Bytes of a module version of which nothing is known, zip and tree.
 const VERSION_BYTES: u64 = 2_000_000;
 
-/// What the next build is about to write, and of what: what is not there yet.
-fn about_to_write(situation: &Situation, name: &str) -> (u64, Vec<String>) {
+/// What the next build is about to write into the module cache, and of what:
+/// what is not there yet.
+fn about_to_write(situation: &Situation) -> (u64, Vec<String>) {
     let (mut bytes, mut parts) = (0, Vec::new());
-    if name != "module cache" {
-        return (bytes, parts);
-    }
     let missing = situation.projects.iter().map(|project| project.to_download);
     let missing = missing.sum::<usize>() as u64;
     if missing > 0 {
@@ -241,9 +234,20 @@ fn about_to_write(situation: &Situation, name: &str) -> (u64, Vec<String>) {
     (bytes, parts)
 }
 
-fn space(situation: &Situation, name: &str, site: &CacheSite) -> Option<Finding> {
+/// File systems without room for what the next build writes.
+pub(super) fn space(situation: &Situation) -> Vec<Finding> {
+    let low = situation.sites().filter_map(|(name, key, site)| {
+        let written = match key {
+            "GOMODCACHE" => about_to_write(situation),
+            _ => Default::default(),
+        };
+        low_space(name, site, written)
+    });
+    low.collect()
+}
+
+fn low_space(name: &str, site: &CacheSite, (bytes, parts): (u64, Vec<String>)) -> Option<Finding> {
     let space = site.space?;
-    let (bytes, parts) = about_to_write(situation, name);
     let low_bytes = space.bytes > 0 && space.free_bytes < LOW_BYTES.saturating_add(bytes);
     let low_files = space.files > 0 && space.free_files < LOW_FILES;
     let what = match (low_bytes, low_files) {
@@ -278,39 +282,31 @@ fn space(situation: &Situation, name: &str, site: &CacheSite) -> Option<Finding>
     )
 }
 
-fn access_times(name: &str, site: &CacheSite) -> Option<Finding> {
-    let noatime = site
-        .mount_options
-        .as_ref()?
-        .iter()
-        .any(|option| option == "noatime");
-    if !noatime || name != "module cache" {
-        return None; // Go marks use in the build cache by itself
-    }
+/// Go marks use in the build cache by itself, in the module cache not.
+pub(super) fn access_times(situation: &Situation) -> Option<Finding> {
+    let site = situation
+        .modcache
+        .as_ref()
+        .filter(|site| site.no_access_times)?;
     let message = "the module cache's file system keeps no access times (noatime): which modules a job used can be told from the build cache only";
     let help = "Let a trim go by references (`--unused`), or mount the volume with `relatime`";
-    Some(
-        Finding::new(Rule::NoAccessTimes, name, message)
-            .at(&site.path)
-            .advise(help),
-    )
+    let finding = Finding::new(Rule::NoAccessTimes, "module cache", message);
+    Some(finding.at(&site.path).advise(help))
 }
 
-fn folding(site: &CacheSite) -> Option<Finding> {
+pub(super) fn folding(situation: &Situation) -> Option<Finding> {
+    let site = situation.modcache.as_ref()?;
     if site.folds_case != Some(true) {
         return None;
     }
     let message = "the module cache's file system takes names that differ only in letter case for one: a module with two such files extracts short, and a cache restored from Linux may lose files";
     let help = "Key the cache by operating system (`${{ runner.os }}`), and on macOS use a case-sensitive volume";
-    Some(
-        Finding::new(Rule::CaseFolding, "module cache", message)
-            .at(&site.path)
-            .advise(help),
-    )
+    let finding = Finding::new(Rule::CaseFolding, "module cache", message);
+    Some(finding.at(&site.path).advise(help))
 }
 
 /// Restoring an archive over a cache that is not empty.
-fn restore(situation: &Situation) -> Option<Finding> {
+pub(super) fn restore(situation: &Situation) -> Option<Finding> {
     let site = situation.modcache.as_ref()?;
     if !situation.in_ci() || !site.filled || situation.cached.is_empty() {
         return None;

@@ -28,70 +28,67 @@ const PRIVATE_ENDS: &[&str] = &[
     ".private",
 ];
 
-pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
+/// Modules that look private and whose names are asked of strangers.
+pub(super) fn leaks(situation: &Situation) -> Vec<Finding> {
     let public_proxy = public_proxy(situation);
     let sumdb = situation.value("GOSUMDB");
     let public_sumdb =
         sumdb.is_empty() || sumdb.starts_with("sum.golang.org") || sumdb == "sum.golang.google.cn";
     let (no_proxy, no_sumdb) = (situation.value("GONOPROXY"), situation.value("GONOSUMDB"));
-    let mut findings = Vec::new();
-
-    let modules = situation.modules();
-    let mut leaks = BTreeMap::<(String, &str), Vec<&ModuleVersion>>::new();
     let owners = own_hosts(situation);
-    for module in modules {
-        let Some((pattern, why)) = private_by(&module.path, &owners, &situation.clones) else {
+    let mut leaks = BTreeMap::<(String, &str), Vec<&ModuleVersion>>::new();
+    for module in situation.modules() {
+        let Some(private) = private_by(&module.path, &owners, &situation.clones) else {
             continue;
         };
         let asked_proxy = public_proxy.is_some() && !match_prefix_patterns(&no_proxy, &module.path);
         let asked_sumdb = public_sumdb && !match_prefix_patterns(&no_sumdb, &module.path);
         if asked_proxy || asked_sumdb {
-            leaks.entry((pattern, why)).or_default().push(module);
+            leaks.entry(private).or_default().push(module);
         }
     }
-    for ((pattern, why), modules) in leaks {
-        let proxy = public_proxy
-            .as_deref()
-            .unwrap_or("the public checksum database");
+    let asked = public_proxy.as_deref();
+    let asked = asked.unwrap_or("the public checksum database");
+    let known = situation.value("GOPRIVATE");
+    let told = leaks.into_iter().map(|((pattern, why), modules)| {
         let message = format!(
-            "{}, {why}, not covered by {}: their names go to {proxy}, and a look-up there fails or finds a stranger's module of that name",
+            "{}, {why}, not covered by {}: their names go to {asked}, and a look-up there fails or finds a stranger's module of that name",
             counted(&modules),
             situation.shown("GOPRIVATE"),
         );
-        let known = situation.value("GOPRIVATE");
         let all: Vec<&str> = patterns(&known).chain([pattern.as_str()]).collect();
         let help = format!(
             "Name what is private: {}",
             make_private(situation, &all.join(","))
         );
-        findings.push(Finding::new(Rule::PrivateExposed, pattern.clone(), message).advise(help));
-    }
+        Finding::new(Rule::PrivateExposed, pattern.clone(), message).advise(help)
+    });
+    told.collect()
+}
 
-    if let Some(proxy) = public_proxy {
-        let known: BTreeSet<&str> = patterns(&no_proxy).collect();
-        let half: Vec<&str> = patterns(&no_sumdb)
-            .filter(|pattern| !known.contains(pattern))
-            .collect();
-        if !half.is_empty() {
-            let (sumdb, proxies) = (
-                source_key(situation, "GONOSUMDB"),
-                source_key(situation, "GONOPROXY"),
-            );
-            let message = format!(
-                "{}: `{}` is kept from the checksum database but not from {proxy} ({}): the names leak all the same",
-                situation.shown(sumdb),
-                half.join("`, `"),
-                situation.shown(proxies),
-            );
-            let all: Vec<&str> = known.into_iter().chain(half.iter().copied()).collect();
-            let help = format!(
-                "Use GOPRIVATE for both: {}",
-                make_private(situation, &all.join(","))
-            );
-            findings.push(Finding::new(Rule::PrivateExposed, half.join(","), message).advise(help));
-        }
+/// Patterns that are kept from the checksum database and not from the proxy.
+pub(super) fn halves(situation: &Situation) -> Option<Finding> {
+    let proxy = public_proxy(situation)?;
+    let (no_proxy, no_sumdb) = (situation.value("GONOPROXY"), situation.value("GONOSUMDB"));
+    let known: BTreeSet<&str> = patterns(&no_proxy).collect();
+    let half: Vec<&str> = patterns(&no_sumdb)
+        .filter(|pattern| !known.contains(pattern))
+        .collect();
+    if half.is_empty() {
+        return None;
     }
-    findings
+    let message = format!(
+        "{}: `{}` is kept from the checksum database but not from {proxy} ({}): the names leak all the same",
+        situation.shown(source_key(situation, "GONOSUMDB")),
+        half.join("`, `"),
+        situation.shown(source_key(situation, "GONOPROXY")),
+    );
+    let all: Vec<&str> = known.into_iter().chain(half.iter().copied()).collect();
+    let help = format!(
+        "Use GOPRIVATE for both: {}",
+        make_private(situation, &all.join(","))
+    );
+    Some(Finding::new(Rule::PrivateExposed, half.join(","), message).advise(help))
 }
 
 /// The command that makes `patterns` private to proxies and database alike:

@@ -1,40 +1,34 @@
 //! What the projects ask of Go: toolchains, and sums.
 
+use super::Situation;
+use super::situation::WorkspaceSite;
 use super::trust::counted;
-use super::{ProjectSite, Situation, SumLines};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::gover;
 use crate::formats::module::ModuleVersion;
 use crate::text::human;
 use std::cmp::Ordering;
 
-pub(super) fn toolchains(situation: &Situation) -> Vec<Finding> {
-    let mut findings = Vec::new();
+pub(super) fn cached_toolchains(situation: &Situation) -> Option<Finding> {
     let toolchains = &situation.toolchains;
-    if !toolchains.names.is_empty() {
-        let share = match toolchains.bytes * 2 >= toolchains.of_bytes {
-            true => ", more than half of it",
-            false => "",
-        };
-        let message = format!(
-            "the module cache holds {} ({}): {} of {}{share}; each is saved and restored with the cache",
-            human::counted(
-                toolchains.names.len() as u64,
-                "Go toolchain",
-                "Go toolchains"
-            ),
-            toolchains.names.join(", "),
-            human::size(toolchains.bytes),
-            human::size(toolchains.of_bytes),
-        );
-        // A trim keeps the toolchains that go.mod names.
-        let help = "Install the Go that go.mod asks for (setup-go takes it from `go-version-file: go.mod`), then empty the module cache once: `go clean -modcache`";
-        findings.push(
-            Finding::new(Rule::ToolchainDownload, "golang.org/toolchain", message).advise(help),
-        );
+    if toolchains.names.is_empty() {
+        return None;
     }
-    findings.extend(switching(situation));
-    findings
+    let share = match toolchains.bytes * 2 >= toolchains.of_bytes {
+        true => ", more than half of it",
+        false => "",
+    };
+    let number = toolchains.names.len() as u64;
+    let message = format!(
+        "the module cache holds {} ({}): {} of {}{share}; each is saved and restored with the cache",
+        human::counted(number, "Go toolchain", "Go toolchains"),
+        toolchains.names.join(", "),
+        human::size(toolchains.bytes),
+        human::size(toolchains.of_bytes),
+    );
+    // A trim keeps the toolchains that go.mod names.
+    let help = "Install the Go that go.mod asks for (setup-go takes it from `go-version-file: go.mod`), then empty the module cache once: `go clean -modcache`";
+    Some(Finding::new(Rule::ToolchainDownload, "golang.org/toolchain", message).advise(help))
 }
 
 /// Whether the next `go` command downloads a toolchain that is not cached.
@@ -50,7 +44,7 @@ pub(super) fn downloads_toolchain(situation: &Situation) -> bool {
 }
 
 /// Does a `go` command here run another Go than the one installed?
-fn switching(situation: &Situation) -> Option<Finding> {
+pub(super) fn switching(situation: &Situation) -> Option<Finding> {
     let installed = situation.installed.as_deref()?;
     let (setting, shown) = (
         situation.value("GOTOOLCHAIN"),
@@ -100,10 +94,10 @@ pub(super) fn sum_lines(situation: &Situation) -> Vec<Finding> {
         let Some(lines) = &project.sum_lines else {
             continue;
         };
-        let mut find = |rule, modules: &[ModuleVersion], what: &str| {
-            if !modules.is_empty() {
-                findings.push(sum_finding(rule, project, modules, what));
-            }
+        let mut find = |rule, modules, what| {
+            let help = "In the project: `go mod tidy`, then commit go.sum";
+            let finding = sum_finding(rule, project.name(), modules, what);
+            findings.extend(finding.map(|f| f.at(&project.dir.join("go.sum")).advise(help)));
         };
         find(
             Rule::GoSumMissing,
@@ -124,27 +118,21 @@ pub(super) fn sum_lines(situation: &Situation) -> Vec<Finding> {
 /// (`cmd/go/internal/modload/init.go:mustHaveSums`).
 pub(super) fn workspace_sums(situation: &Situation) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for workspace in &situation.workspaces {
-        let (SumLines { missing, unused }, file) = (&workspace.sum_lines, &workspace.file);
+    for WorkspaceSite { file, sum_lines } in &situation.workspaces {
         let sums = file.with_extension("work.sum");
-        let mut find = |rule, modules: &[ModuleVersion], what: &str, help: &str| {
-            if modules.is_empty() {
-                return;
-            }
-            let modules: Vec<&ModuleVersion> = modules.iter().collect();
-            let message = what.replace('%', &counted(&modules));
-            let finding = Finding::new(rule, display_path(file), message);
-            findings.push(finding.at(&sums).advise(help));
+        let mut find = |rule, modules, what, help: &str| {
+            let finding = sum_finding(rule, display_path(file), modules, what);
+            findings.extend(finding.map(|finding| finding.at(&sums).advise(help)));
         };
         find(
             Rule::GoSumMissing,
-            missing,
+            &sum_lines.missing,
             "neither go.work.sum nor a member's go.sum has a go.mod hash for %: in a workspace no build stops for that, Go asks the checksum database, if any, and adds the line on each machine anew",
             "In the workspace: `go mod download`, then commit go.work.sum",
         );
         find(
             Rule::GoSumUnused,
-            unused,
+            &sum_lines.unused,
             "go.work.sum lists %, which the workspace's module graph does not know: they keep old versions alive in the cache",
             "In the workspace: `rm go.work.sum && go mod download`, then commit go.work.sum",
         );
@@ -152,21 +140,11 @@ pub(super) fn workspace_sums(situation: &Situation) -> Vec<Finding> {
     findings
 }
 
-fn sum_finding(
-    rule: Rule,
-    project: &ProjectSite,
-    modules: &[ModuleVersion],
-    what: &str,
-) -> Finding {
-    let modules: Vec<&ModuleVersion> = modules.iter().collect();
-    let subject = project
-        .module
-        .clone()
-        .unwrap_or_else(|| display_path(&project.dir));
-    let help = "In the project: `go mod tidy`, then commit go.sum";
-    Finding::new(rule, subject, what.replace('%', &counted(&modules)))
-        .at(&project.dir.join("go.sum"))
-        .advise(help)
+/// What is wrong with the lines of some modules, who stand for `%`.
+fn sum_finding(rule: Rule, subject: String, of: &[ModuleVersion], what: &str) -> Option<Finding> {
+    let modules: Vec<&ModuleVersion> = of.iter().collect();
+    let message = what.replace('%', &counted(&modules));
+    (!modules.is_empty()).then(|| Finding::new(rule, subject, message))
 }
 
 /// Modules below a project that this run does not count: a trim that goes by

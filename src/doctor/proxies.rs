@@ -58,75 +58,80 @@ impl Proxy {
     }
 }
 
-pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
-    let chain = chain(&situation.value("GOPROXY"));
-    let shown = situation.shown("GOPROXY");
-    let mut findings = Vec::new();
-    let reached = chain
-        .iter()
-        .position(Proxy::ends_chain)
-        .map_or(chain.len(), |at| at + 1);
-    let (used, unused) = chain.split_at(reached);
-    if let (Some(end), false) = (used.last(), unused.is_empty()) {
-        let names = names(unused);
-        let harm = if end.name == "off" {
-            "Go stops with an error there"
-        } else {
-            "Go fetches from version control there, whatever comes of it"
-        };
+/// What Go may ask: the chain up to and with its end, and what comes after.
+fn asked(situation: &Situation) -> (Vec<Proxy>, Vec<Proxy>) {
+    let mut chain = chain(&situation.value("GOPROXY"));
+    let end = chain.iter().position(Proxy::ends_chain);
+    let never = chain.split_off(end.map_or(chain.len(), |end| end + 1));
+    (chain, never)
+}
+
+/// The proxies that Go may ask.
+fn asked_proxies(situation: &Situation) -> Vec<Proxy> {
+    let (mut asked, _) = asked(situation);
+    asked.retain(|proxy| !proxy.ends_chain());
+    asked
+}
+
+/// Entries behind `direct` or `off`.
+pub(super) fn unreached(situation: &Situation) -> Option<Finding> {
+    let (asked, never) = asked(situation);
+    let end = asked.last().filter(|_| !never.is_empty())?;
+    let harm = match end.name.as_str() {
+        "off" => "Go stops with an error there",
+        _ => "Go fetches from version control there, whatever comes of it",
+    };
+    let message = format!(
+        "{}: {} is never asked, since `{}` comes first: {harm}",
+        situation.shown("GOPROXY"),
+        names(&never),
+        end.name
+    );
+    let proxies = asked.iter().chain(&never).filter(|p| !p.ends_chain());
+    let order = proxies.chain([end]).map(|proxy| proxy.name.as_str());
+    let help = format!("Put {} last{}", end.name, in_goproxy(situation, order));
+    Some(Finding::new(Rule::ProxyUnreached, "GOPROXY", message).advise(help))
+}
+
+/// Entries that any failure sends Go on from.
+pub(super) fn fallback(situation: &Situation) -> Vec<Finding> {
+    let (asked, _) = asked(situation);
+    let pairs = asked.iter().zip(asked.iter().skip(1));
+    let loose = pairs.filter(|(proxy, _)| proxy.then == Some(Separator::AnyError));
+    let told = loose.map(|(proxy, next)| {
         let message = format!(
-            "{shown}: {names} is never asked, since `{}` comes first: {harm}",
-            end.name
+            "{}: any failure of {} (an outage, a refused login) sends Go on to {} without a word, so that one cache fills from different sources",
+            situation.shown("GOPROXY"),
+            shown_name(proxy),
+            shown_name(next)
         );
-        let mut order: Vec<&str> = chain
-            .iter()
-            .filter(|p| !p.ends_chain())
-            .map(|p| p.name.as_str())
-            .collect();
-        order.push(&end.name);
         let help = format!(
-            "Put {} last{}",
-            end.name,
-            in_goproxy(situation, &order.join(","))
+            "Separate with commas, which go on only where a module is not found{}",
+            in_goproxy(situation, asked.iter().map(|proxy| proxy.name.as_str()))
         );
-        findings.push(Finding::new(Rule::ProxyUnreached, "GOPROXY", message).advise(help));
+        Finding::new(Rule::ProxyFallback, "GOPROXY", message).advise(help)
+    });
+    told.collect()
+}
+
+/// Several proxies that fill one cache.
+pub(super) fn mixed(situation: &Situation) -> Option<Finding> {
+    let proxies = asked_proxies(situation);
+    if proxies.len() < 2 {
+        return None;
     }
-    for (proxy, next) in used.iter().zip(used.iter().skip(1)) {
-        if proxy.then == Some(Separator::AnyError) {
-            let message = format!(
-                "{shown}: any failure of {} (an outage, a refused login) sends Go on to {} without a word, so that one cache fills from different sources",
-                shown_name(proxy),
-                shown_name(next)
-            );
-            let list: Vec<&str> = used.iter().map(|proxy| proxy.name.as_str()).collect();
-            let help = format!(
-                "Separate with commas, which go on only where a module is not found{}",
-                in_goproxy(situation, &list.join(","))
-            );
-            findings.push(Finding::new(Rule::ProxyFallback, "GOPROXY", message).advise(help));
-        }
-    }
-    let proxies: Vec<Proxy> = used
-        .iter()
-        .filter(|proxy| !proxy.ends_chain())
-        .cloned()
-        .collect();
-    if proxies.len() > 1 {
-        let message = format!(
-            "{shown}: {} fill one cache; where they disagree on a version, the first build to ask decides, and only go.sum or the checksum database notices",
-            names(&proxies)
-        );
-        let help = "Let one proxy front the others, or compare what they serve: `gocachevet doctor --online`";
-        findings.push(Finding::new(Rule::ProxyMixed, "GOPROXY", message).advise(help));
-    }
-    if !proxies.is_empty() {
-        findings.extend(mixed_by_evidence(situation));
-    }
-    findings
+    let message = format!(
+        "{}: {} fill one cache; where they disagree on a version, the first build to ask decides, and only go.sum or the checksum database notices",
+        situation.shown("GOPROXY"),
+        names(&proxies)
+    );
+    let help =
+        "Let one proxy front the others, or compare what they serve: `gocachevet doctor --online`";
+    Some(Finding::new(Rule::ProxyMixed, "GOPROXY", message).advise(help))
 }
 
 /// Clones in the cache of what the proxies were meant to bring.
-fn mixed_by_evidence(situation: &Situation) -> Option<Finding> {
+pub(super) fn mixed_by_evidence(situation: &Situation) -> Option<Finding> {
     let direct = situation.value("GONOPROXY");
     let from_clone = |module: &&ModuleVersion| {
         let mut clones = situation.clones.iter();
@@ -134,7 +139,7 @@ fn mixed_by_evidence(situation: &Situation) -> Option<Finding> {
             && clones.any(|clone| clone_is_of(clone, &module.path))
     };
     let cloned: Vec<&ModuleVersion> = situation.cached.iter().filter(from_clone).collect();
-    if cloned.is_empty() {
+    if cloned.is_empty() || asked_proxies(situation).is_empty() {
         return None;
     }
     let message = format!(
@@ -147,10 +152,11 @@ fn mixed_by_evidence(situation: &Situation) -> Option<Finding> {
 }
 
 /// The command for another list, unless it would lose a login: that is not shown.
-fn in_goproxy(situation: &Situation, list: &str) -> String {
-    match redacted(list) == list {
-        true => format!(": {}", situation.set("GOPROXY", list)),
-        false => " in GOPROXY, with the logins as they are".to_owned(),
+fn in_goproxy<'a>(situation: &Situation, list: impl Iterator<Item = &'a str>) -> String {
+    let list = list.collect::<Vec<_>>().join(",");
+    match redacted(&list) == list {
+        true => format!(": {}", situation.set("GOPROXY", &list)),
+        false => ": in GOPROXY, with the logins as they are".to_owned(),
     }
 }
 

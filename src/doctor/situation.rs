@@ -1,7 +1,8 @@
 //! What the diagnoses are functions of.
 
+use crate::findings::display_path;
 use crate::formats::module::ModuleVersion;
-use crate::locate::{GoSettings, Origin};
+use crate::locate::{GoSettings, LocateError, Origin};
 use crate::settings::Environment;
 use chrono::{DateTime, Utc};
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ pub struct Situation {
     /// Go's settings.
     pub go: GoSettings,
     /// Why Go would refuse to work with the caches' settings.
-    pub refused: Option<String>,
+    pub refused: Option<LocateError>,
     /// Caches for which Go finds no place: the variable, and why.
     pub unlocated: Vec<(&'static str, String)>,
     /// Caches that are not there, and that this user cannot make.
@@ -37,10 +38,6 @@ pub struct Situation {
     pub version_bytes: Option<u64>,
     /// Go toolchains in the module cache.
     pub toolchains: Toolchains,
-    /// When Go last trimmed the build cache.
-    pub trimmed: Option<DateTime<Utc>>,
-    /// Last use of the build cache's entries.
-    pub entry_times: Vec<DateTime<Utc>>,
     /// Tests whose results are cached and that read files of their module, and
     /// when the last of them ran.
     pub tests_with_files: Option<(usize, DateTime<Utc>)>,
@@ -52,8 +49,6 @@ pub struct Situation {
 pub struct CacheSite {
     /// Where it is, links resolved where it is there.
     pub path: PathBuf,
-    /// What named it.
-    pub source: String,
     /// Whether there is anything in it.
     pub filled: bool,
     /// User who owns it, and the one who runs this.
@@ -66,10 +61,18 @@ pub struct CacheSite {
     pub read_only: bool,
     /// Whether names that differ only in letter case are one name.
     pub folds_case: Option<bool>,
-    /// Options of the mount.
-    pub mount_options: Option<Vec<String>>,
+    /// Whether the file system keeps no times of reading (`noatime`).
+    pub no_access_times: bool,
     /// Room on the file system.
     pub space: Option<Space>,
+}
+
+impl CacheSite {
+    /// The owner and this user, where they are two.
+    #[must_use]
+    pub fn foreign_owner(&self) -> Option<(u32, u32)> {
+        self.owner_and_user.filter(|(owner, user)| owner != user)
+    }
 }
 
 /// A cache's folder that is not there and cannot be made.
@@ -121,6 +124,15 @@ pub struct ProjectSite {
     pub to_download: usize,
 }
 
+impl ProjectSite {
+    /// What findings call it: its module path, or else its folder.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let module = self.module.clone();
+        module.unwrap_or_else(|| display_path(&self.dir))
+    }
+}
+
 /// What the times of a project's source files are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceTimes {
@@ -167,7 +179,7 @@ pub struct Toolchains {
 
 /// What Go takes where nobody says anything, for the settings in which that is
 /// not the same as nothing (`cmd/go/internal/cfg/cfg.go`, `go.env`).
-fn default_of(key: &str) -> &'static str {
+pub(super) fn default_of(key: &str) -> &'static str {
     match key {
         "GOPROXY" => "https://proxy.golang.org,direct",
         "GOSUMDB" => "sum.golang.org",
@@ -190,25 +202,23 @@ impl Situation {
         self.setting(key).0
     }
 
+    /// Where a setting's value comes from.
+    #[must_use]
+    pub fn source(&self, key: &str) -> String {
+        match (self.setting(key).1, &self.go.env_file) {
+            (Origin::Variable, _) => "from the environment".to_owned(),
+            (Origin::EnvFile, Some(file)) => format!("from {}", display_path(file)),
+            (Origin::EnvFile, None) => "from Go's env file".to_owned(),
+            (Origin::GoEnv, _) => "from the Go installation's go.env".to_owned(),
+            (Origin::Default, _) => "Go's default".to_owned(),
+        }
+    }
+
     /// `GOPROXY=… (from the environment)`; passwords in addresses are left out.
     #[must_use]
     pub fn shown(&self, key: &str) -> String {
         let value = super::proxies::redacted(&self.value(key));
         format!("{key}={value} ({})", self.source(key))
-    }
-
-    /// Who set it, as it follows its value.
-    #[must_use]
-    pub fn source(&self, key: &str) -> String {
-        match self.setting(key).1 {
-            Origin::Variable => "from the environment".to_owned(),
-            Origin::EnvFile => match &self.go.env_file {
-                Some(file) => format!("from {}", crate::findings::display_path(file)),
-                None => "from Go's env file".to_owned(),
-            },
-            Origin::GoEnv => "from the Go installation's go.env".to_owned(),
-            Origin::Default => "Go's default".to_owned(),
-        }
     }
 
     /// The command that takes a setting back where it is set: in the
@@ -273,14 +283,10 @@ impl Situation {
 
     /// Both caches, with the name they go by and the variable that sets them.
     pub fn sites(&self) -> impl Iterator<Item = (&'static str, &'static str, &CacheSite)> {
-        let modcache = self
-            .modcache
-            .as_ref()
-            .map(|site| ("module cache", "GOMODCACHE", site));
-        let gocache = self
-            .gocache
-            .as_ref()
-            .map(|site| ("build cache", "GOCACHE", site));
-        modcache.into_iter().chain(gocache)
+        let modcache = self.modcache.iter();
+        let modcache = modcache.map(|site| ("module cache", "GOMODCACHE", site));
+        let gocache = self.gocache.iter();
+        let gocache = gocache.map(|site| ("build cache", "GOCACHE", site));
+        modcache.chain(gocache)
     }
 }

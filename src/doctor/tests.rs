@@ -1,14 +1,10 @@
+use super::situation::{Space, SumLines};
 use super::*;
 use crate::findings::Rule;
 use crate::formats::module::ModuleVersion;
-use crate::locate::go_settings;
+use crate::locate::{LocateError, go_settings};
 use crate::settings::Environment;
-use chrono::TimeDelta;
 use std::path::{Path, PathBuf};
-
-fn now() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_772_000_000, 0).unwrap()
-}
 
 /// Settings from a real env file and these variables; no Go installed.
 fn settings(vars: &[(&str, &str)], env_file: &str) -> Situation {
@@ -40,7 +36,7 @@ fn modules(names: &[&str]) -> Vec<ModuleVersion> {
 
 /// `rule subject`, one each.
 fn found(situation: &Situation) -> Vec<String> {
-    let findings = diagnose(situation, now());
+    let findings = diagnose(situation);
     for finding in &findings {
         assert!(!finding.message.is_empty() && !finding.help.is_empty());
     }
@@ -51,7 +47,7 @@ fn found(situation: &Situation) -> Vec<String> {
 }
 
 fn one(situation: &Situation, rule: Rule) -> Finding {
-    let mut findings = diagnose(situation, now());
+    let mut findings = diagnose(situation);
     findings.retain(|finding| finding.rule == rule);
     assert_eq!(findings.len(), 1, "{findings:?}");
     findings.remove(0)
@@ -221,7 +217,7 @@ fn passwords_in_a_proxy_s_address_are_not_shown() {
         "https://user:secret@p.example|direct",
         "https://user:secret@p.example,https://q.example",
     ] {
-        for finding in diagnose(&settings(&[("GOPROXY", value)], ""), now()) {
+        for finding in diagnose(&settings(&[("GOPROXY", value)], "")) {
             let text = format!("{finding:?}");
             assert!(!text.contains("secret"), "{text}");
         }
@@ -231,12 +227,12 @@ fn passwords_in_a_proxy_s_address_are_not_shown() {
 #[test]
 fn refused_caches_are_explained() {
     let mut situation = settings(&[("GOCACHE", "off")], "");
-    situation.refused = Some("GOCACHE is `off`".to_owned());
+    situation.refused = Some(LocateError::GocacheOff);
     let finding = one(&situation, Rule::SettingInvalid);
     insta::assert_snapshot!(finding.message, @r"GOCACHE=off (from the environment): no build runs; the build cache cannot be switched off since Go 1.12, whatever older advice says");
 
     let mut situation = settings(&[("GOMODCACHE", "mc")], "");
-    situation.refused = Some("GOMODCACHE entry is relative".to_owned());
+    situation.refused = Some(LocateError::RelativeModCache("mc".into()));
     assert_eq!(one(&situation, Rule::SettingInvalid).subject, "GOMODCACHE");
 }
 
@@ -270,7 +266,7 @@ fn a_cache_filled_from_clones_and_proxies_is_told_by_its_clones() {
         let mut situation = settings(vars, "");
         situation.cached = modules(&["github.com/a/lib/sub@v1.0.0", "github.com/b/c@v1.0.0"]);
         situation.clones = clones.iter().map(|&clone| clone.to_owned()).collect();
-        let mut findings = diagnose(&situation, now());
+        let mut findings = diagnose(&situation);
         findings.retain(|finding| finding.rule == Rule::ProxyMixed);
         let told = findings
             .iter()
@@ -367,7 +363,7 @@ fn private_modules_that_leak_are_named() {
         situation.projects = vec![project(module)];
         situation.cached = modules(cached);
         situation.clones = clones.iter().map(|&clone| clone.to_owned()).collect();
-        let mut findings = diagnose(&situation, now());
+        let mut findings = diagnose(&situation);
         findings.retain(|finding| finding.rule == Rule::PrivateExposed);
         let subjects: Vec<_> = findings
             .iter()
@@ -513,17 +509,10 @@ fn the_file_systems_say_what_they_do() {
         ),
         (
             CacheSite {
-                mount_options: Some(vec!["rw".into(), "noatime".into()]),
+                no_access_times: true,
                 ..CacheSite::default()
             },
             &["no-access-times module cache"],
-        ),
-        (
-            CacheSite {
-                mount_options: Some(vec!["rw".into(), "relatime".into()]),
-                ..CacheSite::default()
-            },
-            &[],
         ),
     ];
     for (site, expected) in sites {
@@ -644,24 +633,6 @@ fn a_restore_over_a_filled_cache_is_foreseen_in_ci_only() {
         });
         situation.cached = modules(&["github.com/pkg/errors@v0.9.1"]);
         assert_eq!(found(&situation).len(), expected, "{vars:?} {filled}");
-    }
-}
-
-#[test]
-fn a_trim_that_never_comes_is_seen() {
-    let days = |days: i64| now() - TimeDelta::days(days);
-    for (trimmed, entries, expected) in [
-        (None, &[days(100)][..], 0),
-        (Some(now()), &[days(1), days(5)], 0),
-        (Some(now()), &[days(1), days(6)], 1),
-        (Some(days(3)), &[days(7)], 0),
-        (Some(days(-2)), &[], 1),
-    ] {
-        let mut situation = settings(&[], "");
-        situation.gocache = site("/c");
-        situation.trimmed = trimmed;
-        situation.entry_times = entries.to_vec();
-        assert_eq!(found(&situation).len(), expected, "{trimmed:?}");
     }
 }
 
@@ -800,7 +771,7 @@ fn the_machine_is_looked_at_without_being_touched() {
     assert!(modcache.space.is_some_and(|space| space.bytes > 0));
     assert_eq!(situation.projects[0].ignored_by_go, ["./skipped"]);
     assert_eq!(situation.projects[0].seen_by_git, [project.join("mod")]);
-    let findings = diagnose(&situation, now());
+    let findings = diagnose(&situation);
     let places = findings
         .iter()
         .filter(|finding| finding.rule == Rule::CacheInWorkspace)

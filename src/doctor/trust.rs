@@ -3,6 +3,7 @@
 use super::Situation;
 use crate::findings::{Finding, Rule};
 use crate::formats::module::{ModuleVersion, match_prefix_patterns};
+use crate::locate::Origin;
 use crate::sumdb::setting::GoSumdb;
 
 /// Hosts that anybody can publish modules on. A pattern that covers one of them
@@ -21,94 +22,85 @@ pub(super) const PUBLIC_HOSTS: &[&str] = &[
     "sigs.k8s.io",
 ];
 
-pub(super) fn diagnose(situation: &Situation) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let sumdb = situation.value("GOSUMDB");
-    if sumdb == "off" {
-        let mut message = format!(
-            "{}: the first download of a version is trusted blindly (here: {})",
-            situation.shown("GOSUMDB"),
-            counted(&situation.modules())
-        );
-        let toolchains = situation.value("GOTOOLCHAIN");
-        if toolchains != "local" {
-            message.push_str(
-                "; and Go cannot switch toolchains, which it verifies by the database alone",
-            );
-        }
-        let help = format!(
-            "Turn it on: {}; exempt private modules by name, in GOPRIVATE",
-            situation.unset("GOSUMDB")
-        );
-        findings.push(Finding::new(Rule::SumdbOff, "GOSUMDB", message).advise(help));
-    } else if let Err(error) = GoSumdb::parse(&sumdb)
-        && !sumdb.is_empty()
-    {
-        let message = format!(
-            "{}: {error}; every look-up fails",
-            situation.shown("GOSUMDB")
-        );
-        let help = format!(
-            "Use the public database: {}; or give name, hash and key",
-            situation.unset("GOSUMDB")
-        );
-        findings.push(Finding::new(Rule::SettingInvalid, "GOSUMDB", message).advise(help));
+/// The checksum database is switched off.
+pub(super) fn database_off(situation: &Situation) -> Option<Finding> {
+    if situation.value("GOSUMDB") != "off" {
+        return None;
     }
-    findings.extend(skipped(situation));
-    findings.extend(insecure(situation));
-    findings
+    let switch = match situation.value("GOTOOLCHAIN").as_str() {
+        "local" => "",
+        _ => "; and Go cannot switch toolchains, which it verifies by the database alone",
+    };
+    let message = format!(
+        "{}: the first download of a version is trusted blindly (here: {}){switch}",
+        situation.shown("GOSUMDB"),
+        counted(&situation.modules())
+    );
+    let help = format!(
+        "Turn it on: {}; exempt private modules by name, in GOPRIVATE",
+        situation.unset("GOSUMDB")
+    );
+    Some(Finding::new(Rule::SumdbOff, "GOSUMDB", message).advise(help))
+}
+
+/// A checksum database that Go cannot ask.
+pub(super) fn database_unknown(situation: &Situation) -> Option<Finding> {
+    let sumdb = situation.value("GOSUMDB");
+    let known = sumdb.is_empty() || sumdb == "off";
+    let error = GoSumdb::parse(&sumdb).err().filter(|_| !known)?;
+    let message = format!(
+        "{}: {error}; every look-up fails",
+        situation.shown("GOSUMDB")
+    );
+    let help = format!(
+        "Use the public database: {}; or give name, hash and key",
+        situation.unset("GOSUMDB")
+    );
+    Some(Finding::new(Rule::SettingInvalid, "GOSUMDB", message).advise(help))
 }
 
 /// `GONOSUMDB` (or `GOPRIVATE`) that covers what anybody may publish.
-fn skipped(situation: &Situation) -> Option<Finding> {
+pub(super) fn skipped(situation: &Situation) -> Option<Finding> {
     let key = source_key(situation, "GONOSUMDB");
     let value = situation.value("GONOSUMDB");
-    let wide: Vec<&str> = patterns(&value)
-        .filter(|pattern| is_wide(pattern))
-        .collect();
+    let (wide, narrow): (Vec<&str>, Vec<&str>) = patterns(&value).partition(|p| is_wide(p));
     if wide.is_empty() {
         return None;
     }
-    let modules = situation.modules();
-    let covered: Vec<_> = modules
-        .into_iter()
-        .filter(|m| match_prefix_patterns(&value, &m.path))
-        .collect();
     let message = format!(
         "{}: `{}` exempts public modules from the checksum database; their first download is trusted blindly (here: {})",
         situation.shown(key),
         wide.join("`, `"),
-        counted(&covered)
+        counted(&covered(situation, &value))
     );
-    let keep: Vec<&str> = patterns(&value)
-        .filter(|pattern| !is_wide(pattern))
-        .collect();
-    let help = if keep.is_empty() {
-        format!(
+    let help = match narrow.is_empty() {
+        true => format!(
             "Name your own hosts and owners only, such as github.com/YOUR-ORG, or none: {}",
             situation.unset(key)
-        )
-    } else {
-        format!(
+        ),
+        false => format!(
             "Keep the narrow patterns: {}",
-            situation.set(key, &keep.join(","))
-        )
+            situation.set(key, &narrow.join(","))
+        ),
     };
     Some(Finding::new(Rule::SumdbSkipped, key, message).advise(help))
 }
 
+/// The modules here that a list of patterns covers.
+fn covered<'a>(situation: &'a Situation, patterns: &str) -> Vec<&'a ModuleVersion> {
+    let mut modules = situation.modules();
+    modules.retain(|module| match_prefix_patterns(patterns, &module.path));
+    modules
+}
+
 /// `GOINSECURE`: no certificate is checked; where the database is off as well,
 /// nothing is.
-fn insecure(situation: &Situation) -> Option<Finding> {
+pub(super) fn insecure(situation: &Situation) -> Option<Finding> {
     let value = situation.value("GOINSECURE");
     patterns(&value).next()?;
     let exempt = situation.value("GONOSUMDB");
     let off = situation.value("GOSUMDB") == "off";
-    let modules = situation.modules();
-    let covered: Vec<_> = modules
-        .into_iter()
-        .filter(|m| match_prefix_patterns(&value, &m.path))
-        .collect();
+    let covered = covered(situation, &value);
     let unproven = covered
         .iter()
         .filter(|m| off || match_prefix_patterns(&exempt, &m.path))
@@ -127,8 +119,10 @@ fn insecure(situation: &Situation) -> Option<Finding> {
 
 /// `GOPRIVATE` where that is what gives `key` its value.
 pub(super) fn source_key(situation: &Situation, key: &'static str) -> &'static str {
-    let own = situation.go.keys().iter().any(|set| set == key);
-    if own { key } else { "GOPRIVATE" }
+    match situation.setting(key).1 {
+        Origin::Default => "GOPRIVATE",
+        _ => key,
+    }
 }
 
 pub(super) fn patterns(value: &str) -> impl Iterator<Item = &str> {

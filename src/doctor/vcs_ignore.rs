@@ -1,10 +1,42 @@
 //! Does git ignore a folder? From `.gitignore` files alone.
 
+use super::gather::read_text;
+use std::path::Path;
+
+/// Is the folder in a git work tree, and not ignored?
+pub(super) fn seen_by_git(folder: &Path) -> bool {
+    let Some(root) = folder
+        .ancestors()
+        .skip(1)
+        .find(|dir| dir.join(".git").exists())
+    else {
+        return false;
+    };
+    let mut files = Vec::new();
+    let mut add = |file: &Path, from: &Path| {
+        let below = folder.strip_prefix(from).ok().and_then(Path::to_str);
+        if let (Some(text), Some(below)) = (read_text(file), below) {
+            files.push((text, below.replace(std::path::MAIN_SEPARATOR, "/")));
+        }
+    };
+    add(&root.join(".git/info/exclude"), root);
+    let mut way: Vec<&Path> = folder
+        .ancestors()
+        .skip(1)
+        .take_while(|dir| dir.starts_with(root))
+        .collect();
+    way.reverse();
+    for dir in way {
+        add(&dir.join(".gitignore"), dir);
+    }
+    !ignores(&files)
+}
+
 /// Whether the patterns of `.gitignore` files ignore a folder. `files` holds
 /// each file's content and the folder's path below it, outermost first, as
 /// `gitignore(5)` has it: the last pattern that matches decides; a folder
 /// below an ignored one is ignored.
-pub(super) fn ignores(files: &[(String, String)]) -> bool {
+fn ignores(files: &[(String, String)]) -> bool {
     let Some((_, whole)) = files.first() else {
         return false;
     };

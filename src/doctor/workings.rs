@@ -3,7 +3,7 @@
 use super::Situation;
 use crate::findings::{Finding, Rule};
 use crate::formats::goenv::split_quoted;
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::locate::LocateError;
 
 /// Variables that older advice tells to set and that no Go reads (any more).
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
@@ -21,89 +21,81 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ),
 ];
 
-pub(super) fn invalid_settings(situation: &Situation) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (key, why) in &situation.unlocated {
-        let message = match *key {
-            "GOCACHE" => format!(
-                "{why}: no build runs (`build cache is required, but could not be located`)"
-            ),
-            _ => format!("{why}: nothing can be downloaded, and what was downloaded is not found"),
+pub(super) fn unlocated(situation: &Situation) -> Vec<Finding> {
+    let told = situation.unlocated.iter().map(|(key, why)| {
+        let harm = match *key {
+            "GOCACHE" => "no build runs (`build cache is required, but could not be located`)",
+            _ => "nothing can be downloaded, and what was downloaded is not found",
         };
         // Without a home there is no env file either.
         let help = format!(
             "Give the job a home (HOME), or the cache a folder: `export {key}=\"$(mktemp -d)\"`, better one that is kept"
         );
-        findings.push(Finding::new(Rule::SettingInvalid, *key, message).advise(help));
-    }
-    if let Some(refused) = &situation.refused {
-        let off = situation.value("GOCACHE") == "off";
-        let subject = if refused.contains("GOMODCACHE") {
-            "GOMODCACHE"
-        } else if refused.contains("GOPATH") {
-            "GOPATH"
-        } else {
-            "GOCACHE"
-        };
-        let message = match off && subject == "GOCACHE" {
-            true => format!(
-                "{}: no build runs; the build cache cannot be switched off since Go 1.12, whatever older advice says",
-                situation.shown("GOCACHE")
+        Finding::new(Rule::SettingInvalid, *key, format!("{why}: {harm}")).advise(help)
+    });
+    told.collect()
+}
+
+pub(super) fn refused(situation: &Situation) -> Option<Finding> {
+    let refused = situation.refused.as_ref()?;
+    let key = match refused {
+        LocateError::RelativeModCache(_) => "GOMODCACHE",
+        LocateError::RelativeGopath(_) | LocateError::TildeInGopath(_) => "GOPATH",
+        _ => "GOCACHE",
+    };
+    let (shown, unset) = (situation.shown(key), situation.unset(key));
+    let (message, help) = match refused {
+        LocateError::GocacheOff => (
+            format!(
+                "{shown}: no build runs; the build cache cannot be switched off since Go 1.12, whatever older advice says"
             ),
-            false => format!(
-                "{}: {refused}; no `go` command runs",
-                situation.shown(subject)
+            format!(
+                "Take it back: {unset}. A build without reuse gets a fresh folder for its cache instead"
             ),
-        };
-        let help = match off && subject == "GOCACHE" {
-            true => format!(
-                "Take it back: {}. A build without reuse gets a fresh folder for its cache instead",
-                situation.unset("GOCACHE")
-            ),
-            false => format!(
-                "Take it back: {}; or give it an absolute path",
-                situation.unset(subject)
-            ),
-        };
-        findings.push(Finding::new(Rule::SettingInvalid, subject, message).advise(help));
-    }
-    if let Some(error) = &situation.go.env_file_error
-        && let Some(file) = &situation.go.env_file
-    {
-        let message = format!(
-            "Go's env file cannot be read: {error}; what it sets is not in force, or Go stops"
-        );
-        let help = "Make it readable, or go without it: `export GOENV=off`";
-        findings.push(
-            Finding::new(Rule::SettingInvalid, "GOENV", message)
-                .at(file)
-                .advise(help),
-        );
-    }
+        ),
+        _ => (
+            format!("{shown}: {refused}; no `go` command runs"),
+            format!("Take it back: {unset}; or give it an absolute path"),
+        ),
+    };
+    Some(Finding::new(Rule::SettingInvalid, key, message).advise(help))
+}
+
+pub(super) fn unreadable_env_file(situation: &Situation) -> Option<Finding> {
+    let (error, file) = (
+        situation.go.env_file_error.as_ref()?,
+        situation.go.env_file.as_ref()?,
+    );
+    let message =
+        format!("Go's env file cannot be read: {error}; what it sets is not in force, or Go stops");
+    let finding = Finding::new(Rule::SettingInvalid, "GOENV", message).at(file);
+    Some(finding.advise("Make it readable, or go without it: `export GOENV=off`"))
+}
+
+pub(super) fn empty_proxy_list(situation: &Situation) -> Option<Finding> {
     let proxy = situation.value("GOPROXY");
-    if !proxy.is_empty() && super::chain(&proxy).is_empty() {
-        let message = format!(
-            "{}: the list has no entries; every download fails",
-            situation.shown("GOPROXY")
-        );
-        findings.push(
-            Finding::new(Rule::SettingInvalid, "GOPROXY", message)
-                .advise(format!("Take it back: {}", situation.unset("GOPROXY"))),
-        );
+    if proxy.is_empty() || !super::chain(&proxy).is_empty() {
+        return None;
     }
-    if let Err(error) = split_quoted(&situation.value("GOFLAGS")) {
-        let message = format!(
-            "{}: {error}; no `go` command runs",
-            situation.shown("GOFLAGS")
-        );
-        findings.push(
-            Finding::new(Rule::SettingInvalid, "GOFLAGS", message).advise(format!(
-                "Close the quote, or take it back: {}",
-                situation.unset("GOFLAGS")
-            )),
-        );
-    }
-    findings
+    let message = format!(
+        "{}: the list has no entries; every download fails",
+        situation.shown("GOPROXY")
+    );
+    let help = format!("Take it back: {}", situation.unset("GOPROXY"));
+    Some(Finding::new(Rule::SettingInvalid, "GOPROXY", message).advise(help))
+}
+
+pub(super) fn broken_flags(situation: &Situation) -> Option<Finding> {
+    let error = split_quoted(&situation.value("GOFLAGS")).err()?;
+    let message = format!(
+        "{}: {error}; no `go` command runs",
+        situation.shown("GOFLAGS")
+    );
+    let help = format!(
+        "Close the quote, or take it back: {}",
+        situation.unset("GOFLAGS")
+    );
+    Some(Finding::new(Rule::SettingInvalid, "GOFLAGS", message).advise(help))
 }
 
 pub(super) fn ignored_settings(situation: &Situation) -> Vec<Finding> {
@@ -128,91 +120,40 @@ pub(super) fn ignored_settings(situation: &Situation) -> Vec<Finding> {
         .collect()
 }
 
-/// What `GOFLAGS` does to the caches.
-pub(super) fn flags(situation: &Situation) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let flags = situation.flags();
-    let has = |flag: &str| flags.iter().any(|f| f.trim_start_matches('-') == flag);
-    let without = |flag: &str| {
-        let rest: Vec<&str> = flags
-            .iter()
-            .map(String::as_str)
-            .filter(|f| f.trim_start_matches('-') != flag)
-            .collect();
-        match rest.is_empty() {
-            true => situation.unset("GOFLAGS"),
-            false => situation.set("GOFLAGS", &rest.join(" ")),
-        }
-    };
-    if situation.in_ci() && has("mod=mod") {
-        let message = format!(
-            "{}: in this CI job Go changes go.mod and go.sum as it builds, so that a build is not what was reviewed, and every new version lands in the cache",
-            situation.shown("GOFLAGS")
-        );
-        findings.push(
-            Finding::new(Rule::ModModInCi, "GOFLAGS", message).advise(format!(
-                "Let the default, -mod=readonly, rule: {}",
-                without("mod=mod")
-            )),
-        );
-    }
-    if has("modcacherw") || has("modcacherw=true") {
-        let flag = if has("modcacherw") {
-            "modcacherw"
-        } else {
-            "modcacherw=true"
-        };
-        let message = format!(
-            "{}: extracted modules lie in writable folders, so that any tool may add files that Go then compiles unnoticed",
-            situation.shown("GOFLAGS")
-        );
-        findings.push(
-            Finding::new(Rule::ModcacheWritable, "GOFLAGS", message).advise(format!(
-                "Unless something must delete the cache without chmod: {}",
-                without(flag)
-            )),
-        );
-    }
-    findings
+pub(super) fn mod_mod_in_ci(situation: &Situation) -> Option<Finding> {
+    let without = without_flag(situation, &["mod=mod"]).filter(|_| situation.in_ci())?;
+    let message = format!(
+        "{}: in this CI job Go changes go.mod and go.sum as it builds, so that a build is not what was reviewed, and every new version lands in the cache",
+        situation.shown("GOFLAGS")
+    );
+    let help = format!("Let the default, -mod=readonly, rule: {without}");
+    Some(Finding::new(Rule::ModModInCi, "GOFLAGS", message).advise(help))
 }
 
-/// Go trims once a day what was unused for five days and an hour
-/// (`cmd/go/internal/cache/cache.go:Trim`).
-pub(super) fn trim_marker(situation: &Situation, now: DateTime<Utc>) -> Option<Finding> {
-    let trimmed = situation.trimmed?;
-    let site = situation.gocache.as_ref()?;
-    let marker = site.path.join("trim.txt");
-    let remove = format!(
-        "Before the build, so that Go trims at its end: `rm {}`",
-        crate::findings::shell_word(&crate::findings::display_path(&marker))
+pub(super) fn writable_modules(situation: &Situation) -> Option<Finding> {
+    let without = without_flag(situation, &["modcacherw", "modcacherw=true"])?;
+    let message = format!(
+        "{}: extracted modules lie in writable folders, so that any tool may add files that Go then compiles unnoticed",
+        situation.shown("GOFLAGS")
     );
-    if trimmed > now + TimeDelta::hours(1) {
-        let message = format!(
-            "trim.txt says that Go last trimmed at {trimmed}, which is yet to come: until then nothing is removed"
-        );
-        return Some(
-            Finding::new(Rule::GoTrimStuck, "trim.txt", message)
-                .at(&marker)
-                .advise(remove),
-        );
-    }
-    let limit = trimmed - TimeDelta::days(5) - TimeDelta::hours(1);
-    let overdue = situation
-        .entry_times
+    let help = format!("Unless something must delete the cache without chmod: {without}");
+    Some(Finding::new(Rule::ModcacheWritable, "GOFLAGS", message).advise(help))
+}
+
+/// The command that takes a flag, however it is written, out of `GOFLAGS`;
+/// `None` if it is not in there.
+fn without_flag(situation: &Situation, spellings: &[&str]) -> Option<String> {
+    let flags = situation.flags();
+    let kept: Vec<&str> = flags
         .iter()
-        .filter(|&&used| used < limit)
-        .count();
-    if overdue == 0 {
+        .map(String::as_str)
+        .filter(|flag| !spellings.contains(&flag.trim_start_matches('-')))
+        .collect();
+    if kept.len() == flags.len() {
         return None;
     }
-    let message = format!(
-        "trim.txt says that Go trimmed at {trimmed}, but {overdue} entries are older than that trim leaves any: the file was restored young from another job, and a job that ends within a day of it never trims"
-    );
-    Some(
-        Finding::new(Rule::GoTrimStuck, "trim.txt", message)
-            .at(&marker)
-            .advise(format!(
-                "{remove}; or let the pipeline trim: `gocachevet trim --max-age 5d`"
-            )),
-    )
+    Some(match kept.is_empty() {
+        true => situation.unset("GOFLAGS"),
+        false => situation.set("GOFLAGS", &kept.join(" ")),
+    })
 }

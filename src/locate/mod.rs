@@ -8,9 +8,7 @@ mod settings;
 #[cfg(test)]
 mod testing;
 
-#[cfg(test)]
-pub use caches::LocateError;
-pub use caches::{caches, caches_so_far, expected};
+pub use caches::{LocateError, caches, caches_so_far, expected};
 pub use gap::{Gap, Unread};
 pub use projects::{GoSumFile, Project, projects};
 pub use settings::{GoSettings, Origin, go_settings};

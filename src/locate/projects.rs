@@ -26,8 +26,9 @@ const MAX_UNASKED: usize = 200_000;
 /// How deep a search goes.
 const MAX_DEPTH: usize = 64;
 
-/// Folders in which no project of its own is looked for.
-const SKIPPED: [&str; 4] = ["vendor", "node_modules", ".git", "testdata"];
+/// Folders in which no project of its own is looked for. `@v` holds what a
+/// module cache downloaded; one that `go install` filled has no `cache/lock`.
+const SKIPPED: [&str; 5] = ["vendor", "node_modules", ".git", "testdata", "@v"];
 
 /// By this file a program says that a folder is a cache
 /// (<https://bford.info/cachedir/>), and so no part of a checkout.
@@ -689,6 +690,10 @@ mod tests {
             ("tools/pkg/mod/x.org/go@v0.1.0/go.mod", "module x.org/go\n"),
             ("tools/pkg/mod/x.org/go@v0.1.0/go.work", "use ./none\n"),
             ("tools/pkg/mod/cache/download/x.org/go/@v/list", ""),
+            (
+                "tools/pkg/mod/cache/download/x.org/go/@v/go.mod",
+                "module x.org/v\n",
+            ),
             ("mod/cache/lock", ""),
             ("mod/cache/download/go.mod", "module x.org/y\n"),
             ("out/CACHEDIR.TAG", ""),

@@ -33,7 +33,14 @@ const PIE_COLOURS: &str = concat!(
 pub fn markdown(report: &Report) -> String {
     let mut page = Page { out: String::new() };
     page.verdict(report);
-    page.settings(report);
+    if !report.settings.is_empty() {
+        page.settings(report);
+        page.findings(report);
+        page.drift(report);
+        page.notes(report);
+        page.footer(report);
+        return page.out;
+    }
     page.caches(report);
     page.verification(report);
     page.change(report);
@@ -79,18 +86,18 @@ impl Page {
         }
     }
 
-    /// Go's settings, where `doctor` tells them.
+    /// Go's settings: what `doctor` is asked for, before its findings.
     fn settings(&mut self, report: &Report) {
-        if report.settings.is_empty() {
-            return;
-        }
-        self.block("| Setting | Value | | What it does |");
+        self.block("| Setting | Value | Where from | What it does |");
         self.line("|:--|:--|:--|:--|");
         for setting in &report.settings {
+            let value = match setting.value.as_str() {
+                "" => "none".to_owned(),
+                value => markdown_code(value),
+            };
             self.line(&format!(
-                "| {} | {} | {} | {} |",
+                "| {} | {value} | {} | {} |",
                 markdown_code(&setting.name),
-                markdown_code(&setting.value),
                 markdown_prose(&setting.source),
                 markdown_prose(&setting.effect)
             ));

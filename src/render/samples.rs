@@ -10,7 +10,7 @@ fn now() -> DateTime<Utc> {
 
 /// A doctor's: Go's settings, nothing verified.
 pub(crate) fn doctor() -> Report {
-    let setting = |name: &str, value: &str, source: &str, effect: &str| Setting {
+    let setting = |name: &str, value: &str, source: &str, effect: &str| GoSetting {
         name: name.to_owned(),
         value: value.to_owned(),
         source: source.to_owned(),
@@ -78,7 +78,6 @@ pub(crate) fn clean() -> Report {
             oldest: Some(now() - TimeDelta::days(4)),
             newest: Some(now() - TimeDelta::minutes(5)),
         }),
-        settings: Vec::new(),
         verification: Some(Verification {
             level: "full".to_owned(),
             versions_checked: 231,
@@ -121,6 +120,7 @@ pub(crate) fn clean() -> Report {
                 bytes: 96_400_000,
             },
         ],
+        settings: Vec::new(),
         trend: Vec::new(),
         shard: None,
         notes: Vec::new(),

@@ -35,6 +35,9 @@ pub(crate) fn headline(report: &Report) -> String {
     if parts.is_empty() {
         parts.push("Nothing to complain about".to_owned());
     }
+    if !report.settings.is_empty() {
+        return parts.join(", "); // Go's settings are the matter, not the caches
+    }
     let bytes = [
         report.modcache.as_ref().map(|cache| cache.bytes),
         report.buildcache.as_ref().map(|cache| cache.bytes),

@@ -123,7 +123,7 @@ fn text_of_findings() {
 #[test]
 fn text_of_a_doctor() {
     insta::assert_snapshot!(text(&samples::doctor(), TextStyle::default()), @r#"
-    PASS  Nothing to complain about; 3.38 GB in two caches
+    PASS  Nothing to complain about
 
     Go's settings
       GOMODCACHE=/root/go/pkg/mod  (Go's default)

@@ -42,9 +42,6 @@ pub struct Report {
     /// The configuration file that ruled and what it does; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Configuration>,
-    /// Go's settings as they bear on the caches; `doctor` alone tells them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub settings: Vec<Setting>,
     /// What was verified and how much of it was proven; `null` for `doctor`.
     pub verification: Option<Verification>,
     /// What this job used; `null` without a mark.
@@ -52,6 +49,9 @@ pub struct Report {
     /// Why it is not known what this job used, where it is not.
     #[serde(default, skip_serializing_if = "UsageUnknown::is_empty")]
     pub usage_unknown: UsageUnknown,
+    /// Go's settings as they bear on the caches; only `doctor` tells them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<GoSetting>,
     /// What is not as it should be, worst first.
     pub findings: Vec<Finding>,
     /// Limits and how they were met.
@@ -112,6 +112,20 @@ impl Tool {
             target: format!("{}-{os}", std::env::consts::ARCH),
         }
     }
+}
+
+/// A setting of Go's that bears on the caches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GoSetting {
+    /// The variable, such as `GOPROXY`.
+    pub name: String,
+    /// Its value, without logins; empty if it has none.
+    pub value: String,
+    /// Where the value comes from.
+    pub source: String,
+    /// What it does to the caches.
+    pub effect: String,
 }
 
 /// What a cache says of a module version; `null` where it says nothing.
@@ -495,20 +509,6 @@ pub struct Kept {
     pub reason: String,
     /// How many.
     pub units: u64,
-}
-
-/// One of Go's settings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Setting {
-    /// The variable, such as `GOPROXY`.
-    pub name: String,
-    /// Its value, without passwords.
-    pub value: String,
-    /// Who set it.
-    pub source: String,
-    /// What it does to the caches.
-    pub effect: String,
 }
 
 /// What kind of thing is removed whole.

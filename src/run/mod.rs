@@ -487,13 +487,7 @@ pub fn report(
     let own = found.evidence.findings.clone();
     let empty = Ledger::default();
     let known = found.ledger.as_ref().unwrap_or(&empty);
-    // `doctor` has looked at trim.txt itself.
-    if !findings
-        .iter()
-        .any(|finding| finding.rule == Rule::GoTrimStuck)
-    {
-        findings.extend(ledger::trim_stuck(&found.inventory, known, now));
-    }
+    findings.extend(ledger::trim_stuck(&found.inventory, known, now));
     let mut notes = found.caches.notes.clone();
     notes.extend(found.notes.iter().cloned());
     let usage = found
@@ -552,7 +546,6 @@ pub fn report(
         projects: found.projects.iter().map(report::Project::from).collect(),
         modcache,
         buildcache,
-        settings: Vec::new(),
         verification: Some(found.evidence.verification.clone()),
         usage,
         usage_unknown: found
@@ -562,6 +555,7 @@ pub fn report(
             .unwrap_or_default(),
         trend: known.trend(),
         shard,
+        settings: Vec::new(),
         findings,
         thresholds,
         plan: None,

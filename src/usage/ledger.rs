@@ -7,7 +7,7 @@
 use super::Observed;
 use super::state::write_whole;
 use crate::drift::{Account, Accounts};
-use crate::findings::{Finding, Rule, display_path};
+use crate::findings::{Finding, Rule, display_path, shell_word};
 use crate::folder::{Folder, Kind};
 use crate::formats::action::ActionId;
 use crate::formats::gosum::{MergedSums, agreed};
@@ -653,7 +653,8 @@ pub fn trim_stuck(inventory: &Inventory, ledger: &Ledger, now: DateTime<Utc>) ->
     // What Go removes (`cache.go:Trim`, `trimLimit` and `mtimeInterval`).
     let limit = trimmed - TimeDelta::hours(5 * 24 + 1);
     let left = cache.actions.iter().filter(|a| a.modified < limit).count();
-    let why = if trimmed > now + TimeDelta::hours(1) {
+    let is_to_come = trimmed > now + TimeDelta::hours(1);
+    let why = if is_to_come {
         format!("trim.txt lies in the future ({trimmed}), so that Go does not trim until then")
     } else if left > 0 {
         format!(
@@ -664,10 +665,15 @@ pub fn trim_stuck(inventory: &Inventory, ledger: &Ledger, now: DateTime<Utc>) ->
     } else {
         return None;
     };
-    Some(
-        Finding::new(Rule::GoTrimStuck, display_path(Path::new("trim.txt")), why)
-            .at(&cache.root.join("trim.txt")),
-    )
+    let marker = cache.root.join("trim.txt");
+    let mut finding = Finding::new(Rule::GoTrimStuck, "trim.txt", why).at(&marker);
+    if is_to_come {
+        let marker = shell_word(&display_path(&marker));
+        finding = finding.advise(format!(
+            "Before the build, so that Go trims at its end: `rm {marker}`"
+        ));
+    }
+    Some(finding)
 }
 
 #[cfg(test)]

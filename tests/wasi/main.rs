@@ -725,7 +725,10 @@ fn a_bundle_is_the_same_everywhere() {
         let args = pack(&compressed);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let run = runtime.run_writing(&folders, &args).expect_code(2);
-        assert!(run.stderr.contains("this build cannot read or write zstd"), "{run}");
+        assert!(
+            run.stderr.contains("this build cannot read or write zstd"),
+            "{run}"
+        );
         assert!(!Path::new(&compressed).exists());
     }
 

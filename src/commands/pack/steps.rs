@@ -10,10 +10,13 @@ use crate::bundle::{Platform, layout, read, sbom};
 use crate::cli::progress;
 use crate::error::CommandError;
 use crate::findings::display_path;
+use crate::formats::action::ActionId;
 use crate::locate;
 use crate::report::{Tool, Verdict};
 use crate::run::{self as steps, Found};
+use crate::scan::BuildCache;
 use crate::settings::{Format, Settings, VerifyLevel};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -66,15 +69,7 @@ fn verify(settings: &Settings, args: &PackArgs, bundle: &Path) -> Result<PackRep
     };
     if let Some(manifest) = &checked.manifest {
         report.tell(manifest, checked.digest);
-        let built = manifest.files.iter();
-        let built = built.filter(|file| file.path.starts_with("gocache/"));
-        match built.count() {
-            0 => {}
-            count => report.notes.push(format!(
-                "{count} files of a build cache come along: they are consistent, but that they were made \
-                 of these sources is the word of whoever packed them"
-            )),
-        }
+        report.notes.extend(about_builds(manifest));
     }
     report.damaged = checked
         .problems
@@ -90,44 +85,32 @@ fn verify(settings: &Settings, args: &PackArgs, bundle: &Path) -> Result<PackRep
     Ok(report)
 }
 
+/// That nothing proves what a bundle holds of a build cache.
+fn about_builds(manifest: &Manifest) -> Option<String> {
+    let built = manifest.files.iter();
+    let built = built.filter(|file| file.path.starts_with("gocache/"));
+    let count = built.count();
+    (count > 0).then(|| {
+        format!(
+            "{count} files of a build cache come along: they are consistent, but that they were made of \
+             these sources is the word of whoever packed them"
+        )
+    })
+}
+
 fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, CommandError> {
-    let form = Form::of(to);
-    if !form.is_built_in() {
-        return Err(CommandError::Usage(write::NO_ZSTD.into()));
-    }
-    steps::refuse_links(&settings.environment, to)?;
-    if std::fs::symlink_metadata(to).is_ok() {
-        let message = format!("{} is there already", display_path(to));
-        return Err(CommandError::Usage(message.into()));
-    }
+    let form = form_of(settings, to)?;
     let watch = progress::watch(settings.quiet);
     let found = steps::look(settings, VerifyLevel::Off, &*watch)?;
     let Some(cache) = &found.inventory.modcache else {
         return Err(CommandError::Work("there is no module cache here".into()));
     };
-    if found.projects.is_empty() {
-        return Err(CommandError::Usage(
-            "there is no project to pack for: run this in one, or name it with --project DIR"
-                .into(),
-        ));
-    }
+    let builds = found.inventory.buildcache.as_ref();
     let roots = Roots {
         modules: cache.folders.clone(),
-        builds: found
-            .inventory
-            .buildcache
-            .as_ref()
-            .and_then(|builds| builds.folders.clone()),
+        builds: builds.and_then(|builds| builds.folders.clone()),
     };
-    let mut needs = needs::of(&found.projects, &roots, &args.platforms)?;
-    if let Some(name) = &args.toolchain {
-        let here = [Platform::of_this_machine()];
-        let platforms = match args.platforms.as_slice() {
-            [] => &here,
-            platforms => platforms,
-        };
-        needs.add_toolchains(name, &found.projects, platforms);
-    }
+    let mut needs = needs_of(&found, &roots, args)?;
     let go = locate::go_settings(&settings.environment);
     let sumdb = steps::cached_sumdb(cache, &go);
     let from = gather::From {
@@ -135,7 +118,10 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
         versions: &cache.versions,
         sumdb: &sumdb,
         keys: steps::sumdb_setting(&go).keys(),
-        builds: used_builds(&found, args)?,
+        builds: match args.with_gocache {
+            true => Some(used_builds(&found)?),
+            false => None,
+        },
         jobs: steps::jobs(settings),
     };
     let mut gathered = gather::gather(&needs, args.shape, &from, &*watch);
@@ -157,13 +143,52 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
     Ok(report)
 }
 
+/// The form that a bundle's name asks for, if this build can write it there.
+fn form_of(settings: &Settings, to: &Path) -> Result<Form, CommandError> {
+    let form = Form::of(to);
+    if !form.is_built_in() {
+        return Err(CommandError::Usage(write::NO_ZSTD.into()));
+    }
+    steps::refuse_links(&settings.environment, to)?;
+    if std::fs::symlink_metadata(to).is_ok() {
+        let message = format!("{} is there already", display_path(to));
+        return Err(CommandError::Usage(message.into()));
+    }
+    Ok(form)
+}
+
+/// What the projects need, and the toolchains that were asked for.
+fn needs_of(found: &Found, roots: &Roots, args: &PackArgs) -> Result<Needs, CommandError> {
+    if found.projects.is_empty() {
+        return Err(CommandError::Usage(
+            "there is no project to pack for: run this in one, or name it with --project DIR"
+                .into(),
+        ));
+    }
+    let mut needs = needs::of(&found.projects, roots, &args.platforms)?;
+    tracing::debug!(
+        projects = found.projects.len(),
+        "found what the projects need"
+    );
+    if let Some(name) = &args.toolchain {
+        let here = [Platform::of_this_machine()];
+        let platforms = match args.platforms.as_slice() {
+            [] => &here,
+            platforms => platforms,
+        };
+        needs.add_toolchains(name, &found.projects, platforms);
+    }
+    Ok(needs)
+}
+
 /// The SBOM becomes a piece, and all pieces the manifest.
 fn list(
     args: &PackArgs,
     needs: &Needs,
     gathered: &mut Gathered,
 ) -> Result<(Manifest, Vec<u8>), CommandError> {
-    let bill = sbom::sbom(needs, gathered, args.shape)?;
+    let bill = sbom::sbom(needs, gathered, args.shape)
+        .map_err(CommandError::failed("writing the bill of materials"))?;
     gathered.add(manifest::SBOM.to_owned(), bill);
     gathered.sort();
     let tool = Tool::this();
@@ -192,19 +217,8 @@ fn list(
     Ok((manifest, bytes))
 }
 
-fn used_builds<'a>(
-    found: &'a Found,
-    args: &PackArgs,
-) -> Result<
-    Option<(
-        &'a crate::scan::BuildCache,
-        std::collections::BTreeSet<crate::formats::action::ActionId>,
-    )>,
-    CommandError,
-> {
-    if !args.with_gocache {
-        return Ok(None);
-    }
+/// The build cache, and the entries in it that this job used.
+fn used_builds(found: &Found) -> Result<(&BuildCache, BTreeSet<ActionId>), CommandError> {
     let Some(cache) = &found.inventory.buildcache else {
         return Err(CommandError::Work("there is no build cache here".into()));
     };
@@ -214,6 +228,5 @@ fn used_builds<'a>(
                 .into(),
         ));
     };
-    let used = observed.actions.iter().copied().collect();
-    Ok(Some((cache, used)))
+    Ok((cache, observed.actions.iter().copied().collect()))
 }
