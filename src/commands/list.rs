@@ -9,7 +9,7 @@ use crate::report::Verdict;
 use crate::report::list::{ListReport, Rows};
 use crate::run as steps;
 use crate::scan::{self, Scan};
-use crate::settings::{Format, Settings, VerifyLevel};
+use crate::settings::{Settings, VerifyLevel};
 use crate::text::escape;
 use crate::verify::provenance;
 use chrono::Utc;
@@ -74,16 +74,15 @@ fn trace_output(settings: &Settings, text: &str) -> Result<Option<String>, Comma
     let output = provenance::find(cache, text).ok_or_else(unknown)?;
     let trace =
         provenance::trace(cache, output).map_err(CommandError::failed(output.id.to_string()))?;
-    let text = match settings.options.format.unwrap_or(Format::Text) {
-        Format::Text => {
+    let text = match settings.options.wants_json()? {
+        false => {
             let lines = provenance::lines(&trace, Utc::now());
             let lines = lines
                 .iter()
                 .map(|line| format!("{}\n", escape::terminal(line)));
             lines.collect()
         }
-        Format::Json => render::pretty(&trace),
-        _ => return Err(CommandError::Usage("`list` writes text or json".into())),
+        true => render::pretty(&trace),
     };
     Ok(Some(text))
 }
@@ -130,10 +129,9 @@ pub fn run(
             }
         }
     }
-    let text = match settings.options.format.unwrap_or(Format::Text) {
-        Format::Text => render::list_text(&list),
-        Format::Json => render::list_json(&list),
-        _ => return Err(CommandError::Usage("`list` writes text or json".into())),
+    let text = match settings.options.wants_json()? {
+        false => render::list_text(&list),
+        true => render::list_json(&list),
     };
     out.write_all(text.as_bytes())?;
     Ok(Verdict::Pass)

@@ -6,6 +6,18 @@ use serde::Serialize;
 use crate::text::escape::terminal;
 use crate::text::human;
 
+/// What the rules say of a unit, before all has to fit.
+pub enum Ruling {
+    /// It stays, whatever the size.
+    Keep(String),
+    /// It goes.
+    Remove(String),
+    /// No rule decides; to fit, it may go.
+    Open,
+    /// It stays unless force is used.
+    Dear(String),
+}
+
 /// A plan in figures; the units beside it say which of them go and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlanReport {

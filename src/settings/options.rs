@@ -1,3 +1,4 @@
+use crate::error::CommandError;
 use crate::values::{Age, Limit, Rate, Share, Size};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -194,6 +195,20 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether a command that writes text or JSON is to write JSON.
+    ///
+    /// # Errors
+    /// Another format is asked for.
+    pub fn wants_json(&self) -> Result<bool, CommandError> {
+        match self.format {
+            None | Some(Format::Text) => Ok(false),
+            Some(Format::Json) => Ok(true),
+            Some(_) => Err(CommandError::Usage(
+                "this command writes text or json (--format)".into(),
+            )),
+        }
+    }
+
     /// The same options, with paths as seen from `dir`.
     #[must_use]
     pub(super) fn relative_to(mut self, dir: &Path) -> Options {

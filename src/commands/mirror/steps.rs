@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{MirrorArgs, MirrorCommand};
+use super::{MirrorArgs, MirrorCommand, MirrorTrimArgs};
 use crate::error::CommandError;
 use crate::findings::{Finding, Level, Rule, display_path};
 use crate::folder::ordinary;
@@ -17,7 +17,7 @@ use crate::services::mirror::access::Accesses;
 use crate::services::mirror::plan::{self, Needs, Plan, Policy, Removal};
 use crate::services::mirror::report::{self, MirrorReport, OutcomeReport, SCHEMA, Verified};
 use crate::services::mirror::{Layout, Mirror, StoredVersion, remove, scan, verify};
-use crate::settings::{Environment, Format, Options, VerifyLevel};
+use crate::settings::{Environment, Options, VerifyLevel};
 use crate::usage::ledger::{self, Ledger};
 
 /// Where the versions lie, and how they go.
@@ -47,47 +47,20 @@ pub(crate) fn run(
         MirrorCommand::List(args) => (&args.mirror, None),
         MirrorCommand::Trim(args) => (&args.mirror, Some(args)),
     };
-    let format = match options.format {
-        None | Some(Format::Text) => Format::Text,
-        Some(Format::Json) => Format::Json,
-        Some(_) => {
-            return Err(CommandError::Usage(
-                "this command writes text or json".into(),
-            ));
-        }
-    };
+    let as_json = options.wants_json()?;
     let (storage, mirror) = open(args, environment)?;
-    let located = locate::projects(environment, options)?;
-    let (projects, mut findings) = (located.list, located.findings);
-    let mut needs = Needs::default();
-    let mut sums = MergedSums::new();
-    for file in projects.iter().flat_map(|project| &project.go_sum) {
-        needs.add(&file.sums);
-        sums.add(display_path(&file.path), &file.sums);
-    }
-    let mut notes = Vec::new();
-    let gaps = projects
-        .iter()
-        .filter_map(|project| Some((&project.dir, project.gap.as_ref()?)));
-    let gaps = gaps.chain(
-        located
-            .unread
-            .iter()
-            .map(|unread| (&unread.dir, &unread.gap)),
-    );
-    let gaps: Vec<String> = gaps
-        .map(|(dir, gap)| format!("{}: {gap}", display_path(dir)))
-        .collect();
-    if trim.is_some() && !gaps.is_empty() {
+    let known = known(environment, options)?;
+    if trim.is_some() && !known.gaps.is_empty() {
         return Err(CommandError::Usage(
             format!(
                 "it is not known what all projects need, so that nothing is trimmed: {}",
-                gaps.join("; ")
+                known.gaps.join("; ")
             )
             .into(),
         ));
     }
-    if sums.is_empty() {
+    let (mut findings, mut notes) = (known.findings, Vec::new());
+    if known.sums.is_empty() {
         notes.push(
             "no project is known: no go.sum keeps anything (see --project, --projects-under)"
                 .to_owned(),
@@ -96,13 +69,13 @@ pub(crate) fn run(
     findings.extend(oddities(&mirror, &storage, &mut notes));
     let accesses = read_logs(args, environment, &mirror, now, &mut notes)?;
     let heat_of = |version: &StoredVersion| storage.heat(version, &accesses, now);
-
-    let wants_verify = options
-        .verify
-        .map_or(trim.is_none(), |level| level != VerifyLevel::Off);
+    let level = options.verify.unwrap_or(match trim {
+        Some(_) => VerifyLevel::Off,
+        None => VerifyLevel::Full,
+    });
     let verified = match &storage {
-        Storage::Disk { root, .. } if wants_verify => {
-            let evidence = verify::verify(root, &mirror, &sums);
+        Storage::Disk { root, .. } if level != VerifyLevel::Off => {
+            let evidence = verify::verify(root, &mirror, &known.sums);
             findings.extend(evidence.findings);
             Some(Verified {
                 proven: evidence.proven,
@@ -112,26 +85,8 @@ pub(crate) fn run(
         _ => None,
     };
     let plan = trim.map(|args| {
-        let private = args
-            .mirror
-            .private
-            .clone()
-            .unwrap_or_else(|| go_private(environment));
-        let policy = Policy {
-            keep: args.keep.clone(),
-            keep_since: args
-                .keep_since
-                .and_then(|age| TimeDelta::from_std(age.0).ok()),
-            cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
-            min_hit_count: args.min_hit_count,
-            max_bytes: options
-                .max_size
-                .and_then(|limit| limit.fail.or(limit.warn))
-                .map(|size| size.0),
-            private,
-            force: args.force,
-        };
-        plan::plan(&mirror, heat_of, &needs, &policy, now)
+        let policy = policy(args, options, environment);
+        plan::plan(&mirror, heat_of, &known.needs, &policy, now)
     });
     let outcome = match (&plan, trim) {
         (Some(plan), Some(args)) if args.yes => Some(storage.remove(&mirror, plan)),
@@ -141,31 +96,24 @@ pub(crate) fn run(
         .as_ref()
         .is_some_and(|outcome| !outcome.failed.is_empty())
         || plan.as_ref().is_some_and(|plan| !plan.unjudged.is_empty());
-    let over = plan.as_ref().is_some_and(|plan| plan.over > 0);
-    let worst = findings.iter().map(|finding| finding.level).max();
     let report = MirrorReport {
         schema: SCHEMA,
         tool: Tool::this(),
         generated_at: now,
-        verdict: match worst {
-            _ if over => Verdict::Fail,
-            Some(Level::Deny) => Verdict::Fail,
-            Some(Level::Warn) => Verdict::Warn,
-            _ => Verdict::Pass,
-        },
+        verdict: verdict(&findings, plan.as_ref()),
         storage: storage.name(),
         layout: storage.layout(),
         bytes: mirror.bytes(),
-        versions: report::versions(&mirror, heat_of, &needs, plan.as_ref(), now),
+        versions: report::versions(&mirror, heat_of, &known.needs, plan.as_ref(), now),
         findings,
         verified,
         plan: plan.as_ref().map(|plan| report::plan(&mirror, plan)),
         outcome,
         notes,
     };
-    match format {
-        Format::Json => out.write_all(crate::render::pretty(&report).as_bytes())?,
-        _ => {
+    match as_json {
+        true => out.write_all(crate::render::pretty(&report).as_bytes())?,
+        false => {
             let top = match command {
                 MirrorCommand::List(args) => args.top,
                 MirrorCommand::Trim(_) => 0,
@@ -180,6 +128,62 @@ pub(crate) fn run(
         ));
     }
     Ok(report.verdict)
+}
+
+/// What is known of the projects that the storage serves.
+#[derive(Default)]
+struct Known {
+    needs: Needs,
+    sums: MergedSums,
+    findings: Vec<Finding>,
+    /// Why it is not known what all of them need.
+    gaps: Vec<String>,
+}
+
+fn known(environment: &Environment, options: &Options) -> Result<Known, CommandError> {
+    let located = locate::projects(environment, options)?;
+    let mut known = Known {
+        findings: located.findings,
+        ..Known::default()
+    };
+    for file in located.list.iter().flat_map(|project| &project.go_sum) {
+        known.needs.add(&file.sums);
+        known.sums.add(display_path(&file.path), &file.sums);
+    }
+    let projects = located.list.iter();
+    let gaps = projects.filter_map(|project| Some((&project.dir, project.gap.as_ref()?)));
+    let unread = located.unread.iter();
+    let gaps = gaps.chain(unread.map(|unread| (&unread.dir, &unread.gap)));
+    known.gaps = gaps
+        .map(|(dir, gap)| format!("{}: {gap}", display_path(dir)))
+        .collect();
+    Ok(known)
+}
+
+fn policy(args: &MirrorTrimArgs, options: &Options, environment: &Environment) -> Policy {
+    let private = args.mirror.private.clone();
+    let max_size = options.max_size.and_then(|limit| limit.fail.or(limit.warn));
+    Policy {
+        keep: args.keep.clone(),
+        keep_since: args
+            .keep_since
+            .and_then(|age| TimeDelta::from_std(age.0).ok()),
+        cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
+        min_hit_count: args.min_hit_count,
+        max_bytes: max_size.map(|size| size.0),
+        private: private.unwrap_or_else(|| go_private(environment)),
+        force: args.force,
+    }
+}
+
+fn verdict(findings: &[Finding], plan: Option<&Plan>) -> Verdict {
+    let worst = findings.iter().map(|finding| finding.level).max();
+    match worst {
+        _ if plan.is_some_and(|plan| plan.over > 0) => Verdict::Fail,
+        Some(Level::Deny) => Verdict::Fail,
+        Some(Level::Warn) => Verdict::Warn,
+        _ => Verdict::Pass,
+    }
 }
 
 fn open(args: &MirrorArgs, environment: &Environment) -> Result<(Storage, Mirror), CommandError> {

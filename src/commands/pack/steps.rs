@@ -15,7 +15,7 @@ use crate::locate;
 use crate::report::{Tool, Verdict};
 use crate::run::{self as steps, Found};
 use crate::scan::BuildCache;
-use crate::settings::{Format, Settings, VerifyLevel};
+use crate::settings::{Settings, VerifyLevel};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -26,21 +26,15 @@ pub(crate) fn run(
     args: &PackArgs,
     out: &mut dyn Write,
 ) -> Result<Verdict, CommandError> {
-    let format = match settings.options.format {
-        None | Some(Format::Text) => Format::Text,
-        Some(Format::Json) => Format::Json,
-        Some(_) => {
-            return Err(CommandError::Usage("`pack` writes text or json".into()));
-        }
-    };
+    let as_json = settings.options.wants_json()?;
     let report = match (&args.bundle_in, &args.bundle_out) {
         (Some(bundle), _) => verify(settings, args, &settings.environment.resolve(bundle))?,
         (None, Some(bundle)) => pack(settings, args, &settings.environment.resolve(bundle))?,
         (None, None) => return Err(CommandError::Usage("which bundle?".into())),
     };
-    match format {
-        Format::Json => out.write_all(crate::render::pretty(&report).as_bytes())?,
-        _ => out.write_all(report.text().as_bytes())?,
+    match as_json {
+        true => out.write_all(crate::render::pretty(&report).as_bytes())?,
+        false => out.write_all(report.text().as_bytes())?,
     }
     Ok(report.verdict)
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{RemoteArgs, RemoteCommand, RemoteTrimArgs};
 use crate::error::CommandError;
@@ -22,7 +22,7 @@ use crate::services::remote::report::{
     self, FailedDeletion, OutcomeReport, RemoteReport, RepositoryReport, SCHEMA,
 };
 use crate::services::remote::{summary, workflow};
-use crate::settings::{Environment, Format, Options};
+use crate::settings::{Environment, Options};
 use crate::usage::state;
 use crate::values::{Age, Share};
 
@@ -38,7 +38,7 @@ pub(crate) fn run(
     out: &mut dyn Write,
 ) -> Result<Verdict, CommandError> {
     let now = Utc::now();
-    let format = format(options)?;
+    let as_json = options.wants_json()?;
     let (args, trim) = match command {
         RemoteCommand::List(args) => (args, None),
         RemoteCommand::Usage(args) => (&args.remote, None),
@@ -60,52 +60,26 @@ pub(crate) fn run(
         .map(|args| policy(args, limit, &prefixes))
         .transpose()?;
 
+    let run = Run {
+        command,
+        limit,
+        policy,
+        client,
+        prefixes,
+        now,
+    };
     let mut failed = !unknown.is_empty() && names.is_empty();
     let mut verdict = Verdict::Pass;
     let mut reports = Vec::new();
     for name in &names {
-        let mut repository = client.repository(name);
-        // One request for each ref: only where the answer is used.
-        let wants_refs = match command {
-            RemoteCommand::List(_) => false,
-            RemoteCommand::Usage(_) => true,
-            RemoteCommand::Trim(args) => args.closed_prs,
-        };
-        if wants_refs {
-            client.look_at_refs(&mut repository);
-        }
-        history.sample(&repository, now);
-        let plan = policy
-            .as_ref()
-            .map(|policy| plan::plan(&repository, &history, policy, now));
-        let outcome = match (&plan, trim) {
-            (Some(plan), Some(args)) if args.yes => Some(delete(&client, &repository, plan)),
-            _ => None,
-        };
-        failed |= !repository.complete
-            || plan.as_ref().is_some_and(|plan| !plan.unjudged.is_empty())
-            || outcome
-                .as_ref()
-                .is_some_and(|outcome| !outcome.failed.is_empty());
-        if plan.as_ref().is_some_and(|plan| plan.over > 0) {
+        let done = run.repository(name, &mut history);
+        failed |= done.failed;
+        if done.over {
             verdict = Verdict::Fail;
         }
-        if let (RemoteCommand::Usage(_), Some(limit)) = (command, limit) {
-            match plan::resolve(limit, &repository) {
-                Ok(limit) if repository.bytes() > limit => verdict = Verdict::Fail,
-                Ok(_) => {}
-                Err(_) => failed = true,
-            }
-        }
-        let entries = !matches!(command, RemoteCommand::Usage(_));
-        reports.push(RepositoryReport {
-            summary: summary::summary(&repository, &prefixes),
-            entries: entries.then(|| report::entries(&repository, &history, plan.as_ref(), now)),
-            plan: plan.as_ref().map(|plan| report::plan(&repository, plan)),
-            outcome,
-        });
+        reports.push(done.report);
     }
-    history.replies = client.into_http().into_store();
+    history.replies = run.client.into_http().into_store();
     let report = RemoteReport {
         schema: SCHEMA,
         tool: Tool::this(),
@@ -116,9 +90,9 @@ pub(crate) fn run(
         repositories: reports,
         unknown,
     };
-    match format {
-        Format::Json => out.write_all(crate::render::pretty(&report).as_bytes())?,
-        _ => out.write_all(report::text(&report).as_bytes())?,
+    match as_json {
+        true => out.write_all(crate::render::pretty(&report).as_bytes())?,
+        false => out.write_all(report::text(&report).as_bytes())?,
     }
     write_history(args, environment, &history)?;
     if failed {
@@ -128,6 +102,75 @@ pub(crate) fn run(
         ));
     }
     Ok(verdict)
+}
+
+/// A command on every repository.
+struct Run<'a> {
+    command: &'a RemoteCommand,
+    limit: Option<Share>,
+    /// What goes, if anything may.
+    policy: Option<Policy>,
+    client: Client,
+    prefixes: Vec<KeyPrefix>,
+    now: DateTime<Utc>,
+}
+
+/// What came of one repository.
+struct Done {
+    report: RepositoryReport,
+    /// Something could not be learnt or done.
+    failed: bool,
+    /// It holds more than it may.
+    over: bool,
+}
+
+impl Run<'_> {
+    fn repository(&self, name: &str, history: &mut History) -> Done {
+        let mut repository = self.client.repository(name);
+        // One request for each ref: only where the answer is used.
+        let wants_refs = match self.command {
+            RemoteCommand::List(_) => false,
+            RemoteCommand::Usage(_) => true,
+            RemoteCommand::Trim(args) => args.closed_prs,
+        };
+        if wants_refs {
+            self.client.look_at_refs(&mut repository);
+        }
+        history.sample(&repository, self.now);
+        let plan = self.policy.as_ref();
+        let plan = plan.map(|policy| plan::plan(&repository, history, policy, self.now));
+        let outcome = match (&plan, self.command) {
+            (Some(plan), RemoteCommand::Trim(args)) if args.yes => {
+                Some(delete(&self.client, &repository, plan))
+            }
+            _ => None,
+        };
+        let mut failed = !repository.complete
+            || plan.as_ref().is_some_and(|plan| !plan.unjudged.is_empty())
+            || outcome
+                .as_ref()
+                .is_some_and(|outcome| !outcome.failed.is_empty());
+        let mut over = plan.as_ref().is_some_and(|plan| plan.over > 0);
+        let is_usage = matches!(self.command, RemoteCommand::Usage(_));
+        if let (true, Some(limit)) = (is_usage, self.limit) {
+            match plan::resolve(limit, &repository) {
+                Ok(limit) => over |= repository.bytes() > limit,
+                Err(_) => failed = true,
+            }
+        }
+        let entries = || report::entries(&repository, history, plan.as_ref(), self.now);
+        let report = RepositoryReport {
+            summary: summary::summary(&repository, &self.prefixes),
+            entries: (!is_usage).then(entries),
+            plan: plan.as_ref().map(|plan| report::plan(&repository, plan)),
+            outcome,
+        };
+        Done {
+            report,
+            failed,
+            over,
+        }
+    }
 }
 
 /// What is said of one repository in the report of the local check.
@@ -154,16 +197,6 @@ pub(crate) fn for_check(
         api,
         repositories: vec![summary],
     })
-}
-
-fn format(options: &Options) -> Result<Format, CommandError> {
-    match options.format {
-        None | Some(Format::Text) => Ok(Format::Text),
-        Some(Format::Json) => Ok(Format::Json),
-        Some(_) => Err(CommandError::Usage(
-            "this command writes text or json".into(),
-        )),
-    }
 }
 
 /// The limit asked for, in bytes or as a share of the quota.

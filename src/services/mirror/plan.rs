@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Mirror, StoredVersion};
 use crate::formats::gosum::GoSum;
 use crate::formats::module::{ModuleVersion, match_prefix_patterns};
+use crate::services::eviction::Ruling;
 use crate::services::heat::{self, Candidate, Heat, WINDOW};
 
 /// What the user asked for. Nothing is removed unless something here says so.
@@ -87,15 +88,6 @@ pub struct Plan {
     pub over: u64,
 }
 
-enum Verdict {
-    Keep(String),
-    Remove(String),
-    /// Nothing decides; size may.
-    Open,
-    /// Kept, unless size demands it and the user forces it.
-    Dear(String),
-}
-
 /// Weighs every version; the first rule that decides wins.
 pub fn plan(
     mirror: &Mirror,
@@ -110,7 +102,7 @@ pub fn plan(
     let mut unknown = 0usize;
     for (index, version) in mirror.versions.iter().enumerate() {
         let heat = heat_of(version);
-        let verdict = weigh(version, &heat, needs, policy, now, &mut unknown);
+        let ruling = weigh(version, &heat, needs, policy, now, &mut unknown);
         // Whatever removes a version leaves the `.mod` that a project's
         // module graph is loaded from.
         let only_zip = needs.go_mod.contains(&version.id);
@@ -118,15 +110,15 @@ pub fn plan(
             true => version.zip.as_ref().map_or(0, |zip| zip.bytes),
             false => version.bytes(),
         };
-        let (removal, reason) = match verdict {
-            Verdict::Remove(reason) if bytes > 0 => (part(only_zip), reason),
-            Verdict::Remove(_) => (Removal::Nothing, "a project needs its go.mod".to_owned()),
-            Verdict::Keep(reason) => (Removal::Nothing, reason),
-            Verdict::Open => {
+        let (removal, reason) = match ruling {
+            Ruling::Remove(reason) if bytes > 0 => (part(only_zip), reason),
+            Ruling::Remove(_) => (Removal::Nothing, "a project needs its go.mod".to_owned()),
+            Ruling::Keep(reason) => (Removal::Nothing, reason),
+            Ruling::Open => {
                 open.push(Candidate { index, bytes, heat });
                 (Removal::Nothing, "nothing speaks against it".to_owned())
             }
-            Verdict::Dear(reason) => {
+            Ruling::Dear(reason) => {
                 dear.push(Candidate {
                     index,
                     bytes: version.bytes(),
@@ -194,22 +186,22 @@ fn weigh(
     policy: &Policy,
     now: DateTime<Utc>,
     unknown: &mut usize,
-) -> Verdict {
+) -> Ruling {
     let idle = now.signed_duration_since(heat.last);
     if let Some(glob) = policy.keep.iter().find(|glob| matches(glob, &version.id)) {
-        return Verdict::Keep(format!("matches keep {glob:?}"));
+        return Ruling::Keep(format!("matches keep {glob:?}"));
     }
     if needs.whole.contains(&version.id) {
-        return Verdict::Dear("a project's go.sum needs it".to_owned());
+        return Ruling::Dear("a project's go.sum needs it".to_owned());
     }
     if match_prefix_patterns(&policy.private, &version.id.path) {
-        return Verdict::Dear("private, cannot be had again".to_owned());
+        return Ruling::Dear("private, cannot be had again".to_owned());
     }
     if let Some(limit) = policy.keep_since.filter(|limit| idle <= *limit) {
-        return Verdict::Keep(format!("asked for within {}", heat::span(limit)));
+        return Ruling::Keep(format!("asked for within {}", heat::span(limit)));
     }
     if policy.cutoff.is_some_and(|limit| idle > limit) {
-        return Verdict::Remove(format!("not asked for in {}", heat::span(idle)));
+        return Ruling::Remove(format!("not asked for in {}", heat::span(idle)));
     }
     // What was stored within the window had no time to be asked for.
     if let Some(least) = policy
@@ -217,13 +209,13 @@ fn weigh(
         .filter(|_| now - version.stored > WINDOW)
     {
         if heat.count < least && heat.exact {
-            return Verdict::Remove(format!("{} of {least} accesses within 7 days", heat.count));
+            return Ruling::Remove(format!("{} of {least} accesses within 7 days", heat.count));
         }
         if heat.count < least {
             *unknown += 1;
         }
     }
-    Verdict::Open
+    Ruling::Open
 }
 
 /// Marks the coldest for removal and tells what that frees.

@@ -6,6 +6,7 @@ use super::entry::{Place, RefState, Repository};
 use super::groups;
 use super::history::History;
 use super::prefix::KeyPrefix;
+use crate::services::eviction::Ruling;
 use crate::services::heat::{self, Candidate, Heat, WINDOW};
 use crate::values::{Rate, Share, Size};
 
@@ -73,21 +74,21 @@ pub fn plan(
     for (index, (entry, successor)) in repository.entries.iter().zip(successors).enumerate() {
         let heat = history.heat(&repository.name, entry, now);
         let idle = now.signed_duration_since(entry.accessed);
-        let verdict = if let Some(glob) = first_match(&policy.keep, &entry.key) {
-            Verdict::Keep(format!("key matches keep {glob:?}"))
+        let ruling = if let Some(glob) = first_match(&policy.keep, &entry.key) {
+            Ruling::Keep(format!("key matches keep {glob:?}"))
         } else if let Some(glob) = first_match(&policy.keep_refs, &entry.git_ref) {
-            Verdict::Keep(format!("ref matches keep-ref {glob:?}"))
+            Ruling::Keep(format!("ref matches keep-ref {glob:?}"))
         } else if let Some(limit) = policy.keep_since.filter(|limit| idle <= *limit) {
-            Verdict::Keep(format!("accessed within {}", heat::span(limit)))
+            Ruling::Keep(format!("accessed within {}", heat::span(limit)))
         } else if let Some(newer) = successor.and_then(|index| repository.entries.get(index)) {
-            Verdict::Remove(format!("superseded by {} ({})", newer.key, newer.id))
+            Ruling::Remove(format!("superseded by {} ({})", newer.key, newer.id))
         } else if let Some(why) = (policy.closed_prs)
             .then(|| dead(repository, &entry.git_ref))
             .flatten()
         {
-            Verdict::Remove(why)
+            Ruling::Remove(why)
         } else if policy.cutoff.is_some_and(|limit| idle > limit) {
-            Verdict::Remove(format!("not accessed for {}", heat::span(idle)))
+            Ruling::Remove(format!("not accessed for {}", heat::span(idle)))
         } else if let Some(least) = policy
             .min_hit_count
             .filter(|_| now - entry.created > WINDOW)
@@ -95,24 +96,24 @@ pub fn plan(
             // The save counts as heat but is older than the window here, so
             // what is left are restores.
             if heat.count >= least {
-                Verdict::Open
+                Ruling::Open
             } else if heat.exact {
-                Verdict::Remove(format!("{} of {least} accesses within 7 days", heat.count))
+                Ruling::Remove(format!("{} of {least} accesses within 7 days", heat.count))
             } else {
                 unknown_hits += 1;
-                Verdict::Open
+                Ruling::Open
             }
         } else {
-            Verdict::Open
+            Ruling::Open
         };
-        let open = matches!(verdict, Verdict::Open);
+        let open = matches!(ruling, Ruling::Open);
         if open && policy.closed_prs && undecided(repository, &entry.git_ref) {
             unknown_refs += 1;
         }
-        let (remove, reason) = match verdict {
-            Verdict::Remove(reason) => (true, reason),
-            Verdict::Keep(reason) => (false, reason),
-            Verdict::Open => {
+        let (remove, reason) = match ruling {
+            Ruling::Remove(reason) => (true, reason),
+            Ruling::Keep(reason) | Ruling::Dear(reason) => (false, reason),
+            Ruling::Open => {
                 movable.push(Candidate {
                     index,
                     bytes: entry.bytes,
@@ -148,12 +149,6 @@ pub fn plan(
         unjudged,
         over,
     }
-}
-
-enum Verdict {
-    Keep(String),
-    Remove(String),
-    Open,
 }
 
 /// Marks the coldest for removal until the rest fits; what is then left over.
