@@ -1,6 +1,7 @@
 //! Work that is split among parallel jobs, and put together again.
 
-use super::{Found, apply_policy};
+use super::Found;
+use super::judge::apply_policy;
 use crate::error::CommandError;
 use crate::findings::{Finding, display_path};
 use crate::folder::ordinary;
