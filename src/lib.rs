@@ -18,6 +18,8 @@ mod bundle;
 mod doctor;
 #[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod snapshot;
 
 // The steps in order.
 mod run;

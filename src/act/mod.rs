@@ -33,6 +33,8 @@ mod version;
 
 pub use door::refuse;
 pub use prove::{hold, put_back_interrupted};
+#[cfg(target_os = "linux")]
+pub(crate) use tree::remove_tree;
 
 use crate::folder::{Kind, Root};
 use crate::parallel;

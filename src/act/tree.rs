@@ -8,7 +8,7 @@ use std::io;
 
 /// Deletes a folder with all that is in it and returns the bytes of its files.
 /// Whatever fails stays; the first error is returned when all else is gone.
-pub(super) fn remove_tree(parent: &Folder, name: &OsStr) -> io::Result<u64> {
+pub(crate) fn remove_tree(parent: &Folder, name: &OsStr) -> io::Result<u64> {
     let mut removal = Removal {
         bytes: 0,
         error: None,

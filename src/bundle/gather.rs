@@ -1,8 +1,12 @@
 //! Where each needed piece lies, whether it is there, and whether it is right.
 
+#[cfg(target_os = "linux")]
+use super::layout;
 use super::manifest::{GoMod, Module};
 use super::needs::{Needs, TOOLCHAIN};
 use super::{Shape, manifest, records};
+#[cfg(target_os = "linux")]
+use crate::findings::display_path;
 use crate::folder;
 use crate::formats::action::{ActionId, OutputId};
 use crate::formats::gomod::MAX_BYTES as MAX_GO_MOD_BYTES;
@@ -138,7 +142,7 @@ struct Weighed {
 }
 
 /// Where a version's file lies under `cache/download`, with slashes.
-pub(super) fn piece_name(id: &ModuleVersion, suffix: &str) -> Result<String, ModuleError> {
+pub(crate) fn piece_name(id: &ModuleVersion, suffix: &str) -> Result<String, ModuleError> {
     let path = module::escape_path(&id.path)?;
     let version = module::escape_version(&id.version)?;
     Ok(format!("{path}/@v/{version}.{suffix}"))
@@ -154,7 +158,7 @@ pub(super) fn list_of<'a>(ids: impl IntoIterator<Item = &'a ModuleVersion>) -> V
 }
 
 /// Where a version's record lies in a checksum database's folder.
-pub(super) fn lookup_name(id: &ModuleVersion) -> Option<String> {
+pub(crate) fn lookup_name(id: &ModuleVersion) -> Option<String> {
     let path = module::escape_path(&id.path).ok()?;
     let version = module::escape_version(&id.version).ok()?;
     Some(format!("lookup/{path}@{version}"))
@@ -485,6 +489,26 @@ fn weigh(
     }
 }
 
+/// All ordinary files below a folder.
+#[cfg(target_os = "linux")]
+fn inputs(folder: &folder::Folder, at: &Path, names: &mut Vec<PathBuf>) {
+    if at.components().count() > crate::scan::MAX_DEPTH {
+        return;
+    }
+    for entry in folder.entries().unwrap_or_default() {
+        let path = at.join(&entry.name);
+        match entry.kind {
+            folder::Kind::File => names.push(path),
+            folder::Kind::Folder => {
+                if let Ok(inner) = folder.folder(&entry.name) {
+                    inputs(&inner, &path, names);
+                }
+            }
+            folder::Kind::Link | folder::Kind::Other => {}
+        }
+    }
+}
+
 fn equal(trusted: &BTreeSet<H1>, actual: H1, who: &str) -> Result<(), String> {
     // More than one line is a disagreement between go.sum files: Go takes either.
     if trusted.is_empty() || trusted.contains(&actual) {
@@ -526,6 +550,35 @@ impl Gathered {
             ),
             source: Source::Bytes(content),
         });
+    }
+
+    /// Adds what Go keeps in the build cache for good: what fuzzing found, and
+    /// when test results were last forgotten.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn add_lasting(&mut self, roots: &Roots) {
+        let mut names = vec![PathBuf::from("testexpire.txt")];
+        if let Some(fuzz) = roots
+            .builds
+            .as_ref()
+            .and_then(|root| root.folder("fuzz".as_ref()).ok())
+        {
+            inputs(&fuzz, Path::new("fuzz"), &mut names);
+        }
+        let mut buffer = vec![0; CHUNK];
+        for name in names {
+            let file = roots.open(Root::Builds, &name);
+            let Ok(weighed) = file.and_then(|mut file| hash(&mut file, &mut buffer)) else {
+                continue;
+            };
+            let path = format!("gocache/{}", display_path(&name));
+            let listed = manifest::File::new(path, weighed.bytes, weighed.sha256);
+            // Whatever else lies there is no input of a fuzz test.
+            if manifest::check_name(&listed.path).is_ok() && layout::build(&listed).is_ok() {
+                let source = Source::Cache(Root::Builds, name);
+                self.pieces.push(Piece { listed, source });
+            }
+        }
+        self.sort();
     }
 
     /// Puts the pieces in the order of their names.

@@ -9,7 +9,7 @@
 use super::Shape;
 use super::gather::{list_of, lookup_name, piece_name};
 use super::manifest::{self, Manifest};
-use crate::formats::action::{ActionEntry, ActionId, EntryName, parse_entry_name};
+use crate::formats::action::{ActionEntry, ActionId, EntryName, OutputId, parse_entry_name};
 use crate::formats::gomod::MAX_BYTES as MAX_GO_MOD_BYTES;
 use crate::formats::gosum::GoSum;
 use crate::formats::h1::{H1, H1Builder};
@@ -20,6 +20,9 @@ use crate::sumdb::tlog::{Record, Tile};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+/// Nanoseconds since 1970 and a newline.
+const MAX_TESTEXPIRE_BYTES: u64 = 64;
+
 /// The longest record of a checksum database: two lines and a signed note.
 const MAX_LOOKUP_BYTES: usize = 64 << 10;
 
@@ -29,6 +32,12 @@ const MAX_LOOKUP_BYTES: usize = 64 << 10;
 pub(crate) enum Role {
     /// Nothing: the SHA-256 that the manifest has for it is the right one.
     Hashed,
+    /// Nothing: it is what this program makes of the manifest.
+    Made,
+    /// Nothing: it is the go.mod that the manifest has at this place.
+    GoMod(usize),
+    /// When test results were last forgotten.
+    TestExpire,
     /// The zip of the manifest's module at this place.
     Zip(usize),
     /// The `.info` of the version at this place of the manifest's go.mod files.
@@ -42,16 +51,22 @@ pub(crate) enum Role {
 impl Role {
     /// Whether the content is looked at as a whole, in memory.
     pub(super) fn is_small(&self) -> bool {
-        !matches!(self, Role::Hashed | Role::Zip(_))
+        !matches!(self, Role::Hashed | Role::Made | Role::Zip(_))
     }
 
     /// Holds a small file's content against what it has to be.
     ///
     /// # Errors
     /// What is wrong with it, in words.
-    pub(super) fn weigh(&self, manifest: &Manifest, content: &[u8]) -> Result<(), String> {
+    pub(crate) fn weigh(&self, manifest: &Manifest, content: &[u8]) -> Result<(), String> {
         match self {
-            Role::Hashed | Role::Zip(_) => Ok(()),
+            Role::Hashed | Role::Made | Role::GoMod(_) | Role::Zip(_) => Ok(()),
+            Role::TestExpire => {
+                match std::str::from_utf8(content).map(|text| text.trim().parse()) {
+                    Ok(Ok(0_i64..)) => Ok(()),
+                    _ => Err("is not a time".to_owned()),
+                }
+            }
             Role::Info(at) => {
                 let version = manifest.go_mods.get(*at).map_or("", |of| &of.version);
                 let info = RevInfo::parse_for(version, content);
@@ -120,7 +135,7 @@ struct Expected<'a> {
 enum Piece<'a> {
     Zip(usize, &'a manifest::Module),
     /// With the `/go.mod` hash that it has to have.
-    GoMod(&'a str),
+    GoMod(usize, &'a str),
     Info(usize),
     /// What is made of the list: these are its bytes.
     Made(Vec<u8>),
@@ -153,7 +168,7 @@ impl<'a> Expected<'a> {
             let odd = |error| format!("lists the go.mod of {id}: {error}");
             let name = piece_name(&id, "mod").map_err(odd)?;
             names.push((name.clone(), id.clone(), "its go.mod"));
-            expected.pieces.insert(name, Piece::GoMod(&go_mod.h1));
+            expected.pieces.insert(name, Piece::GoMod(at, &go_mod.h1));
             let info = piece_name(&id, "info").map_err(odd)?;
             expected.pieces.insert(info, Piece::Info(at));
             if manifest.shape == Shape::Proxy {
@@ -188,8 +203,8 @@ impl<'a> Expected<'a> {
         if path == manifest::SBOM {
             return at_most(file, manifest::MAX_BYTES).map(|()| Role::Hashed);
         }
-        if let Some(name) = path.strip_prefix("gocache/") {
-            return build(name, file);
+        if path.starts_with("gocache/") {
+            return build(file);
         }
         if let Some(name) = path.strip_prefix(self.prefix) {
             if let Some(piece) = self.pieces.get(name) {
@@ -235,11 +250,11 @@ fn of_module(piece: &Piece<'_>, file: &manifest::File) -> Result<Role, String> {
             Ok(Role::Zip(*at))
         }
         Piece::Info(at) => at_most(file, MAX_INFO_BYTES as u64).map(|()| Role::Info(*at)),
-        Piece::GoMod(h1) => {
+        Piece::GoMod(at, h1) => {
             at_most(file, MAX_GO_MOD_BYTES as u64)?;
             let actual = h1_by_sha256(file.sha256)?;
             match actual.to_string() == **h1 {
-                true => Ok(Role::Hashed),
+                true => Ok(Role::GoMod(*at)),
                 false => Err(format!("it is {actual}, but the module's go.mod is {h1}")),
             }
         }
@@ -247,7 +262,7 @@ fn of_module(piece: &Piece<'_>, file: &manifest::File) -> Result<Role, String> {
             exactly(file, content.len() as u64)?;
             let sha256: [u8; 32] = Sha256::digest(content).into();
             match sha256 == file.sha256 {
-                true => Ok(Role::Hashed),
+                true => Ok(Role::Made),
                 false => Err("it says something else than the manifest".to_owned()),
             }
         }
@@ -263,7 +278,21 @@ fn h1_by_sha256(sha256: [u8; 32]) -> Result<H1, String> {
 
 /// A file of the build cache. An output's name is its SHA-256; that an action
 /// made it nobody can prove.
-fn build(name: &str, file: &manifest::File) -> Result<Role, String> {
+pub(super) fn build(file: &manifest::File) -> Result<Role, String> {
+    let name = file.path.strip_prefix("gocache/").unwrap_or_default();
+    if name == "testexpire.txt" {
+        return at_most(file, MAX_TESTEXPIRE_BYTES).map(|()| Role::TestExpire);
+    }
+    if let Some((_, input)) = name
+        .strip_prefix("fuzz/")
+        .and_then(|name| name.rsplit_once('/'))
+    {
+        // Source: `internal/fuzz/fuzz.go` (`writeToCorpus`).
+        return match OutputId(file.sha256).to_string().starts_with(input) && input.len() == 16 {
+            true => Ok(Role::Hashed),
+            false => Err("it is not named for its content".to_owned()),
+        };
+    }
     let entry = name.split_once('/').and_then(|(shard, name)| {
         let entry = parse_entry_name(name)?;
         (entry.shard() == shard).then_some(entry)

@@ -130,13 +130,13 @@ pub struct GoMod {
 }
 
 impl Module {
-    pub(super) fn id(&self) -> ModuleVersion {
+    pub(crate) fn id(&self) -> ModuleVersion {
         ModuleVersion::new(&*self.path, &*self.version)
     }
 }
 
 impl GoMod {
-    pub(super) fn id(&self) -> ModuleVersion {
+    pub(crate) fn id(&self) -> ModuleVersion {
         ModuleVersion::new(&*self.path, &*self.version)
     }
 }
@@ -214,8 +214,20 @@ impl Manifest {
         Ok((manifest, digest(&bytes)))
     }
 
+    /// Puts the modules in order, each once.
+    pub(crate) fn sort(&mut self) {
+        self.modules
+            .sort_by_key(|it| (it.path.clone(), it.version.clone()));
+        self.modules
+            .dedup_by(|a, b| (&a.path, &a.version) == (&b.path, &b.version));
+        self.go_mods
+            .sort_by_key(|it| (it.path.clone(), it.version.clone()));
+        self.go_mods
+            .dedup_by(|a, b| (&a.path, &a.version) == (&b.path, &b.version));
+    }
+
     /// What all files have together; as much as there can be, if that is more.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let each = self.files.iter().map(|file| file.bytes);
         each.fold(0, u64::saturating_add)
     }
@@ -238,7 +250,7 @@ impl Manifest {
     }
 
     /// The place of the entry of this name.
-    pub(super) fn position(&self, path: &str) -> Option<usize> {
+    pub(crate) fn position(&self, path: &str) -> Option<usize> {
         self.files
             .binary_search_by(|file| file.path.as_str().cmp(path))
             .ok()
@@ -331,7 +343,9 @@ pub fn check_name(path: &str) -> Result<(), &'static str> {
     if path.split('/').any(|part| matches!(part, "" | ".")) {
         return Err("not a clean path");
     }
-    if path.bytes().any(|b| b.is_ascii_uppercase()) {
+    // Go names these folders for functions, as they are.
+    let is_fuzz = path.starts_with("gocache/fuzz/");
+    if !is_fuzz && path.bytes().any(|b| b.is_ascii_uppercase()) {
         return Err("a name with upper-case letters, which may be another's on some file systems");
     }
     let strange = |b: u8| !b.is_ascii_graphic() || b"\\:*?\"<>|".contains(&b);

@@ -60,7 +60,7 @@ pub enum Shape {
 
 impl Shape {
     /// The folder of the bundle that holds modules, with the slash behind it.
-    fn prefix(self) -> &'static str {
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
             Shape::Modcache => "modcache/cache/download/",
             Shape::Proxy => "proxy/",

@@ -84,6 +84,24 @@ pub(crate) fn of(
 }
 
 impl Needs {
+    /// These versions, whatever the projects' graphs say.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn of_versions(
+        zips: &BTreeSet<ModuleVersion>,
+        go_mods: &BTreeSet<ModuleVersion>,
+        sums: &MergedSums,
+    ) -> Needs {
+        let mut needs = Needs::default();
+        for id in zips {
+            let hashes = sums.zip(id).iter().map(|claim| claim.h1);
+            needs.zips.insert(id.clone(), hashes.collect());
+        }
+        for id in go_mods {
+            needs.need_go_mod(id, sums);
+        }
+        needs
+    }
+
     /// Drops what no build for these systems gets to.
     fn narrow(
         &mut self,

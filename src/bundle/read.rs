@@ -63,7 +63,7 @@ pub(crate) struct Checked {
 
 /// Why a bundle could not be read to its end.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// It is not worth reading on: what it said so far is in the problems.
     Refused,
     /// The disk, or the bundle itself, says no.
@@ -222,7 +222,7 @@ fn read(
     let result = if about.is_dir() {
         reading.folder(bundle)
     } else {
-        reading.most = LEAST_UNPACKED.max(about.len().saturating_mul(MAX_RATIO));
+        reading.most = most(about.len());
         reading.file(bundle, jobs)
     };
     match result {
@@ -258,6 +258,19 @@ fn is_zstd(file: &mut File) -> io::Result<bool> {
     file.take(4).read_to_end(&mut magic)?;
     io::Seek::rewind(file)?;
     Ok(magic == [0x28, 0xb5, 0x2f, 0xfd])
+}
+
+/// What an archive of `bytes` may unpack to.
+fn most(bytes: u64) -> u64 {
+    LEAST_UNPACKED.max(bytes.saturating_mul(MAX_RATIO))
+}
+
+/// Whether a bundle of frames, `bytes` long, would unpack to more than it may.
+pub(crate) fn too_much(manifest: &Manifest, bytes: u64) -> Option<String> {
+    let frames = manifest.frames.iter().map(|frame| frame.unpacked);
+    let unpacked = frames.fold(0, u64::saturating_add);
+    let most = most(bytes);
+    (unpacked.max(manifest.bytes()) > most).then(|| too_large(most))
 }
 
 /// What is refused because of what it would unpack to.
@@ -514,49 +527,16 @@ impl Reading {
         self.end(&mut hand, archive.into_inner())
     }
 
-    /// The members of a tar. Only regular files, and the names that are too long
-    /// for their headers, are taken; the latter with a limit.
     fn members<R: Read>(
         &self,
         entries: tar::Entries<'_, R>,
         frame: Option<u32>,
         hand: &mut Hand,
     ) -> Result<(), Stop> {
-        let mut long_name = None;
-        for entry in entries {
-            let mut entry = entry?;
-            let kind = entry.header().entry_type();
-            let bytes = entry.header().entry_size()?;
-            if kind == tar::EntryType::GNULongName {
-                let mut name = Vec::new();
-                (&mut entry)
-                    .take(MAX_NAME as u64 + 2)
-                    .read_to_end(&mut name)?;
-                if name.last() == Some(&0) {
-                    name.pop();
-                }
-                if bytes > MAX_NAME as u64 + 1 || long_name.replace(name).is_some() {
-                    self.note("", "a name is too long");
-                    return Err(Stop::Refused);
-                }
-                continue;
-            }
-            let name = match long_name.take() {
-                Some(name) => name,
-                None => entry.header().path_bytes().into_owned(),
-            };
-            let Ok(path) = String::from_utf8(name) else {
-                self.problem("", "a name is no UTF-8")?;
-                continue;
-            };
-            match kind {
-                tar::EntryType::Regular => {
-                    self.piece(hand, (&path, frame), bytes, &mut entry)?;
-                }
-                _ => self.problem(&path, format!("is {}", kind_name(kind)))?,
-            }
-        }
-        Ok(())
+        members(entries, |path, member| match member {
+            Member::File(bytes, content) => self.piece(hand, (path, frame), bytes, content),
+            Member::Odd(what) => self.problem(path, what),
+        })
     }
 
     /// What follows the archive's end may be nothing but zeros.
@@ -621,6 +601,55 @@ impl Reading {
         }
         Ok(())
     }
+}
+
+/// What stands in a tar under a name.
+pub(crate) enum Member<'a> {
+    /// A regular file of so many bytes.
+    File(u64, &'a mut dyn Read),
+    /// Something that no bundle has.
+    Odd(String),
+}
+
+/// Hands out the members of a tar. Only regular files, and the names that are too
+/// long for their headers, are taken; the latter with a limit.
+pub(crate) fn members<R: Read>(
+    entries: tar::Entries<'_, R>,
+    mut each: impl FnMut(&str, Member<'_>) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let mut long_name = None;
+    for entry in entries {
+        let mut entry = entry?;
+        let kind = entry.header().entry_type();
+        let bytes = entry.header().entry_size()?;
+        if kind == tar::EntryType::GNULongName {
+            let mut name = Vec::new();
+            (&mut entry)
+                .take(MAX_NAME as u64 + 2)
+                .read_to_end(&mut name)?;
+            if name.last() == Some(&0) {
+                name.pop();
+            }
+            if bytes > MAX_NAME as u64 + 1 || long_name.replace(name).is_some() {
+                each("", Member::Odd("a name is too long".to_owned()))?;
+                return Err(Stop::Refused);
+            }
+            continue;
+        }
+        let name = match long_name.take() {
+            Some(name) => name,
+            None => entry.header().path_bytes().into_owned(),
+        };
+        let Ok(path) = String::from_utf8(name) else {
+            each("", Member::Odd("a name is no UTF-8".to_owned()))?;
+            continue;
+        };
+        match kind {
+            tar::EntryType::Regular => each(&path, Member::File(bytes, &mut entry))?,
+            _ => each(&path, Member::Odd(format!("is {}", kind_name(kind))))?,
+        }
+    }
+    Ok(())
 }
 
 fn kind_name(kind: tar::EntryType) -> &'static str {

@@ -99,6 +99,18 @@ const TAKES: &[(&str, &[&[&str]])] = &[
             RETENTION,
         ],
     ),
+    #[cfg(target_os = "linux")]
+    (
+        "restore",
+        &[
+            CACHES,
+            PROJECTS,
+            &["state", "goroot", "jobs", "strict", "baseline"],
+            REPORT,
+        ],
+    ),
+    #[cfg(target_os = "linux")]
+    ("save", &[CACHES, PROJECTS, USE, &["jobs"], REPORT]),
     ("pack", &[CACHES, PROJECTS, USE, &["jobs", "format"]]),
     ("doctor", &[CACHES, PROJECTS, &["jobs", "baseline"], REPORT]),
     ("report", &[REPORT, POLICY_MODULE]),

@@ -17,11 +17,15 @@ pub mod mirror;
 pub mod pack;
 pub mod remote;
 pub mod report;
+#[cfg(target_os = "linux")]
+pub mod restore;
 #[cfg(all(feature = "sandbox", not(target_family = "wasm")))]
 mod sandboxed;
 #[cfg(not(all(feature = "sandbox", not(target_family = "wasm"))))]
 #[path = "no_sandbox.rs"]
 mod sandboxed;
+#[cfg(target_os = "linux")]
+pub mod save;
 pub mod trim;
 mod why;
 
@@ -72,6 +76,12 @@ pub enum Command {
     Mark(ConfigArgs),
     /// What takes the space
     List(Box<list::ListArgs>),
+    /// Bring back what `save` kept, proven while it is unpacked
+    #[cfg(target_os = "linux")]
+    Restore(Box<restore::RestoreArgs>),
+    /// Keep what this job used for the next one
+    #[cfg(target_os = "linux")]
+    Save(Box<save::SaveArgs>),
     /// A bundle for builds without a network, from the cache alone
     Pack(Box<pack::PackArgs>),
     /// GitHub Actions caches: what is kept, what it is worth, what to delete
@@ -174,6 +184,10 @@ fn dispatch(
             remote::run(&command, &options, &environment, out)
         }
         Command::List(args) => list::run(&settings(&args.config)?, &args, out),
+        #[cfg(target_os = "linux")]
+        Command::Restore(args) => restore::run(&settings(&args.config)?, &args, out),
+        #[cfg(target_os = "linux")]
+        Command::Save(args) => save::run(&settings(&args.config)?, &args, out),
         Command::Pack(args) => pack::run(&settings(&args.config)?, &args, out),
         #[cfg(target_family = "wasm")]
         Command::Other(words) => Err(not_here(&words)),

@@ -99,6 +99,8 @@ rules! {
         "Go's own trim does not run on this cache: let the pipeline trim, by `gocachevet trim --max-age 5d`."
     LedgerInvalid "ledger-invalid" Warn
         "The next recorded job sets it aside and starts anew: `gocachevet check --record`. If it comes back, find out who writes it."
+    SnapshotDamaged "snapshot-damaged" Deny
+        "Nothing damaged was restored: the job makes it anew, and the next `gocachevet save` replaces it. Find out who can write to the store."
     OverThreshold "over-threshold" Deny
         "Run `gocachevet trim --unused` before the cache is saved, or raise the limit if what is there is meant."
     Unreadable "unreadable" Deny

@@ -102,6 +102,21 @@ impl Root {
         self.top.descend(relative)
     }
 
+    /// [`folder`](Self::folder), made if it is not there.
+    pub fn folder_or_new(&self, relative: &Path) -> io::Result<Folder> {
+        match self.folder(relative) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        match relative.file_name() {
+            Some(name) => {
+                let parent = relative.parent().unwrap_or(Path::new(""));
+                self.folder_or_new(parent)?.folder_or_new(name)
+            }
+            None => self.folder(relative),
+        }
+    }
+
     /// The folder that a path below the top folder lies in, and its name there.
     pub fn parent(&self, relative: &Path) -> io::Result<(Folder, OsString)> {
         let name = match relative.components().next_back() {

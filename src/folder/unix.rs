@@ -111,6 +111,14 @@ impl Folder {
         Ok(File::from(fd))
     }
 
+    /// Makes a file that is not there yet and that nobody shall write again.
+    #[cfg(target_os = "linux")]
+    pub fn create_read_only(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL;
+        let fd = openat(&self.fd, name, flags, Mode::from_raw_mode(0o444))?;
+        Ok(File::from(fd))
+    }
+
     /// Makes a folder that is not there yet.
     pub fn create_folder(&self, name: &OsStr) -> io::Result<()> {
         Ok(mkdirat(&self.fd, name, Mode::from_raw_mode(0o777))?)
@@ -129,6 +137,28 @@ impl Folder {
     /// Gives a name in this folder another one in it.
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    /// Gives a name in this folder one that is not taken yet.
+    #[cfg(target_os = "linux")]
+    pub fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        use rustix::fs::{RenameFlags, renameat_with};
+        match renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
+            // Some file systems do not know how: then it is looked for before.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => match self.stat(to) {
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) => self.rename(from, to),
+            },
+            renamed => Ok(renamed?),
+        }
+    }
+
+    /// Lets nobody change it, as Go does with the folders of extracted trees.
+    #[cfg(target_os = "linux")]
+    pub fn make_read_only(&self) -> io::Result<()> {
+        let mode = Mode::from_raw_mode(rustix::fs::fstat(&self.fd)?.st_mode);
+        let write = Mode::WUSR | Mode::WGRP | Mode::WOTH;
+        Ok(fchmod(&self.fd, mode - write)?)
     }
 
     /// Lets its owner list and change it. Go makes the folders of extracted

@@ -105,6 +105,7 @@ pub(crate) fn clean() -> Report {
         configuration: None,
         policy: Policy::default(),
         remote: None,
+        snapshot: None,
         drift: None,
         accounts: Vec::new(),
         unproven: Vec::new(),

@@ -65,6 +65,9 @@ pub struct Report {
     /// The service's caches of a repository; `null` unless asked for.
     #[serde(default)]
     pub remote: Option<RemoteSummary>,
+    /// What `restore` brought back or `save` kept; `null` for other commands.
+    #[serde(default)]
+    pub snapshot: Option<Snapshot>,
     /// Who says what of module versions that were compared; `null` if none were.
     #[serde(default)]
     pub drift: Option<DriftTable>,
@@ -126,6 +129,77 @@ pub struct GoSetting {
     pub source: String,
     /// What it does to the caches.
     pub effect: String,
+}
+
+/// What `restore` brought back, or `save` kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Snapshot {
+    /// `null` for `save`, and where there is no snapshot of that key.
+    pub restored: Option<Restored>,
+    /// `null` for `restore`.
+    pub saved: Option<Saved>,
+}
+
+/// A snapshot that was brought back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Restored {
+    /// The key it was saved under.
+    pub key: String,
+    /// The branch, likewise.
+    #[serde(rename = "ref")]
+    pub branch: String,
+    /// The digest of its base.
+    pub base: String,
+    /// The digest of its delta; `null` if it has none.
+    pub delta: Option<String>,
+    /// Sum of the lengths of the files that were written.
+    pub bytes: u64,
+    /// Their number.
+    pub files: u64,
+    /// Time it took.
+    pub seconds: f64,
+    /// Time since it was saved.
+    pub age_seconds: u64,
+    /// Files that were left out, as they were damaged.
+    pub skipped: u64,
+    /// Files and module versions that were there already, and stay as they were.
+    pub present: u64,
+    /// Only modules were restored: the build outputs are of another Go version.
+    pub modules_only: bool,
+}
+
+/// What was saved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Saved {
+    /// The key.
+    pub key: String,
+    /// The branch.
+    #[serde(rename = "ref")]
+    pub branch: String,
+    /// A base, a delta on one, or nothing.
+    pub kind: SavedKind,
+    /// Length of the bundle.
+    pub bytes: u64,
+    /// Module versions and action entries in it.
+    pub units: u64,
+    /// Why this kind.
+    pub reason: String,
+}
+
+/// A kind of bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum SavedKind {
+    /// All that is kept.
+    Base,
+    /// What a base does not have.
+    Delta,
+    /// Nothing was saved.
+    None,
 }
 
 /// What a cache says of a module version; `null` where it says nothing.

@@ -117,6 +117,7 @@ pub fn report(
         outcome: None,
         policy,
         remote: None,
+        snapshot: None,
         drift: found.drift.clone(),
         accounts: Vec::new(),
         unproven: unvouched.list,

@@ -24,3 +24,5 @@ pub use retention::{
 };
 pub use shards::whole;
 pub use usage::{record, set_mark, uses};
+#[cfg(target_os = "linux")]
+pub(crate) use {retention::go_versions, usage::state_path};

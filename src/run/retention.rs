@@ -92,7 +92,7 @@ const NO_INDEXES: &str = "no Go installation was found, so Go's indexes of repai
 
 /// The Go versions that may have made the module indexes: the installed one, the
 /// toolchains in the cache, and those that the projects name.
-pub(super) fn go_versions(
+pub(crate) fn go_versions(
     inventory: &Inventory,
     projects: &[Project],
     settings: &Settings,

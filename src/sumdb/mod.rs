@@ -145,6 +145,14 @@ impl Sumdb {
         sumdb
     }
 
+    /// What the files of databases show that were examined by the caller.
+    pub(crate) fn of(databases: Vec<Database>) -> Self {
+        Self {
+            databases,
+            ..Self::default()
+        }
+    }
+
     /// The files of a database.
     pub(crate) fn files(&self, name: &str) -> Folder {
         Folder(match &self.opened {

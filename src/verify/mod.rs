@@ -19,7 +19,7 @@ use crate::findings::{Finding, Rule, display_path};
 use crate::folder::Folder;
 use crate::formats::action::OutputId;
 use crate::formats::gosum::MergedSums;
-use crate::formats::h1::H1;
+use crate::formats::h1::{H1, h1_of_sorted};
 use crate::formats::module::ModuleVersion;
 use crate::parallel;
 use crate::report::Verification;
@@ -29,6 +29,7 @@ use crate::values::shard::Shard;
 use archive::{Archive, ZipError};
 pub use fips::snapshots;
 use settle::{Now, Patience};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -75,6 +76,84 @@ fn archive_h1(archive: Result<Archive, ZipError>, buffers: &mut Buffers) -> Resu
         None => copies
             .zip_h1(&archive)
             .map_err(|error| ZipError::Invalid(error.to_string())),
+    }
+}
+
+/// A member up to this long is inflated whole.
+const WHOLE: u32 = 8 << 20;
+
+/// What unpacking needs, kept from zip to zip.
+pub(crate) struct Unzipper {
+    inflater: archive::Inflater,
+    whole: Vec<u8>,
+}
+
+impl Unzipper {
+    pub(crate) fn new() -> Unzipper {
+        Unzipper {
+            inflater: archive::Inflater::new(),
+            whole: Vec::new(),
+        }
+    }
+
+    /// Hands out the files of a module zip in the order of their names, large
+    /// ones in parts, and gives the zip's h1, which is made on the way. `each`
+    /// is told a file's name, whether this is its first part, and the part.
+    ///
+    /// # Errors
+    /// Those of `each`; the inner ones say what is wrong with the zip.
+    pub(crate) fn unzip(
+        &mut self,
+        id: &ModuleVersion,
+        file: File,
+        mut each: impl FnMut(&str, bool, &[u8]) -> std::io::Result<()>,
+    ) -> std::io::Result<Result<H1, String>> {
+        let mut archive = match Archive::open(id, file, WHOLE.into()) {
+            Ok(archive) => archive,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        if let Err(error) = archive.locate() {
+            return Ok(Err(error.to_string()));
+        }
+        let order = archive.by_name();
+        let mut sha256s = Vec::with_capacity(order.len());
+        for &index in &order {
+            let index = index as usize;
+            let Some(member) = archive.members().get(index) else {
+                continue;
+            };
+            let name = String::from_utf8_lossy(archive.name(index));
+            let mut sha256 = Sha256::new();
+            let mut done = Ok(());
+            let inflated = if member.is_folder() {
+                archive.inflate(index, &mut self.inflater, |_| ())
+            } else if member.size <= WHOLE {
+                self.whole.resize(member.size as usize, 0);
+                let inflated = archive.inflate_whole(index, &mut self.inflater, &mut self.whole);
+                sha256.update(&self.whole);
+                done = match inflated {
+                    Ok(()) => each(&name, true, &self.whole),
+                    Err(_) => Ok(()),
+                };
+                inflated
+            } else {
+                let mut first = true;
+                archive.inflate(index, &mut self.inflater, |part| {
+                    sha256.update(part);
+                    if done.is_ok() {
+                        done = each(&name, std::mem::take(&mut first), part);
+                    }
+                })
+            };
+            done?;
+            if let Err(error) = inflated {
+                return Ok(Err(error.to_string()));
+            }
+            sha256s.push(sha256.finalize().into());
+        }
+        let names = order.iter().map(|&index| archive.name(index as usize));
+        let h1 = h1_of_sorted(archive.prefix(), names.zip(sha256s));
+        Ok(h1.map_err(|error| error.to_string()))
     }
 }
 

@@ -1,0 +1,324 @@
+//! `gocachevet restore`.
+
+use crate::act;
+use crate::cli::{ConfigArgs, progress};
+use crate::error::CommandError;
+use crate::findings::{Finding, Level, Rule, display_path};
+use crate::folder::Root;
+use crate::formats::module::MOVABLE;
+use crate::locate;
+use crate::report::{self, ProvenBy, Verdict, Verification};
+use crate::run::{self as steps, Found};
+use crate::settings::{Environment, Settings};
+use crate::snapshot::place::Caches;
+use crate::snapshot::restore::{Restored, restore};
+use crate::snapshot::save::{open, same_go};
+use crate::snapshot::store::{Head, Store};
+use crate::snapshot::trust::Trust;
+use crate::snapshot::{Record, Snapshot, record_path};
+use crate::text::human;
+use crate::usage::state::replace;
+use chrono::{DateTime, Utc};
+use clap::{Args, ValueEnum};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Where a snapshot lies.
+#[derive(Args, Clone, Debug, Default)]
+pub struct StoreArgs {
+    /// The folder that holds the snapshots
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// Whose snapshot: jobs that use the same things share one
+    #[arg(long, value_name = "KEY")]
+    pub key: String,
+    /// The branch [default: as CI says, else `main`]
+    #[arg(long = "ref", value_name = "REF", hide_short_help = true)]
+    pub branch: Option<String>,
+    /// The branch whose snapshot serves one that has none [default: as CI says, else `main`]
+    #[arg(long = "default-ref", value_name = "REF", hide_short_help = true)]
+    pub default_branch: Option<String>,
+}
+
+impl StoreArgs {
+    pub(super) fn store(&self, environment: &Environment) -> Store {
+        Store::new(environment.resolve(&self.store))
+    }
+
+    pub(super) fn branch(&self, environment: &Environment) -> String {
+        let names = ["GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BUILDKITE_BRANCH"];
+        said(&self.branch, environment, &names)
+    }
+
+    pub(super) fn default_branch(&self, environment: &Environment) -> String {
+        let names = ["CI_DEFAULT_BRANCH", "BUILDKITE_PIPELINE_DEFAULT_BRANCH"];
+        said(&self.default_branch, environment, &names)
+    }
+}
+
+fn said(option: &Option<String>, environment: &Environment, names: &[&str]) -> String {
+    let by_ci = || names.iter().find_map(|name| environment.var(name));
+    let named = option
+        .clone()
+        .or_else(|| Some(by_ci()?.to_string_lossy().into_owned()));
+    named.unwrap_or_else(|| "main".to_owned())
+}
+
+/// Bring back what `gocachevet save` kept, proven while it is unpacked.
+///
+/// Nothing gets its name in a cache before it is proven, and nothing that is
+/// there is replaced. What is damaged is left out and reported. It also marks the
+/// start of the job, so that `gocachevet mark` is not needed.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RestoreArgs {
+    /// Which configuration rules.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Where the snapshot lies.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// What damage that was left out does to the verdict
+    #[arg(long, value_enum, default_value_t)]
+    pub on_corrupt: OnCorrupt,
+}
+
+/// What damage that was left out does to the verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OnCorrupt {
+    /// A warning: the caches are sound without it.
+    #[default]
+    Warn,
+    /// The job fails.
+    Fail,
+}
+
+/// Restores, marks, and reports.
+pub fn run(
+    settings: &Settings,
+    args: &RestoreArgs,
+    out: &mut dyn Write,
+) -> Result<Verdict, CommandError> {
+    let start = Instant::now();
+    let now = Utc::now();
+    let watch = progress::watch(settings.quiet);
+    let caches = prepared(settings, now)?;
+    let store = args.store.store(&settings.environment);
+    let mut found = looked(settings)?;
+    let mut notes = Vec::new();
+    let located = located(&store, args, settings, &mut notes)?;
+    let mut record = Record::default();
+    let mut told = report::Snapshot::default();
+    if let Some((branch, head, snapshot)) = &located {
+        let (caches, modules_only) = fitting(caches, snapshot, settings, &found, &mut notes);
+        let go = locate::go_settings(&settings.environment);
+        let exempt = go.get("GONOSUMDB").0.to_string_lossy().into_owned();
+        let keys = steps::sumdb_setting(&go).keys();
+        let trust = Trust::of(snapshot, found.sums.clone(), &keys, exempt);
+        let restored = restore(snapshot, &caches, &trust, steps::jobs(settings), &*watch)
+            .map_err(CommandError::failed("restoring"))?;
+        record = Record {
+            key: args.store.key.clone(),
+            bundles: head.bundles.clone(),
+            left_out: restored.left_out.clone(),
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        let age = now.timestamp().saturating_sub(head.saved);
+        told.restored = Some(report::Restored {
+            key: args.store.key.clone(),
+            branch: branch.clone(),
+            base: head.bundles.first().cloned().unwrap_or_default(),
+            delta: head.bundles.get(1).cloned(),
+            bytes: restored.bytes,
+            files: restored.files,
+            seconds,
+            age_seconds: u64::try_from(age).unwrap_or_default(),
+            skipped: restored.left_out.len() as u64,
+            present: restored.present,
+            modules_only,
+        });
+        tell(&mut found, restored, args.on_corrupt, seconds);
+    }
+    drop(watch);
+    let marked = steps::set_mark(settings, now)?;
+    let json = serde_json::to_vec(&record).map_err(CommandError::failed("this job's record"))?;
+    let path = record_path(&marked.path);
+    replace(&path, &json).map_err(CommandError::file(path))?;
+    found.notes.append(&mut notes);
+    let mut report = steps::report(&found, settings, now)?;
+    report.snapshot = Some(told);
+    steps::write_report(&report, settings, out)?;
+    Ok(report.verdict)
+}
+
+/// The caches' folders, made if need be, and opened.
+fn prepared(settings: &Settings, now: DateTime<Utc>) -> Result<Caches, CommandError> {
+    let environment = &settings.environment;
+    let (modcache, gocache) = locate::expected(environment, &settings.options)?;
+    let (modcache, gocache) = (modcache.ok(), gocache.ok());
+    for path in [&modcache, &gocache].into_iter().flatten() {
+        steps::refuse_links(environment, path)?;
+        fs::create_dir_all(path).map_err(CommandError::file(path))?;
+    }
+    act::refuse(environment, modcache.as_deref(), gocache.as_deref()).map_err(|refusal| {
+        let path = display_path(&refusal.path);
+        CommandError::Usage(format!("{path}: {}; nothing was restored", refusal.why).into())
+    })?;
+    let open = |path: &PathBuf, movable: &[&'static str]| {
+        Root::open(path, movable).map_err(CommandError::file(path))
+    };
+    let flags = locate::go_settings(environment).get("GOFLAGS").0;
+    let mut flags = flags.to_str().unwrap_or_default().split_whitespace();
+    Ok(Caches {
+        modules: modcache.map(|path| open(&path, MOVABLE)).transpose()?,
+        builds: gocache.map(|path| open(&path, &[])).transpose()?,
+        writable: flags.any(|flag| flag.trim_start_matches('-') == "modcacherw"),
+        now,
+    })
+}
+
+/// The projects, and caches in which nothing was looked at.
+fn looked(settings: &Settings) -> Result<Found, CommandError> {
+    let projects = locate::projects(&settings.environment, &settings.options)?;
+    let sums = steps::merged_sums(&projects.list);
+    Ok(Found {
+        projects: projects.list,
+        unread: projects.unread,
+        sums,
+        findings: projects.findings,
+        inventory: Default::default(),
+        ..steps::look_briefly(settings)?
+    })
+}
+
+/// The newest snapshot of the key: the branch's own, else the default branch's.
+fn located(
+    store: &Store,
+    args: &RestoreArgs,
+    settings: &Settings,
+    notes: &mut Vec<String>,
+) -> Result<Option<(String, Head, Snapshot)>, CommandError> {
+    let key = &args.store.key;
+    let mut branches = vec![
+        args.store.branch(&settings.environment),
+        args.store.default_branch(&settings.environment),
+    ];
+    branches.dedup();
+    for branch in branches {
+        let Some(head) = store.head(key, &branch)? else {
+            tracing::debug!("no snapshot of {key} on {branch}");
+            continue;
+        };
+        if let Some(snapshot) = open(store, &head, notes)? {
+            return Ok(Some((branch, head, snapshot)));
+        }
+    }
+    notes.push(format!(
+        "there is no snapshot of {key:?} to restore: this job starts cold"
+    ));
+    Ok(None)
+}
+
+/// Says where this job differs from the one that saved, in what decides whether
+/// Go finds the outputs. Those of another Go version are not restored.
+fn fitting(
+    mut caches: Caches,
+    snapshot: &Snapshot,
+    settings: &Settings,
+    found: &Found,
+    notes: &mut Vec<String>,
+) -> (Caches, bool) {
+    let Some(saver) = snapshot.newest().map(|newest| &newest.said) else {
+        return (caches, false);
+    };
+    let here = steps::go_versions(&found.inventory, &found.projects, settings);
+    let modules_only = !same_go(&saver.go, &here);
+    if modules_only {
+        caches.builds = None;
+        notes.push(format!(
+            "only modules are restored: the build outputs are of {}, and this job runs {}",
+            saver.go.join(", "),
+            here.join(", ")
+        ));
+    }
+    for (name, value) in go_settings(settings) {
+        let then = saver.settings.get(&name).map_or("", String::as_str);
+        if then != value && name != "directory" {
+            notes.push(format!(
+                "{name} is {value:?}, and was {then:?} in the job that saved: Go may not find its build outputs"
+            ));
+        }
+    }
+    (caches, modules_only)
+}
+
+/// The settings that decide whether Go finds build outputs again.
+pub(super) fn go_settings(settings: &Settings) -> BTreeMap<String, String> {
+    const NAMES: [&str; 9] = [
+        "GOOS",
+        "GOARCH",
+        "GOFLAGS",
+        "GOEXPERIMENT",
+        "CGO_ENABLED",
+        "GOAMD64",
+        "GOARM64",
+        "GODEBUG",
+        "GOMODCACHE",
+    ];
+    let go = locate::go_settings(&settings.environment);
+    let value = |name: &str| match name {
+        "GOMODCACHE" => {
+            let expected = locate::expected(&settings.environment, &settings.options);
+            let path = expected.ok().and_then(|(modcache, _)| modcache.ok());
+            path.map(|path| display_path(&path)).unwrap_or_default()
+        }
+        name => go.get(name).0.to_string_lossy().into_owned(),
+    };
+    let mut all: BTreeMap<String, String> = NAMES
+        .iter()
+        .map(|name| ((*name).to_owned(), value(name)))
+        .collect();
+    let directory = display_path(&settings.environment.cwd);
+    all.insert("directory".to_owned(), directory);
+    all
+}
+
+/// What came of it becomes findings and evidence.
+fn tell(found: &mut Found, restored: Restored, on_corrupt: OnCorrupt, seconds: f64) {
+    let most = match on_corrupt {
+        OnCorrupt::Warn => Level::Warn,
+        OnCorrupt::Fail => Level::Deny,
+    };
+    let damage = restored.findings.into_iter().map(|finding| Finding {
+        level: finding.level.min(most),
+        ..finding
+    });
+    found.findings.extend(damage);
+    let unproven = restored.unproven.len() as u64;
+    if unproven > 0 {
+        let subject = human::counted(unproven, "module version", "module versions");
+        let message = "nothing outside the snapshot vouches for: no go.sum and no record of the checksum database lists them";
+        found
+            .findings
+            .push(Finding::new(Rule::Unproven, subject, message));
+    }
+    found.evidence.verification = Verification {
+        level: "full".to_owned(),
+        versions_checked: restored.versions,
+        outputs_checked: restored.outputs,
+        bytes_hashed: restored.hashed,
+        bytes_proven: restored.proven,
+        bytes_consistent: restored.consistent,
+        unproven,
+        failed: restored.left_out.len() as u64,
+        seconds,
+        proven_by: ProvenBy {
+            go_sum: restored.by_go_sum,
+            sumdb: restored.by_sumdb,
+            ..ProvenBy::default()
+        },
+        ..Verification::default()
+    };
+}

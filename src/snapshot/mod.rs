@@ -1,0 +1,81 @@
+//! Snapshots: what jobs use of the caches, moved to the next job, and proven
+//! while it is unpacked.
+//!
+//! - [`store`]: where they lie: bundles by their digests, and a head for each key
+//!   and branch that names a base and at most one delta on it.
+//! - [`restore`]: a snapshot, frame by frame. `place`: how a proven file gets its
+//!   name in a cache. `trust`: what proves one.
+//! - [`save`]: what is worth keeping, as a delta or a new base.
+
+pub(crate) mod place;
+pub(crate) mod restore;
+pub(crate) mod save;
+pub(crate) mod store;
+pub(crate) mod trust;
+
+use crate::bundle::manifest::File;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use store::Bundle;
+
+/// A base and at most one delta on it, opened.
+pub(crate) struct Snapshot {
+    /// The base, and the delta.
+    pub(crate) bundles: Vec<Bundle>,
+}
+
+/// A file of a snapshot that is still kept.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept<'a> {
+    /// The place of its bundle.
+    pub(crate) bundle: usize,
+    pub(crate) file: &'a File,
+    /// When a job last used it, in seconds since 1970.
+    pub(crate) used: i64,
+}
+
+impl Snapshot {
+    /// The newest of its bundles, which speaks for all of it.
+    pub(crate) fn newest(&self) -> Option<&Bundle> {
+        self.bundles.last()
+    }
+
+    /// All that it holds, by name: what the delta has, and of the base what the
+    /// delta does not drop.
+    pub(crate) fn kept(&self) -> HashMap<&str, Kept<'_>> {
+        let mut kept = HashMap::new();
+        let dropped = self.newest().and_then(|newest| newest.said.base.as_ref());
+        for (bundle, opened) in self.bundles.iter().enumerate() {
+            for (at, file) in opened.manifest.files.iter().enumerate() {
+                let used = match dropped {
+                    Some(base) if bundle == 0 => base.used.get(at).copied(),
+                    _ => file.used,
+                };
+                let used = used.unwrap_or_default();
+                if used > 0 {
+                    let file = Kept { bundle, file, used };
+                    kept.insert(file.file.path.as_str(), file);
+                }
+            }
+        }
+        kept
+    }
+}
+
+/// What a run of `restore` leaves for the `save` at the job's end.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Record {
+    /// The key.
+    pub(crate) key: String,
+    /// The digests of base and delta.
+    pub(crate) bundles: Vec<String>,
+    /// Files that were damaged, and so left out.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// Where that lies: beside the mark's state.
+pub(crate) fn record_path(state: &Path) -> PathBuf {
+    let mut name = state.as_os_str().to_owned();
+    name.push(".restored");
+    name.into()
+}

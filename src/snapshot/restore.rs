@@ -1,0 +1,447 @@
+//! A snapshot, unpacked into the caches on all cores. Nothing gets its name
+//! there before it is proven, and nothing that is there is replaced.
+
+use super::place::{Caches, Hand, Placed, Trouble};
+use super::store::Bundle;
+use super::trust::{SUMDB, Trust};
+use super::{Kept, Snapshot};
+use crate::bundle::layout::Role;
+use crate::bundle::read::{Member, Stop, members};
+use crate::findings::{Finding, Rule};
+use crate::formats::action::{ActionEntry, ActionId, OutputId};
+use crate::formats::h1::H1;
+use crate::formats::module::{AtVName, ModuleVersion, PieceKind, escape_path, parse_at_v_name};
+use crate::parallel;
+use crate::run::Watch;
+use crate::verify::Source;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+/// What came of a restore.
+#[derive(Debug, Default)]
+pub(crate) struct Restored {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    /// Files and versions that were there.
+    pub(crate) present: u64,
+    pub(crate) versions: u64,
+    pub(crate) outputs: u64,
+    pub(crate) hashed: u64,
+    pub(crate) proven: u64,
+    pub(crate) consistent: u64,
+    pub(crate) by_go_sum: u64,
+    pub(crate) by_sumdb: u64,
+    /// Versions whose content nothing vouches for.
+    pub(crate) unproven: BTreeSet<String>,
+    pub(crate) findings: Vec<Finding>,
+    /// What was left out, by the names that the bundle has for it.
+    pub(crate) left_out: Vec<String>,
+}
+
+impl Restored {
+    fn add(&mut self, mut other: Restored) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.present += other.present;
+        self.versions += other.versions;
+        self.outputs += other.outputs;
+        self.hashed += other.hashed;
+        self.proven += other.proven;
+        self.consistent += other.consistent;
+        self.by_go_sum += other.by_go_sum;
+        self.by_sumdb += other.by_sumdb;
+        self.unproven.append(&mut other.unproven);
+        self.findings.append(&mut other.findings);
+        self.left_out.append(&mut other.left_out);
+    }
+
+    fn left_out(&mut self, path: &str, role: &Role, trouble: Trouble) {
+        let rule = match role {
+            Role::Zip(_) => Rule::ZipInvalid,
+            Role::GoMod(_) => Rule::ModHashMismatch,
+            Role::Info(_) => Rule::InfoInvalid,
+            Role::Lookup(_) => Rule::SumdbMismatch,
+            Role::Action(_) => Rule::ActionInvalid,
+            Role::Hashed if path.ends_with("-d") => Rule::OutputHashMismatch,
+            Role::Hashed | Role::Made | Role::TestExpire => Rule::SnapshotDamaged,
+        };
+        let finding = match trouble {
+            Trouble::Told(finding) => *finding,
+            Trouble::Damaged(why) => {
+                let message = format!("{why}: it was left out");
+                Finding::new(rule, path.to_owned(), message)
+            }
+            Trouble::Disk(_) => return,
+        };
+        self.findings.push(finding);
+        self.left_out.push(path.to_owned());
+    }
+
+    fn placed(&mut self, placed: Placed) {
+        match placed {
+            Placed::New(files, bytes) => {
+                self.files += files;
+                self.bytes += bytes;
+            }
+            Placed::Present => self.present += 1,
+        }
+    }
+}
+
+/// A frame that has something to restore.
+struct Work {
+    bundle: usize,
+    frame: u32,
+    unpacked: u64,
+    files: u64,
+}
+
+fn told(finding: Finding) -> Trouble {
+    Trouble::Told(finding.into())
+}
+
+struct Restore<'a> {
+    snapshot: &'a Snapshot,
+    kept: HashMap<&'a str, Kept<'a>>,
+    caches: &'a Caches,
+    trust: &'a Trust,
+}
+
+/// Restores all of a snapshot that a cache is there for.
+///
+/// # Errors
+/// When the disk says no. What was restored by then is whole.
+pub(crate) fn restore(
+    snapshot: &Snapshot,
+    caches: &Caches,
+    trust: &Trust,
+    jobs: usize,
+    watch: &dyn Watch,
+) -> io::Result<Restored> {
+    let mut kept = snapshot.kept();
+    kept.retain(|path, _| match path.split_once('/') {
+        Some(("modcache", _)) => caches.modules.is_some(),
+        Some(("gocache", _)) => caches.builds.is_some(),
+        _ => false,
+    });
+    let restore = Restore {
+        snapshot,
+        kept,
+        caches,
+        trust,
+    };
+    let (entries, others): (Vec<Work>, Vec<Work>) =
+        restore.work().partition(|work| restore.has_entries(work));
+    let mut all = Restored {
+        findings: trust.findings.clone(),
+        ..Restored::default()
+    };
+    // An entry after the output that it names.
+    for (what, mut work) in [("Restoring", others), ("Restoring entries", entries)] {
+        // The largest first, so that no thread is left alone with one.
+        work.sort_by_key(|work| std::cmp::Reverse(work.unpacked));
+        watch.step(what, work.len());
+        let results = parallel::map(jobs, work.len(), Hand::new, |hand, at| {
+            watch.tick();
+            Some(restore.frame(work.get(at)?, hand))
+        });
+        for result in results.into_iter().flatten() {
+            all.add(result?);
+        }
+    }
+    restore.lists()?;
+    restore.trim_time()?;
+    Ok(all)
+}
+
+impl<'a> Restore<'a> {
+    fn work(&self) -> impl Iterator<Item = Work> {
+        let mut frames: BTreeMap<(usize, u32), u64> = BTreeMap::new();
+        for kept in self.kept.values() {
+            if let Some(frame) = kept.file.frame {
+                *frames.entry((kept.bundle, frame)).or_default() += 1;
+            }
+        }
+        frames.into_iter().map(|((bundle, frame), files)| {
+            let opened = self.snapshot.bundles.get(bundle);
+            let listed = opened.and_then(|opened| opened.manifest.frames.get(frame as usize));
+            Work {
+                bundle,
+                frame,
+                unpacked: listed.map_or(0, |listed| listed.unpacked),
+                files,
+            }
+        })
+    }
+
+    fn has_entries(&self, work: &Work) -> bool {
+        self.kept.iter().any(|(path, kept)| {
+            kept.bundle == work.bundle
+                && kept.file.frame == Some(work.frame)
+                && path.starts_with("gocache/")
+                && path.ends_with("-a")
+        })
+    }
+
+    /// All of a frame that is kept. What is damaged is left out.
+    fn frame(&self, work: &Work, hand: &mut Hand) -> io::Result<Restored> {
+        let mut done = Restored::default();
+        let Some(bundle) = self.snapshot.bundles.get(work.bundle) else {
+            return Ok(done);
+        };
+        let (mut seen, mut disk) = (BTreeSet::new(), None);
+        let read = bundle.frames.content(work.frame as usize, &bundle.manifest);
+        let read = read.map_err(Stop::Io).and_then(|content| {
+            let mut archive = tar::Archive::new(content);
+            members(archive.entries()?.raw(true), |path, member| {
+                let Some(at) = bundle.manifest.position(path) else {
+                    return Ok(());
+                };
+                let kept = self.kept.get(path);
+                let kept = kept.filter(|kept| {
+                    kept.bundle == work.bundle && kept.file.frame == Some(work.frame)
+                });
+                let (Some(kept), Some(role), Member::File(bytes, content)) =
+                    (kept, bundle.roles.get(at), member)
+                else {
+                    return Ok(());
+                };
+                seen.insert(at);
+                let length = match bytes == kept.file.bytes {
+                    true => Ok(()),
+                    false => Err(Trouble::Damaged("has another length".to_owned())),
+                };
+                let placed =
+                    length.and_then(|()| self.file(bundle, (kept, role), hand, content, &mut done));
+                match placed {
+                    Ok(()) => Ok(()),
+                    Err(Trouble::Disk(error)) => {
+                        disk = Some(error);
+                        Err(Stop::Refused)
+                    }
+                    Err(trouble) => {
+                        done.left_out(path, role, trouble);
+                        Ok(())
+                    }
+                }
+            })
+        });
+        if let Some(error) = disk {
+            return Err(error);
+        }
+        if read.is_ok() && seen.len() as u64 == work.files {
+            return Ok(done);
+        }
+        let why = match read {
+            Err(Stop::Io(error)) => error.to_string(),
+            _ => "files that its manifest lists are not in it".to_owned(),
+        };
+        let mut lost = self.kept.iter().filter(|(path, kept)| {
+            kept.bundle == work.bundle
+                && kept.file.frame == Some(work.frame)
+                && bundle
+                    .manifest
+                    .position(path)
+                    .is_some_and(|at| !seen.contains(&at))
+        });
+        done.left_out
+            .extend(lost.by_ref().map(|(path, _)| (*path).to_owned()));
+        let message = format!(
+            "{why}: {} of its files were left out",
+            work.files - seen.len() as u64
+        );
+        done.findings
+            .push(Finding::new(Rule::SnapshotDamaged, &bundle.digest, message));
+        Ok(done)
+    }
+
+    fn file(
+        &self,
+        bundle: &Bundle,
+        (kept, role): (&Kept<'_>, &Role),
+        hand: &mut Hand,
+        content: &mut dyn Read,
+        done: &mut Restored,
+    ) -> Result<(), Trouble> {
+        let (file, used) = (kept.file, kept.used);
+        let path = file.path.as_str();
+        match role {
+            // Made anew of what is proven.
+            Role::Made => Ok(()),
+            Role::Zip(at) => {
+                let module = bundle.manifest.modules.get(*at);
+                let Some(id) = module.map(|module| module.id()) else {
+                    return Ok(());
+                };
+                let mut proof = None;
+                let placed = hand.version(self.caches, (&id, path), used, content, |h1| {
+                    proof = self.trust.zip(&id, h1).map_err(told)?;
+                    match module.is_some_and(|module| module.h1 == h1.to_string()) {
+                        true => Ok(()),
+                        false => Err(Trouble::Damaged(format!(
+                            "is {h1}, which is not what the manifest says"
+                        ))),
+                    }
+                })?;
+                done.placed(placed);
+                if let Placed::New(_, bytes) = placed {
+                    done.versions += 1;
+                    done.hashed += bytes;
+                    match proof {
+                        Some(Source::Sumdb) => done.by_sumdb += 1,
+                        Some(_) => done.by_go_sum += 1,
+                        None => {
+                            done.unproven.insert(id.to_string());
+                        }
+                    }
+                    done.proven += proof.map_or(0, |_| bytes);
+                }
+                Ok(())
+            }
+            Role::Hashed if !path.starts_with(SUMDB) => {
+                let Some(staged) = hand.stage(self.caches, path, used, content)? else {
+                    done.present += 1;
+                    return Ok(());
+                };
+                if staged.sha256 != file.sha256 {
+                    staged.discard();
+                    return Err(Trouble::Damaged(
+                        "its content is not what its name says".to_owned(),
+                    ));
+                }
+                let placed = staged.settle()?;
+                done.placed(placed);
+                if matches!(placed, Placed::New(..)) {
+                    done.outputs += 1;
+                    done.hashed += file.bytes;
+                    done.consistent += file.bytes;
+                }
+                Ok(())
+            }
+            _ => self.small(bundle, (kept, role), hand, content, done),
+        }
+    }
+
+    /// A file that is looked at as a whole before it is written.
+    fn small(
+        &self,
+        bundle: &Bundle,
+        (kept, role): (&Kept<'_>, &Role),
+        hand: &mut Hand,
+        content: &mut dyn Read,
+        done: &mut Restored,
+    ) -> Result<(), Trouble> {
+        let path = kept.file.path.as_str();
+        let damaged = |error: String| Trouble::Damaged(error);
+        let mut bytes = Vec::new();
+        let read = content.take(kept.file.bytes).read_to_end(&mut bytes);
+        read.map_err(|error| damaged(error.to_string()))?;
+        if <[u8; 32]>::from(Sha256::digest(&bytes)) != kept.file.sha256 {
+            return Err(damaged(
+                "its content is not what the manifest says".to_owned(),
+            ));
+        }
+        match role {
+            Role::GoMod(at) => {
+                let Some(go_mod) = bundle.manifest.go_mods.get(*at) else {
+                    return Ok(());
+                };
+                let h1: H1 = go_mod
+                    .h1
+                    .parse()
+                    .map_err(|_| damaged("has no hash".to_owned()))?;
+                let proof = self.trust.go_mod(&go_mod.id(), h1).map_err(told)?;
+                done.proven += proof.map_or(0, |_| kept.file.bytes);
+            }
+            Role::Action(id) => self.has_output(*id, &bytes)?,
+            role => role.weigh(&bundle.manifest, &bytes).map_err(damaged)?,
+        }
+        if path.starts_with(SUMDB) {
+            match self.trust.is_sound(path) {
+                Some(true) => {}
+                // Told already, and by which of its records.
+                Some(false) => {
+                    done.left_out.push(path.to_owned());
+                    return Ok(());
+                }
+                None => return Ok(()),
+            }
+        }
+        done.hashed += kept.file.bytes;
+        done.placed(hand.put(self.caches, path, kept.used, &bytes)?);
+        Ok(())
+    }
+
+    /// An entry is of use where its output is.
+    fn has_output(&self, id: ActionId, bytes: &[u8]) -> Result<(), Trouble> {
+        let entry = ActionEntry::parse_named(id, bytes);
+        let entry = entry.map_err(|error| Trouble::Damaged(error.to_string()))?;
+        let output: OutputId = entry.output;
+        let path = format!("{}/{output}-d", output.shard());
+        let root = self.caches.builds.as_ref();
+        match root.map(|root| root.stat(Path::new(&path))) {
+            Some(Ok(stat)) if stat.bytes == entry.size => Ok(()),
+            _ => {
+                let message =
+                    format!("names the output {output}, which was left out, and so was left out");
+                let finding = Finding::new(Rule::OutputMissing, id.to_string(), message);
+                Err(Trouble::Told(finding.into()))
+            }
+        }
+    }
+
+    /// The versions that each module has a `.mod` of: what a proxy would answer.
+    /// Go keeps such a list and never reads it itself.
+    fn lists(&self) -> io::Result<()> {
+        let Some(root) = &self.caches.modules else {
+            return Ok(());
+        };
+        let go_mods = self
+            .snapshot
+            .bundles
+            .iter()
+            .flat_map(|bundle| &bundle.manifest.go_mods);
+        let paths: BTreeSet<&str> = go_mods.map(|go_mod| go_mod.path.as_str()).collect();
+        for path in paths {
+            let Ok(escaped) = escape_path(path) else {
+                continue;
+            };
+            let at_v = format!("cache/download/{escaped}/@v");
+            let folder = match root.folder(at_v.as_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                folder => folder?,
+            };
+            let mut ids = BTreeSet::new();
+            for entry in folder.entries()? {
+                let name = entry.name.to_string_lossy();
+                if let AtVName::Piece(piece) = parse_at_v_name(&name)
+                    && piece.piece == PieceKind::Mod
+                {
+                    ids.insert(ModuleVersion::new(path, piece.version));
+                }
+            }
+            let mut list = folder.edit(OsStr::new("list"), true)?;
+            list.lock()?;
+            list.set_len(0)?;
+            list.rewind()?;
+            let lines: String = ids.iter().map(|id| format!("{}\n", id.version)).collect();
+            list.write_all(lines.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Go has just trimmed, as far as it needs to know.
+    fn trim_time(&self) -> io::Result<()> {
+        let Some(root) = &self.caches.builds else {
+            return Ok(());
+        };
+        match root.top().create(OsStr::new("trim.txt")) {
+            Ok(mut file) => write!(file, "{}", self.caches.now.timestamp()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

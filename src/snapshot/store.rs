@@ -1,0 +1,308 @@
+//! A folder that holds snapshots.
+//!
+//! ```text
+//! bundles/<digest>        never changed
+//! keys/<key>/<branch>     the head: which base and delta; replaced as a whole
+//! keys/<key>/.lock        held by who saves
+//! ```
+//!
+//! Whoever can write to the folder can put anything there. So a head is read with
+//! a limit, and a bundle is what its name says or nothing.
+
+use crate::bundle::Shape;
+use crate::bundle::frames::Frames;
+use crate::bundle::layout::{self, Role};
+use crate::bundle::manifest::{Manifest, Snapshot as Said};
+use crate::bundle::read::too_much;
+use crate::error::CommandError;
+use crate::findings::display_path;
+use crate::folder::ordinary;
+use crate::formats::action::OutputId;
+use crate::usage::state::replace;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+const SCHEMA: &str = "gocachevet.head/1";
+
+/// The longest head that is read, in bytes.
+const MAX_HEAD: u64 = 64 << 10;
+
+/// Letters that stand in a file's name as they are; a dot not at its beginning.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// Which snapshot a key and a branch stand for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Head {
+    schema: String,
+    /// The digests of the base, and of the delta if there is one.
+    pub(crate) bundles: Vec<String>,
+    /// The same of the head before, whose bundles are kept for who reads them now.
+    pub(crate) before: Vec<String>,
+    /// How many heads there were before.
+    pub(crate) counter: u64,
+    /// When it was written, in seconds since 1970.
+    pub(crate) saved: i64,
+}
+
+impl Head {
+    pub(crate) fn new(bundles: Vec<String>, before: Option<&Head>, now: i64) -> Head {
+        Head {
+            schema: SCHEMA.to_owned(),
+            bundles,
+            before: before.map(|head| head.bundles.clone()).unwrap_or_default(),
+            counter: before.map_or(0, |head| head.counter + 1),
+            saved: now,
+        }
+    }
+}
+
+/// Why a bundle cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BundleError {
+    /// It was removed, or never arrived.
+    #[error("is gone")]
+    Gone,
+    /// It is not what its name says, or nothing that this program writes.
+    #[error("{0}")]
+    Damaged(String),
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(io::Error),
+}
+
+impl From<io::Error> for BundleError {
+    fn from(error: io::Error) -> BundleError {
+        match error.kind() {
+            io::ErrorKind::NotFound => BundleError::Gone,
+            // What the decoder says, and the tar.
+            io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                BundleError::Damaged(error.to_string())
+            }
+            _ => BundleError::Io(error),
+        }
+    }
+}
+
+/// A bundle whose manifest is what its name says.
+pub(crate) struct Bundle {
+    pub(crate) digest: String,
+    pub(crate) bytes: u64,
+    pub(crate) manifest: Manifest,
+    /// What the manifest says of the job that saved it.
+    pub(crate) said: Said,
+    /// What each file has to be, in the manifest's order.
+    pub(crate) roles: Vec<Role>,
+    pub(crate) frames: Frames,
+}
+
+/// A folder of snapshots.
+pub(crate) struct Store {
+    dir: PathBuf,
+}
+
+impl Store {
+    pub(crate) fn new(dir: PathBuf) -> Store {
+        Store { dir }
+    }
+
+    fn key(&self, key: &str) -> PathBuf {
+        self.dir.join("keys").join(file_name(key))
+    }
+
+    fn bundles(&self) -> PathBuf {
+        self.dir.join("bundles")
+    }
+
+    /// The head of a key and branch, if there is one. One that cannot be read is
+    /// an error: to take it for none would lose what it names.
+    pub(crate) fn head(&self, key: &str, branch: &str) -> Result<Option<Head>, CommandError> {
+        read_head(&self.key(key).join(file_name(branch)))
+    }
+
+    /// Opens the bundle of this digest.
+    pub(crate) fn bundle(&self, digest: &str) -> Result<Bundle, BundleError> {
+        let damaged = |why: &str| BundleError::Damaged(why.to_owned());
+        if digest.parse::<OutputId>().is_err() {
+            return Err(damaged("the head names it by something that is no digest"));
+        }
+        let file = ordinary::open(&self.bundles().join(digest))?;
+        let bytes = file.metadata()?.len();
+        let first = Frames::manifest(&file)?;
+        let (manifest, end) = first.ok_or_else(|| damaged("holds no manifest"))?;
+        let (manifest, actual) =
+            Manifest::read(manifest.as_slice()).map_err(BundleError::Damaged)?;
+        if actual != digest {
+            return Err(BundleError::Damaged(format!(
+                "the SHA-256 of its manifest is {actual}, not its name"
+            )));
+        }
+        let said = manifest.snapshot.clone();
+        let said = said.filter(|_| manifest.shape == Shape::Modcache);
+        let said = said.ok_or_else(|| damaged("is no snapshot"))?;
+        if let Some(why) = too_much(&manifest, bytes) {
+            return Err(BundleError::Damaged(why));
+        }
+        let roles = layout::roles(&manifest).map_err(BundleError::Damaged)?;
+        let frames = Frames::new(file, end, &manifest).map_err(damaged)?;
+        Ok(Bundle {
+            digest: actual,
+            bytes,
+            manifest,
+            said,
+            roles,
+            frames,
+        })
+    }
+
+    /// Makes the store's folders, and waits until nobody else saves under the
+    /// key: two that save at once add up, since the later one sees the earlier
+    /// one's head.
+    pub(crate) fn lock(&self, key: &str) -> Result<File, CommandError> {
+        let dir = self.key(key);
+        for dir in [&dir, &self.bundles()] {
+            fs::create_dir_all(dir).map_err(CommandError::file(dir))?;
+        }
+        let path = dir.join(".lock");
+        let mut options = File::options();
+        let opened = options.create(true).truncate(false).write(true).open(&path);
+        let locked = opened.and_then(|file| file.lock().map(|()| file));
+        locked.map_err(CommandError::file(path))
+    }
+
+    /// A name for a bundle whose digest is not known yet.
+    pub(crate) fn draft(&self) -> PathBuf {
+        self.bundles()
+            .join(format!(".draft-{}", crate::parallel::process_id()))
+    }
+
+    /// Gives a draft its name.
+    pub(crate) fn keep(&self, digest: &str) -> Result<(), CommandError> {
+        let draft = self.draft();
+        fs::rename(&draft, self.bundles().join(digest)).map_err(CommandError::file(draft))
+    }
+
+    /// Replaces the head, and removes the bundles of the one before the last,
+    /// unless another head names them.
+    pub(crate) fn set_head(
+        &self,
+        key: &str,
+        branch: &str,
+        head: &Head,
+        before: Option<&Head>,
+    ) -> Result<(), CommandError> {
+        let path = self.key(key).join(file_name(branch));
+        let json = serde_json::to_vec(head).map_err(CommandError::failed(display_path(&path)))?;
+        replace(&path, &json).map_err(CommandError::file(&path))?;
+        let Some(old) = before.filter(|old| !old.before.is_empty()) else {
+            return Ok(());
+        };
+        // Not known while somebody writes one: then they stay.
+        let Ok(named) = self.named() else {
+            return Ok(());
+        };
+        for digest in old.before.iter().filter(|old| !named.contains(old)) {
+            if digest.parse::<OutputId>().is_ok() {
+                tracing::debug!("removing the bundle {digest}: no head names it any more");
+                // What stays for some reason takes space and does no harm.
+                let _ = fs::remove_file(self.bundles().join(digest));
+            }
+        }
+        Ok(())
+    }
+
+    /// What any head names.
+    fn named(&self) -> Result<Vec<String>, CommandError> {
+        let keys = self.dir.join("keys");
+        let mut named = Vec::new();
+        for entry in walkdir::WalkDir::new(&keys).min_depth(2).max_depth(2) {
+            let entry = entry.map_err(CommandError::failed(display_path(&keys)))?;
+            if entry.file_name().as_encoded_bytes().first() != Some(&b'.')
+                && let Some(head) = read_head(entry.path())?
+            {
+                named.extend(head.bundles);
+                named.extend(head.before);
+            }
+        }
+        Ok(named)
+    }
+}
+
+fn read_head(path: &Path) -> Result<Option<Head>, CommandError> {
+    let bytes = match ordinary::read(path, MAX_HEAD) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(CommandError::file(path))?,
+    };
+    let damaged = CommandError::failed(format!(
+        "{}: is no head of a snapshot; remove it",
+        display_path(path)
+    ));
+    let head: Head = serde_json::from_slice(&bytes).map_err(damaged)?;
+    match head.schema == SCHEMA && (1..=2).contains(&head.bundles.len()) {
+        true => Ok(Some(head)),
+        false => Err(CommandError::failed(display_path(path))(
+            "is of another form than this version writes",
+        )),
+    }
+}
+
+/// A key or branch as the name of a file, which no other has.
+fn file_name(text: &str) -> String {
+    let name = utf8_percent_encode(text, PLAIN).to_string();
+    match name.strip_prefix('.') {
+        Some(rest) => format!("%2E{rest}"),
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_file_in_its_folder() {
+        for (text, name) in [
+            ("linux-test", "linux-test"),
+            ("a/b", "a%2Fb"),
+            ("..", "%2E."),
+            (".lock", "%2Elock"),
+            ("a%2Fb", "a%252Fb"),
+        ] {
+            assert_eq!(file_name(text), name);
+        }
+    }
+
+    #[test]
+    fn bundles_of_the_head_before_the_last_go_unless_they_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_owned());
+        let digest = |n: u8| OutputId([n; 32]).to_string();
+        let _lock = store.lock("k").unwrap();
+        let there = |n| store.bundles().join(digest(n)).exists();
+        let mut before: Option<Head> = None;
+        // The base stays, and another branch has the second delta.
+        for n in 1..=4 {
+            fs::write(store.bundles().join(digest(n)), "").unwrap();
+            let head = Head::new(vec![digest(0), digest(n)], before.as_ref(), 1);
+            store.set_head("k", "main", &head, before.as_ref()).unwrap();
+            if n == 2 {
+                store.set_head("other", "x", &head, None).unwrap_err();
+                let _lock = store.lock("other").unwrap();
+                store.set_head("other", "x", &head, None).unwrap();
+            }
+            before = Some(head);
+        }
+        assert_eq!([1, 2, 3, 4].map(there), [true, true, true, true]);
+        let head = Head::new(vec![digest(0), digest(5)], before.as_ref(), 1);
+        store.set_head("k", "main", &head, before.as_ref()).unwrap();
+        // The first one is what the other key's head had before it.
+        assert_eq!([1, 2, 3, 4].map(there), [true, true, false, true]);
+        assert_eq!(store.head("k", "main").unwrap(), Some(head));
+        assert_eq!(store.head("k", "none").unwrap(), None);
+        fs::write(store.key("k").join("main"), "x").unwrap();
+        assert!(store.head("k", "main").is_err());
+    }
+}
