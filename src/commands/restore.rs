@@ -1,5 +1,6 @@
 //! `gocachevet restore`.
 
+use super::save::unlimited;
 use crate::act;
 use crate::cli::{ConfigArgs, progress};
 use crate::error::CommandError;
@@ -147,7 +148,7 @@ pub fn run(
     let path = record_path(&marked.path);
     replace(&path, &json).map_err(CommandError::file(path))?;
     found.notes.append(&mut notes);
-    let mut report = steps::report(&found, settings, now)?;
+    let mut report = steps::report(&found, &unlimited(settings), now)?;
     report.snapshot = Some(told);
     steps::write_report(&report, settings, out)?;
     Ok(report.verdict)

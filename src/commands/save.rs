@@ -9,7 +9,7 @@ use crate::locate;
 use crate::plan;
 use crate::report::{self, SavedKind, Verdict};
 use crate::run as steps;
-use crate::settings::{Settings, VerifyLevel};
+use crate::settings::{Options, Settings, VerifyLevel};
 use crate::snapshot::save::{Asked, save};
 use crate::snapshot::{Record, record_path};
 use crate::sumdb::Sumdb;
@@ -102,7 +102,8 @@ pub fn run(
     let saved = save(&found, &asked, &*watch)?;
     drop(watch);
     found.notes.extend(saved.notes);
-    let mut report = steps::report(&found, settings, now)?;
+    let mut report = steps::report(&found, &unlimited(settings), now)?;
+    report.verification = None;
     report.snapshot = Some(report::Snapshot {
         restored: None,
         saved: Some(report::Saved {
@@ -120,6 +121,20 @@ pub fn run(
     });
     steps::write_report(&report, settings, out)?;
     Ok(report.verdict)
+}
+
+/// Limits are `check`'s to judge.
+pub(super) fn unlimited(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    let given = std::mem::take(&mut settings.options);
+    settings.options = Options {
+        format: given.format,
+        strict: given.strict,
+        baseline: given.baseline,
+        projects_under: given.projects_under,
+        ..Options::default()
+    };
+    settings
 }
 
 /// What `restore` left out at the start of this job.

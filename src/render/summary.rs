@@ -1,7 +1,7 @@
 //! What several renderers say in the same words.
 
 use crate::findings::{Finding, Level, Rule};
-use crate::report::{ModCache, Report, Unit, Usage, Verification};
+use crate::report::{ModCache, Report, SavedKind, Snapshot, Unit, Usage, Verification};
 use crate::settings::ConfigOrigin;
 use crate::text::human;
 
@@ -38,6 +38,9 @@ pub(crate) fn headline(report: &Report) -> String {
     if !report.settings.is_empty() {
         return parts.join(", "); // Go's settings are the matter, not the caches
     }
+    if let Some(snapshot) = &report.snapshot {
+        return format!("{}; {}", parts.join(", "), moved(snapshot));
+    }
     let bytes = [
         report.modcache.as_ref().map(|cache| cache.bytes),
         report.buildcache.as_ref().map(|cache| cache.bytes),
@@ -65,6 +68,41 @@ pub(crate) fn headline(report: &Report) -> String {
         parts.join(", "),
         open.unwrap_or_default()
     )
+}
+
+/// What `restore` or `save` did, in a line.
+fn moved(snapshot: &Snapshot) -> String {
+    if let Some(saved) = &snapshot.saved {
+        let what = match saved.kind {
+            SavedKind::None => return format!("saved nothing: {}", saved.reason),
+            SavedKind::Base => "base",
+            SavedKind::Delta => "delta",
+        };
+        let (size, units) = (human::size(saved.bytes), human::count(saved.units));
+        return format!(
+            "saved a {what} of {size} with {units} units: {}",
+            saved.reason
+        );
+    }
+    let Some(restored) = &snapshot.restored else {
+        return "nothing restored".to_owned();
+    };
+    let mut line = format!(
+        "restored {} in {}, in {}, saved {} ago",
+        human::size(restored.bytes),
+        human::counted(restored.files, "file", "files"),
+        human::duration(restored.seconds),
+        human::duration(restored.age_seconds as f64)
+    );
+    for (number, what) in [
+        (restored.skipped, "left out"),
+        (restored.present, "there already"),
+    ] {
+        if number > 0 {
+            line.push_str(&format!(", {} {what}", human::count(number)));
+        }
+    }
+    line
 }
 
 /// Keys of the configuration that are named; the rest is counted.

@@ -725,6 +725,7 @@ fn openmetrics_of_findings() {
     gocachevet_findings{rule="output-orphan",level="note"} 0
     gocachevet_findings{rule="go-trim-stuck",level="warn"} 0
     gocachevet_findings{rule="ledger-invalid",level="warn"} 0
+    gocachevet_findings{rule="snapshot-damaged",level="deny"} 0
     gocachevet_findings{rule="over-threshold",level="deny"} 1
     gocachevet_findings{rule="unreadable",level="deny"} 0
     gocachevet_findings{rule="project-file",level="warn"} 0
