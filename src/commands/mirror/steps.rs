@@ -211,11 +211,10 @@ fn open_artifactory(
     name: &str,
     environment: &Environment,
 ) -> Result<(Storage, Mirror), CommandError> {
-    use crate::services::remote::client::{Http, Limits};
+    use crate::services::remote::client::{Http, USUAL};
     let token =
         crate::commands::remote::token(environment, &["ARTIFACTORY_TOKEN", "JFROG_ACCESS_TOKEN"])?;
-    let http = Http::new(url, token, Limits::default())
-        .map_err(|error| CommandError::Usage(error.into()))?;
+    let http = Http::new(url, token, USUAL).map_err(|error| CommandError::Usage(error.into()))?;
     let server = crate::services::mirror::artifactory::Artifactory::new(http, name)
         .map_err(|error| CommandError::Usage(error.into()))?;
     let (mirror, downloads) = server

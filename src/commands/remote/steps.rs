@@ -9,10 +9,11 @@ use super::{RemoteArgs, RemoteCommand, RemoteTrimArgs};
 use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::folder::ordinary;
+use crate::net::Limits;
 use crate::report::{Tool, Verdict};
 use crate::run as steps;
 use crate::services::remote::client::{
-    Client, Fault, Http, Limits, Store, Token, valid_name, valid_repository,
+    Client, Fault, Http, Store, Token, USUAL, valid_name, valid_repository,
 };
 use crate::services::remote::entry::Repository;
 use crate::services::remote::history::{self, History};
@@ -252,11 +253,10 @@ fn connect(
             .unwrap_or("https://api.github.com")
             .to_owned(),
     };
-    let usual = Limits::default();
     let limits = Limits {
-        timeout: args.timeout.map_or(usual.timeout, |age| age.0),
-        patience: args.patience.map_or(usual.patience, |age| age.0),
-        ..usual
+        timeout: args.timeout.map_or(USUAL.timeout, |age| age.0),
+        patience: args.patience.map_or(USUAL.patience, |age| age.0),
+        ..USUAL
     };
     let http = Http::new(&api, token(environment, &TOKENS)?, limits)
         .map_err(|error| CommandError::Usage(error.into()))?;
