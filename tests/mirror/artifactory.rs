@@ -213,7 +213,8 @@ fn a_server_that_is_down_is_said_to_be() {
     state.lock().unwrap().down = true;
     let run = mirror(&url, &["mirror", "trim", "--cutoff-days", "1", "--yes"]).expect_code(3);
     assert!(
-        run.stderr.contains("artifactory-go: failed with status 503"),
+        run.stderr
+            .contains("artifactory-go: failed with status 503"),
         "{}",
         run.stderr
     );

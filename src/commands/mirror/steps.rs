@@ -12,9 +12,10 @@ use crate::folder::ordinary;
 use crate::formats::gosum::MergedSums;
 use crate::locate::{self};
 use crate::report::{Failure, Tool, Verdict};
+use crate::services::eviction::{Plan, PlanReport, UseRules};
 use crate::services::heat::Heat;
 use crate::services::mirror::access::Accesses;
-use crate::services::mirror::plan::{self, Needs, Plan, Policy, Removal};
+use crate::services::mirror::plan::{self, Needs, Policy};
 use crate::services::mirror::report::{self, MirrorReport, OutcomeReport, SCHEMA, Verified};
 use crate::services::mirror::{Layout, Mirror, StoredVersion, remove, scan, verify};
 use crate::settings::{Environment, Options, VerifyLevel};
@@ -107,7 +108,7 @@ pub(crate) fn run(
         versions: report::versions(&mirror, heat_of, &known.needs, plan.as_ref(), now),
         findings,
         verified,
-        plan: plan.as_ref().map(|plan| report::plan(&mirror, plan)),
+        plan: (plan.as_ref()).map(|plan| PlanReport::new(plan, mirror.bytes())),
         outcome,
         notes,
     };
@@ -165,11 +166,13 @@ fn policy(args: &MirrorTrimArgs, options: &Options, environment: &Environment) -
     let max_size = options.max_size.and_then(|limit| limit.fail.or(limit.warn));
     Policy {
         keep: args.keep.clone(),
-        keep_since: args
-            .keep_since
-            .and_then(|age| TimeDelta::from_std(age.0).ok()),
-        cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
-        min_hit_count: args.min_hit_count,
+        uses: UseRules {
+            keep_since: args
+                .keep_since
+                .and_then(|age| TimeDelta::from_std(age.0).ok()),
+            cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
+            min_hit_count: args.min_hit_count,
+        },
         max_bytes: max_size.map(|size| size.0),
         private: private.unwrap_or_else(|| go_private(environment)),
         force: args.force,
@@ -275,7 +278,7 @@ impl Storage {
     fn remove(&self, mirror: &Mirror, plan: &Plan) -> OutcomeReport {
         let mut outcome = OutcomeReport::default();
         for (version, decision) in mirror.versions.iter().zip(&plan.decisions) {
-            if decision.removal == Removal::Nothing {
+            if !decision.removes() {
                 continue;
             }
             let done = match self {

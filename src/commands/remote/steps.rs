@@ -12,12 +12,13 @@ use crate::folder::ordinary;
 use crate::net::Limits;
 use crate::report::{Tool, Verdict};
 use crate::run as steps;
+use crate::services::eviction::{Plan, PlanReport, UseRules};
 use crate::services::remote::client::{
     Client, Fault, Http, Store, Token, USUAL, valid_name, valid_repository,
 };
 use crate::services::remote::entry::Repository;
 use crate::services::remote::history::{self, History};
-use crate::services::remote::plan::{self, Plan, Policy};
+use crate::services::remote::plan::{self, Policy};
 use crate::services::remote::prefix::KeyPrefix;
 use crate::services::remote::report::{
     self, FailedDeletion, OutcomeReport, RemoteReport, RepositoryReport, SCHEMA,
@@ -163,7 +164,7 @@ impl Run<'_> {
         let report = RepositoryReport {
             summary: summary::summary(&repository, &self.prefixes),
             entries: (!is_usage).then(entries),
-            plan: plan.as_ref().map(|plan| report::plan(&repository, plan)),
+            plan: (plan.as_ref()).map(|plan| PlanReport::new(plan, repository.bytes())),
             outcome,
         };
         Done {
@@ -229,11 +230,13 @@ fn policy(
     Ok(Policy {
         keep: args.keep.clone(),
         keep_refs: args.keep_refs.clone(),
-        keep_since: args.keep_since.map(span),
         superseded: args.superseded.then(|| prefixes.to_vec()),
         closed_prs: args.closed_prs,
-        cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
-        min_hit_count: args.min_hit_count,
+        uses: UseRules {
+            keep_since: args.keep_since.map(span),
+            cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
+            min_hit_count: args.min_hit_count,
+        },
         max_size,
     })
 }
@@ -414,7 +417,7 @@ fn delete(client: &Client, repository: &Repository, plan: &Plan) -> OutcomeRepor
     let mut outcome = OutcomeReport::default();
     let mut hopeless: Option<Fault> = None;
     for (entry, decision) in repository.entries.iter().zip(&plan.decisions) {
-        if !decision.remove {
+        if !decision.removes() {
             continue;
         }
         let result = match &hopeless {

@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use super::plan::Removal;
 use super::{Mirror, Oddity, StoredFile, StoredVersion};
 use crate::formats::module::{AtVName, ModuleVersion, PieceKind, parse_at_v_name, unescape_path};
+use crate::services::eviction::Removal;
 use crate::services::heat::{Heat, WINDOW};
 use crate::services::remote::client::{Fault, Http, valid_name};
 
