@@ -230,7 +230,7 @@ fn policy(
     Ok(Policy {
         keep: args.keep.clone(),
         keep_refs: args.keep_refs.clone(),
-        superseded: args.superseded.then(|| prefixes.to_vec()),
+        superseded: (args.superseded.then(|| prefixes.to_vec())).unwrap_or_default(),
         closed_prs: args.closed_prs,
         uses: UseRules {
             keep_since: args.keep_since.map(span),

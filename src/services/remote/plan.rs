@@ -20,7 +20,7 @@ pub struct Policy {
     /// What the accesses say.
     pub uses: UseRules,
     /// Remove what a newer entry of these prefixes took the place of.
-    pub superseded: Option<Vec<KeyPrefix>>,
+    pub superseded: Vec<KeyPrefix>,
     /// Remove entries of closed pull requests and deleted branches and tags.
     pub closed_prs: bool,
     /// Remove the longest unused until a repository's entries fit: in bytes, or as a
@@ -35,32 +35,19 @@ pub fn plan(
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Plan {
-    let successors = match &policy.superseded {
-        Some(prefixes) => groups::superseded(repository, prefixes),
-        None => vec![None; repository.entries.len()],
-    };
     let mut unknown = Unknown::default();
-    let mut weigh = |(entry, successor): (&CacheEntry, Option<usize>)| {
+    let entries = groups::superseded(repository, &policy.superseded);
+    let unit = |(entry, newer): (&CacheEntry, Option<&CacheEntry>)| {
         let heat = history.heat(&repository.name, entry, now);
-        let successor = successor.and_then(|index| repository.entries.get(index));
         Unit {
-            ruling: weigh(
-                repository,
-                entry,
-                successor,
-                heat,
-                policy,
-                now,
-                &mut unknown,
-            ),
+            ruling: weigh(repository, entry, newer, heat, policy, now, &mut unknown),
             bytes: entry.bytes,
             part: Removal::Whole,
             part_bytes: entry.bytes,
             heat,
         }
     };
-    let entries = repository.entries.iter().zip(successors);
-    let units: Vec<Unit> = entries.map(&mut weigh).collect();
+    let units: Vec<Unit> = entries.into_iter().map(unit).collect();
     let mut unjudged = unknown.told();
     let limit = policy.max_size.map(|limit| resolve(limit, repository));
     let limit = Limit {
@@ -100,7 +87,7 @@ impl Unknown {
 fn weigh(
     repository: &Repository,
     entry: &CacheEntry,
-    successor: Option<&CacheEntry>,
+    newer: Option<&CacheEntry>,
     heat: Heat,
     policy: &Policy,
     now: DateTime<Utc>,
@@ -116,7 +103,7 @@ fn weigh(
     if let Some(limit) = policy.uses.lately(idle) {
         return Ruling::Keep(format!("accessed within {}", heat::span(limit)));
     }
-    if let Some(newer) = successor {
+    if let Some(newer) = newer {
         return Ruling::Remove(format!("superseded by {} ({})", newer.key, newer.id));
     }
     if policy.closed_prs
@@ -225,7 +212,9 @@ mod tests {
     fn every_rule_explains_itself() {
         let policy = Policy {
             keep: vec!["tool*".into()],
-            superseded: KeyPrefix::parse("${{ runner.os }}-go-").map(|prefix| vec![prefix]),
+            superseded: KeyPrefix::parse("${{ runner.os }}-go-")
+                .into_iter()
+                .collect(),
             closed_prs: true,
             uses: UseRules {
                 min_hit_count: Some(1),
