@@ -50,6 +50,12 @@ pub(crate) fn run(
     };
     let as_json = options.wants_json()?;
     let (storage, mirror) = open(args, environment)?;
+    tracing::debug!(
+        "{}: {} versions, laid out as {}",
+        storage.name(),
+        mirror.versions.len(),
+        storage.layout()
+    );
     let known = known(environment, options)?;
     if trim.is_some() && !known.gaps.is_empty() {
         return Err(CommandError::Usage(
@@ -217,12 +223,9 @@ fn open_artifactory(
     use crate::services::remote::client::{Http, USUAL};
     let token =
         crate::commands::remote::token(environment, &["ARTIFACTORY_TOKEN", "JFROG_ACCESS_TOKEN"])?;
-    let http = Http::new(url, token, USUAL).map_err(|error| CommandError::Usage(error.into()))?;
-    let server = crate::services::mirror::artifactory::Artifactory::new(http, name)
-        .map_err(|error| CommandError::Usage(error.into()))?;
-    let (mirror, downloads) = server
-        .list()
-        .map_err(|fault| CommandError::Work(format!("{name}: {fault}").into()))?;
+    let http = Http::new(url, token, USUAL)?;
+    let server = crate::services::mirror::artifactory::Artifactory::new(http, name)?;
+    let (mirror, downloads) = server.list().map_err(CommandError::failed(name))?;
     let name = format!("{}/{name}", url.trim_end_matches('/'));
     Ok((
         Storage::Artifactory {
@@ -342,6 +345,7 @@ fn read_logs(
     let mut accesses = Accesses::default();
     for log in &args.access_logs {
         let path = environment.resolve(log);
+        tracing::debug!("reading accesses from {}", display_path(&path));
         let wrong = CommandError::file(&path);
         let file = ordinary::open(&path).map_err(&wrong)?;
         accesses

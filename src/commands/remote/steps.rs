@@ -58,6 +58,7 @@ pub(crate) fn run(
     let (client, api) = connect(args, environment, std::mem::take(&mut history.replies))?;
     let (names, mut unknown) = repositories(args, environment, &client)?;
     let prefixes = prefixes(args, environment, &names, &mut unknown)?;
+    tracing::debug!("{} key prefixes tell what supersedes what", prefixes.len());
     let policy = trim
         .map(|args| policy(args, limit, &prefixes))
         .transpose()?;
@@ -138,6 +139,14 @@ impl Run<'_> {
         if wants_refs {
             self.client.look_at_refs(&mut repository);
         }
+        tracing::debug!(
+            "{name}: {} entries, {}",
+            repository.entries.len(),
+            match repository.complete {
+                true => "the whole list",
+                false => "not the whole list: nothing goes for its size",
+            }
+        );
         history.sample(&repository, self.now);
         let plan = self.policy.as_ref();
         let plan = plan.map(|policy| plan::plan(&repository, history, policy, self.now));
@@ -261,8 +270,8 @@ fn connect(
         patience: args.patience.map_or(USUAL.patience, |age| age.0),
         ..USUAL
     };
-    let http = Http::new(&api, token(environment, &TOKENS)?, limits)
-        .map_err(|error| CommandError::Usage(error.into()))?;
+    let http = Http::new(&api, token(environment, &TOKENS)?, limits)?;
+    tracing::debug!("asking {api}");
     Ok((Client::new(http.with_store(store)), api))
 }
 
@@ -356,6 +365,7 @@ fn prefixes(
         }
     };
     for file in files {
+        tracing::trace!("reading {}", display_path(&file));
         match ordinary::read(&file, workflow::MAX_BYTES) {
             Ok(bytes) => {
                 let (found, error) = workflow::restore_keys(&String::from_utf8_lossy(&bytes));

@@ -11,6 +11,7 @@ use octocrab::Octocrab;
 use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
+use crate::error::CommandError;
 use crate::net::{self, Answer, Connection, Limits, Retry, Url};
 use crate::services::remote::history::{Reply, Store};
 
@@ -40,10 +41,10 @@ impl Token {
     ///
     /// # Errors
     /// When it cannot stand in a header. The message does not contain it.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("the token is empty or has characters that no token has".to_owned());
+            return Err("the token is empty or has characters that no token has");
         }
         Ok(Self(text.to_owned()))
     }
@@ -66,9 +67,21 @@ pub enum Unusable {
     /// An address is shown, and so must not contain a login.
     #[error("the address must not contain credentials")]
     Credentials,
+    /// Not a name of anything that a service has.
+    #[error("{0:?} names no repository")]
+    Repository(String),
     /// This machine cannot ask.
     #[error("no connection can be made")]
     Machine(#[source] crate::error::Source),
+}
+
+impl From<Unusable> for CommandError {
+    fn from(error: Unusable) -> CommandError {
+        match error {
+            Unusable::Machine(_) => CommandError::Work(error.into()),
+            _ => CommandError::Usage(error.into()),
+        }
+    }
 }
 
 impl Http {
