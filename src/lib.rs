@@ -39,6 +39,10 @@ mod formats;
 mod graph;
 mod sumdb;
 
+// The one HTTP client.
+#[cfg(all(feature = "remote", not(target_family = "wasm")))]
+mod net;
+
 // What was typed and configured, as typed values.
 mod settings;
 
@@ -101,7 +105,8 @@ pub mod tested {
 
     #[cfg(feature = "remote")]
     pub mod remote {
-        pub use crate::services::remote::client::{Client, Fault, Http, Limits, Token};
+        pub use crate::net::{Fault as NetFault, Limits};
+        pub use crate::services::remote::client::{Client, Fault, Http, Token};
         pub use crate::services::remote::entry::{Quota, RefState};
     }
 

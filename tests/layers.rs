@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&str] = &[
     "commands", "cli", "services", "doctor", "bundle", "sandbox", "run", "render", "act", "plan",
     "judge", "usage", "drift", "verify", "report", "scan", "locate", "graph", "sumdb", "formats",
-    "settings", "error", "findings", "folder", "text", "values", "parallel",
+    "net", "settings", "error", "findings", "folder", "text", "values", "parallel",
 ];
 
 fn floor(room: &str) -> usize {
