@@ -1,6 +1,6 @@
 //! What was found is judged, and becomes a report.
 
-use super::{Found, output, retention, shards};
+use super::{Found, output, price, shards};
 use crate::error::CommandError;
 use crate::findings::{Finding, Level, display_path};
 use crate::folder::ordinary;
@@ -72,8 +72,8 @@ pub fn report(
     if settings.options.restore_rate.is_some() || numbers.idle_bytes.is_some() {
         let caches = [numbers.modcache_bytes, numbers.gocache_bytes];
         let bytes = caches.into_iter().flatten().fold(0, u64::saturating_add);
-        let rate = retention::restore_rate(settings);
-        notes.push(retention::cost_of_restore(bytes, numbers.idle_bytes, rate));
+        let rate = price::restore_rate(settings);
+        notes.push(price::cost_of_restore(bytes, numbers.idle_bytes, rate));
     }
     let thresholds = judge::thresholds(&numbers, &Limits::from(&settings.options));
     notes.extend(judge::notes(&thresholds));

@@ -1,6 +1,5 @@
 //! Locate, scan, verify: what is there, and what is known of it.
 
-use super::retention::root_of;
 use super::usage;
 use crate::drift;
 use crate::error::CommandError;
@@ -323,4 +322,9 @@ pub(crate) fn merged_sums(projects: &[Project]) -> MergedSums {
         }
     }
     sums
+}
+
+/// The path of a cache, as a plain one.
+pub(crate) fn root_of(located: Option<&locate::Located>) -> Option<&Path> {
+    located.map(|located| located.path.as_path())
 }

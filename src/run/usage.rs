@@ -157,7 +157,7 @@ pub(super) fn observed(
     let context = Context {
         cache_elsewhere,
         modules_unseen: modules_unseen(&go, projects),
-        go_versions: super::retention::go_versions(inventory, &[], settings)
+        go_versions: super::weigh::go_versions(inventory, &[], settings)
             .into_iter()
             .collect(),
         modcache: inventory
@@ -329,13 +329,12 @@ fn needs_by_name(found: &Found) -> BTreeMap<String, ledger::Needs> {
 }
 
 /// What the ledger's projects need, but for those of this run.
-fn needs_of_others(found: &Found) -> Vec<plan::Needs> {
-    let here: HashSet<&String> = found
-        .projects
+pub(super) fn needs_of_others(ledger: Option<&Ledger>, projects: &[Project]) -> Vec<plan::Needs> {
+    let here: HashSet<&String> = projects
         .iter()
         .filter_map(|it| it.module.as_ref())
         .collect();
-    let known = found.ledger.as_ref().map(Ledger::needs).unwrap_or_default();
+    let known = ledger.map(Ledger::needs).unwrap_or_default();
     let others = known.into_iter().filter(|(name, _)| !here.contains(name));
     let needs = others.map(|(project, needs)| plan::Needs {
         project,
@@ -350,21 +349,23 @@ fn needs_of_others(found: &Found) -> Vec<plan::Needs> {
 
 /// What is known of use, for a plan: this job's, and that of the last marked
 /// ones.
-pub fn uses(found: &Found, policy: &Policy, now: DateTime<Utc>) -> Uses {
+pub(super) fn uses(
+    observed: Option<&Observed>,
+    ledger: Option<&Ledger>,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Uses {
     let forgotten = TimeDelta::from_std(policy.forget_after).ok();
     let oldest = forgotten.and_then(|age| now.checked_sub_signed(age));
-    let recent = found
-        .ledger
-        .as_ref()
-        .map(|ledger| ledger.used_in_last(policy.idle_runs, oldest.unwrap_or_default()));
+    let recent =
+        ledger.map(|ledger| ledger.used_in_last(policy.idle_runs, oldest.unwrap_or_default()));
     let (versions, actions) = recent.unwrap_or_default();
     let mut uses = Uses {
         versions: versions.into_iter().collect(),
         actions: actions.into_iter().collect(),
-        projects: needs_of_others(found),
         ..Uses::default()
     };
-    if let Some(observed) = &found.observed {
+    if let Some(observed) = observed {
         uses.since = Some(observed.usage.since).filter(|_| observed.usage.buildcache.is_some());
         uses.unknown_modules = observed.unknown.modcache.clone();
         uses.unknown_builds = observed.unknown.buildcache.clone();
