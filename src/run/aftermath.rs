@@ -63,7 +63,7 @@ impl Gone {
 
     /// Takes it out of what was found, so that the report is about what is left.
     pub fn take_from(mut self, found: &mut Found) {
-        let (inventory, evidence) = (&mut found.inventory, &mut found.evidence);
+        let inventory = &mut found.inventory;
         if let Some(cache) = &mut inventory.modcache {
             for version in &mut cache.versions {
                 if let Some(part) = self.versions.get(&version.id.to_string()) {
@@ -86,19 +86,13 @@ impl Gone {
             cache.outputs.retain(|it| !self.outputs.contains(&it.id));
             self.settle(cache);
         }
-        let lists = [
-            &mut found.findings,
-            &mut inventory.findings,
-            &mut evidence.findings,
-            &mut evidence.overall,
-        ];
-        for list in lists {
+        for list in found.lists() {
             list.retain(|finding| !self.explains(finding));
         }
-        if let Some(cache) = &inventory.modcache
+        if let Some(cache) = &found.inventory.modcache
             && !self.clones.is_empty()
         {
-            let overall = &mut evidence.overall;
+            let overall = &mut found.evidence.overall;
             overall.retain(|finding| finding.rule != Rule::VcsUnproven);
             overall.extend(verify::unproven_clones(cache));
         }

@@ -1,6 +1,7 @@
 //! What restoring the caches costs.
 
 use super::Found;
+use crate::judge::Numbers;
 use crate::report;
 use crate::settings::Settings;
 use crate::values::{Age, Size};
@@ -35,21 +36,26 @@ pub fn restored(found: &Found) -> u64 {
     report::bytes(&found.inventory).saturating_sub(growth.max(0).unsigned_abs())
 }
 
-/// What one restore of so many bytes costs, and what it brings that nobody used.
-pub(super) fn cost_of_restore(bytes: u64, idle: Option<u64>, rate: u64) -> String {
+/// What one restore costs, and what of it brings what nobody used. A price that
+/// nobody asked for says something only where use is known.
+pub(super) fn note(numbers: &Numbers, settings: &Settings) -> Option<String> {
+    if settings.options.restore_rate.is_none() && numbers.idle_bytes.is_none() {
+        return None;
+    }
+    let caches = [numbers.modcache_bytes, numbers.gocache_bytes];
+    let bytes = caches.into_iter().flatten().fold(0, u64::saturating_add);
+    let rate = restore_rate(settings);
     let seconds = |bytes: u64| bytes as f64 / rate.max(1) as f64;
-    let idle = idle.map(|idle| {
-        format!(
-            ", {:.1} s of it for what this job did not use",
-            seconds(idle)
-        )
+    let idle = numbers.idle_bytes.map(|idle| {
+        let seconds = seconds(idle);
+        format!(", {seconds:.1} s of it for what this job did not use")
     });
-    format!(
+    Some(format!(
         "one restore of the caches costs about {:.1} s{}, at {} per second",
         seconds(bytes),
         idle.unwrap_or_default(),
         bytesize::ByteSize(rate).display().si()
-    )
+    ))
 }
 
 /// What a smaller cache saves, at the restore rate.
