@@ -14,8 +14,9 @@ mod reason;
 mod size;
 mod uses;
 
+pub use crate::usage::Needs;
 pub(crate) use needs::graph_of;
-pub use needs::{Needs, needs_of};
+pub use needs::needs_of;
 pub use policy::Policy;
 pub use reason::{Cause, Keep};
 pub use uses::Uses;

@@ -268,7 +268,7 @@ fn the_first_rule_that_decides_wins() {
             ..Needs::default()
         });
     }
-    case.needs[0].toolchains = vec!["go1.24".to_owned(), "go1.2".to_owned()];
+    case.needs[0].toolchains = ["go1.24", "go1.2"].map(str::to_owned).into();
     case.evidence.versions[0].damaged = true;
     case.policy = policy(|policy| {
         policy.unused = true;
