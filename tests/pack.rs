@@ -373,7 +373,9 @@ fn the_same_input_gives_the_same_bytes() {
     let manifest = fs::read(folder.join("gocachevet-pack.json")).unwrap();
     assert_eq!(sha256(&manifest), expected);
 
+    // Compressed, the manifest lists its frames as well.
     let bundle = packed.path("a.tar.zst");
+    let expected = digest(packed.check(&bundle));
     let bundle = bundle.to_str().unwrap();
     packed
         .pack(&["--check", bundle, "--digest", &expected])
@@ -383,6 +385,62 @@ fn the_same_input_gives_the_same_bytes() {
         .pack(&["--check", bundle, "--digest", &other])
         .expect_code(1);
     assert!(run.stdout.contains("another bundle"), "{run}");
+}
+
+#[test]
+fn a_changed_bit_in_a_frame_is_seen_before_it_is_unpacked() {
+    let packed = Packed::hello();
+    let bundle = packed.bundle("b.tar.zst", &[]);
+    let whole = fs::read(&bundle).unwrap();
+    let unpacked = packed.path("unpacked");
+    packed.unpack(&unpacked, &bundle).expect_code(0);
+    let manifest = fs::read(unpacked.join("gocachevet-pack.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let frames = manifest["frames"].as_array().unwrap();
+    let lengths: Vec<usize> = frames
+        .iter()
+        .map(|frame| frame["bytes"].as_u64().unwrap().try_into().unwrap())
+        .collect();
+    // Small files, zips, and the tar's end.
+    assert_eq!(lengths.len(), 3);
+    let mut at = whole.len() - lengths.iter().sum::<usize>();
+    for (frame, length) in lengths.iter().enumerate() {
+        let mut changed = whole.clone();
+        changed[at + length / 2] ^= 1;
+        fs::write(&bundle, &changed).unwrap();
+        packed.assert_refused(
+            &bundle,
+            &format!("frame {frame} is not what the manifest says"),
+        );
+        at += length;
+    }
+    // Another one in its place, as long as it should be.
+    let (first, second) = (lengths[0], lengths[1]);
+    let start = whole.len() - lengths.iter().sum::<usize>();
+    let mut swapped = whole[..start].to_vec();
+    swapped.extend(&whole[start + first..start + first + second]);
+    swapped.extend(&whole[start..start + first]);
+    swapped.extend(&whole[start + first + second..]);
+    fs::write(&bundle, &swapped).unwrap();
+    packed.assert_refused(&bundle, "frame 0 is not what the manifest says");
+    fs::write(&bundle, &whole[..whole.len() - 1]).unwrap();
+    packed.assert_refused(&bundle, "is cut short");
+}
+
+#[test]
+fn tar_and_zstd_open_a_bundle() {
+    let packed = Packed::hello();
+    let bundle = packed.bundle("b.tar.zst", &[]);
+    let by_hand = packed.path("by-hand");
+    fs::create_dir(&by_hand).unwrap();
+    let mut tar = Command::new("tar");
+    succeed(
+        tar.arg("--zstd")
+            .arg("-xf")
+            .arg(&bundle)
+            .current_dir(&by_hand),
+    );
+    packed.check(&by_hand).expect_code(0);
 }
 
 #[test]

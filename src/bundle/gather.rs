@@ -234,11 +234,7 @@ pub(crate) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn W
             _ => {}
         }
         gathered.pieces.push(Piece {
-            listed: manifest::File {
-                path: wanted.path,
-                bytes: weighed.bytes,
-                sha256: weighed.sha256,
-            },
+            listed: manifest::File::new(wanted.path, weighed.bytes, weighed.sha256),
             source: wanted.source,
         });
     }
@@ -523,11 +519,11 @@ impl Gathered {
     /// Adds a file that is made here.
     pub(crate) fn add(&mut self, path: String, content: Vec<u8>) {
         self.pieces.push(Piece {
-            listed: manifest::File {
+            listed: manifest::File::new(
                 path,
-                bytes: content.len() as u64,
-                sha256: Sha256::digest(&content).into(),
-            },
+                content.len() as u64,
+                Sha256::digest(&content).into(),
+            ),
             source: Source::Bytes(content),
         });
     }

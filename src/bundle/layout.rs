@@ -299,11 +299,8 @@ mod tests {
     const H1_TEXT: &str = "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 
     fn file(path: &str, content: &[u8]) -> manifest::File {
-        manifest::File {
-            path: path.to_owned(),
-            bytes: content.len() as u64,
-            sha256: Sha256::digest(content).into(),
-        }
+        let sha256 = Sha256::digest(content).into();
+        manifest::File::new(path.to_owned(), content.len() as u64, sha256)
     }
 
     /// A proxy's manifest of go.mod files alone.
@@ -336,6 +333,8 @@ mod tests {
                 })
                 .collect(),
             files,
+            frames: Vec::new(),
+            snapshot: None,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::formats::action::OutputId;
 use crate::formats::module::ModuleVersion;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 /// The manifest's name, and what archives begin with.
@@ -42,6 +43,64 @@ pub struct Manifest {
     pub go_mods: Vec<GoMod>,
     /// Every file but this one, in the order of their names.
     pub files: Vec<File>,
+    /// The zstd frames behind that of this file, in order; none in a folder or a `.tar`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<Frame>,
+    /// What job saved it, and what is used of it; absent from what was packed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
+}
+
+/// A zstd frame of a bundle: some whole members of the tar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Frame {
+    /// Its length.
+    pub bytes: u64,
+    /// The length of what it unpacks to.
+    pub unpacked: u64,
+    /// The SHA-256 of its bytes, as they are packed; in hex.
+    #[serde(with = "hex")]
+    pub sha256: [u8; 32],
+}
+
+/// What a snapshot says of the jobs that used it. Times are seconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// The key that it was saved under.
+    pub key: String,
+    /// The branch, likewise.
+    #[serde(rename = "ref")]
+    pub branch: String,
+    /// When it was saved.
+    pub saved: i64,
+    /// How many were saved before it.
+    pub counter: u64,
+    /// The Go versions of the job that saved it.
+    pub go: Vec<String>,
+    /// The system it ran on.
+    pub platform: String,
+    /// What is built, by the names that CI has for it, such as `repository` and `commit`.
+    pub job: BTreeMap<String, String>,
+    /// The settings that decide whether Go finds what is saved, such as `GOFLAGS`.
+    pub settings: BTreeMap<String, String>,
+    /// When the last saves were, newest first.
+    pub saves: Vec<i64>,
+    /// What it adds to; absent from a base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
+}
+
+/// The base of a delta.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// Its digest.
+    pub digest: String,
+    /// When each of its files was last used, in the order of its manifest; 0 for
+    /// one that is dropped.
+    pub used: Vec<i64>,
 }
 
 /// A module version whose sources are in a bundle.
@@ -93,6 +152,24 @@ pub struct File {
     /// The SHA-256 of its content; in hex.
     #[serde(with = "hex")]
     pub sha256: [u8; 32],
+    /// The place in `frames` of the one it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<u32>,
+    /// When a job last used it, in seconds since 1970; only in snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<i64>,
+}
+
+impl File {
+    pub(super) fn new(path: String, bytes: u64, sha256: [u8; 32]) -> File {
+        File {
+            path,
+            bytes,
+            sha256,
+            frame: None,
+            used: None,
+        }
+    }
 }
 
 /// Hashes as text, in the one form in which a file of the build cache is named.
@@ -190,10 +267,30 @@ impl Manifest {
                 at = folder;
             }
         }
+        self.check_frames()?;
         let ids = self.modules.iter().map(Module::id);
         in_order(ids).map_err(|id| format!("lists the module {id} twice or out of order"))?;
         let ids = self.go_mods.iter().map(GoMod::id);
         in_order(ids).map_err(|id| format!("lists the go.mod of {id} twice or out of order"))?;
+        Ok(())
+    }
+
+    /// Every file is in a frame, and there is room for it.
+    fn check_frames(&self) -> Result<(), String> {
+        let mut room: Vec<u64> = self.frames.iter().map(|frame| frame.unpacked).collect();
+        for file in &self.files {
+            let of = file.frame.map(|at| room.get_mut(at as usize));
+            match of {
+                None if self.frames.is_empty() => {}
+                Some(Some(room)) if *room >= file.bytes => *room -= file.bytes,
+                _ => {
+                    return Err(format!(
+                        "lists {:?} in a frame that has no room for it",
+                        file.path
+                    ));
+                }
+            }
+        }
         Ok(())
     }
 }

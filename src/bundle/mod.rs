@@ -9,6 +9,7 @@
 //! - [`manifest`]: the list of everything in a bundle, and what names may stand in it.
 //! - `layout`: what each file has to be, by the modules that the manifest lists.
 //! - `sbom`: the same for others' tools, as CycloneDX.
+//! - `frames`: how archives are packed on all cores, and read so.
 //! - `write`: the folder or the archive. `read`: a bundle held against its manifest.
 //!
 //! A bundle is a folder, or a tar archive of one:
@@ -25,6 +26,8 @@
 //! bundle's digest, is told when it is packed, to be carried another way; and
 //! go.sum, which comes with the sources, has the last word when Go builds.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod frames;
 pub(crate) mod gather;
 mod imports;
 pub(crate) mod layout;

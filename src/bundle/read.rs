@@ -6,6 +6,8 @@
 //! pieces of the modules it lists, each held against the module's hashes
 //! (`layout`).
 
+#[cfg(target_os = "linux")]
+use super::frames::Frames;
 use super::gather::{CHUNK, piece_name, regular};
 use super::layout::{self, Role};
 use super::manifest::{self, MAX_NAME, Manifest};
@@ -21,6 +23,8 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Problems that are listed; what has more is no bundle.
 const MAX_PROBLEMS: usize = 100;
@@ -77,19 +81,35 @@ struct Reading {
     digest: String,
     /// By the manifest's order.
     roles: Vec<Role>,
-    seen: Vec<bool>,
+    seen: Vec<AtomicBool>,
     /// What all files may have together.
     most: u64,
-    problems: Vec<Problem>,
+    problems: Mutex<Vec<Problem>>,
     /// The digest that was carried another way.
     expected: Option<String>,
-    unpack: Option<Unpack>,
+    /// Where it is unpacked to.
+    unpack: Option<Folder>,
+}
+
+/// What a thread keeps from file to file.
+struct Hand {
     buffer: Vec<u8>,
+    /// The folder of the last file: neighbours in a bundle are neighbours here.
+    at: Option<(PathBuf, Folder)>,
+}
+
+impl Hand {
+    fn new() -> Hand {
+        Hand {
+            buffer: vec![0; CHUNK],
+            at: None,
+        }
+    }
 }
 
 /// Verifies a bundle where it is.
-pub(crate) fn check(bundle: &Path, expected: Option<&str>) -> io::Result<Checked> {
-    read(bundle, expected, None)
+pub(crate) fn check(bundle: &Path, expected: Option<&str>, jobs: usize) -> io::Result<Checked> {
+    read(bundle, expected, None, jobs)
 }
 
 /// Verifies a bundle while it unpacks it into `dir`, which has to be empty or
@@ -132,11 +152,7 @@ fn unpack_to(
     fs::create_dir(part)?;
     let beside = Folder::open(part.parent().unwrap_or(part))?;
     let top = beside.folder(part.file_name().unwrap_or_default())?;
-    let unpack = Unpack {
-        top: top.again()?,
-        at: None,
-    };
-    let mut checked = read(bundle, expected, Some(unpack))?;
+    let mut checked = read(bundle, expected, Some(top.again()?), jobs)?;
     if let (Some(manifest), true) = (&checked.manifest, checked.problems.is_empty()) {
         checked.problems = zips(&top, manifest, jobs);
     }
@@ -186,37 +202,44 @@ fn is_zip_of(module: &manifest::Module, h1: Result<H1, String>) -> Result<(), St
     }
 }
 
-fn read(bundle: &Path, expected: Option<&str>, unpack: Option<Unpack>) -> io::Result<Checked> {
+fn read(
+    bundle: &Path,
+    expected: Option<&str>,
+    unpack: Option<Folder>,
+    jobs: usize,
+) -> io::Result<Checked> {
     let mut reading = Reading {
         manifest: None,
         digest: String::new(),
         roles: Vec::new(),
         seen: Vec::new(),
         most: u64::MAX,
-        problems: Vec::new(),
+        problems: Mutex::default(),
         expected: expected.map(str::to_owned),
         unpack,
-        buffer: vec![0; CHUNK],
     };
     let about = fs::metadata(bundle)?;
     let result = if about.is_dir() {
         reading.folder(bundle)
     } else {
         reading.most = LEAST_UNPACKED.max(about.len().saturating_mul(MAX_RATIO));
-        open(bundle, reading.most)
-            .map_err(Stop::Io)
-            .and_then(|file| reading.archive(file))
+        reading.file(bundle, jobs)
     };
     match result {
         Ok(()) => reading.missing(),
         Err(Stop::Refused) => {}
-        Err(Stop::Io(error)) if is_content(&error) => reading.note("", error.to_string()),
+        Err(Stop::Io(error)) if is_content(&error) => {
+            reading.note("", error.to_string());
+        }
         Err(Stop::Io(error)) => return Err(error),
     }
     Ok(Checked {
         manifest: reading.manifest,
         digest: reading.digest,
-        problems: reading.problems,
+        problems: reading
+            .problems
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner),
     })
 }
 
@@ -229,30 +252,12 @@ fn is_content(error: &io::Error) -> bool {
     )
 }
 
-/// An archive, unpacked if it is compressed: by its first bytes, not its name.
-/// Of what comes out no more than `most` is read, whatever it is.
-fn open(bundle: &Path, most: u64) -> io::Result<Box<dyn Read>> {
-    let mut file = ordinary::open(bundle)?;
-    let mut magic = [0; 4];
-    let mut read = 0;
-    while read < magic.len() {
-        match file.read(&mut magic[read..])? {
-            0 => break,
-            more => read += more,
-        }
-    }
-    io::Seek::rewind(&mut file)?;
-    let file = BufReader::with_capacity(CHUNK, file);
-    if magic == [0x28, 0xb5, 0x2f, 0xfd] {
-        let from = decompressed(file)?;
-        Ok(Box::new(Bounded {
-            from,
-            most,
-            left: most,
-        }))
-    } else {
-        Ok(Box::new(file))
-    }
+/// Whether a file is compressed: by its first bytes, not its name.
+fn is_zstd(file: &mut File) -> io::Result<bool> {
+    let mut magic = Vec::new();
+    file.take(4).read_to_end(&mut magic)?;
+    io::Seek::rewind(file)?;
+    Ok(magic == [0x28, 0xb5, 0x2f, 0xfd])
 }
 
 /// What is refused because of what it would unpack to.
@@ -281,10 +286,9 @@ impl<R: Read> Read for Bounded<R> {
 
 #[cfg(target_os = "linux")]
 fn decompressed(file: BufReader<File>) -> io::Result<impl Read> {
-    // What `pack` writes takes 2 MB; an archive may ask for gigabytes.
-    const MAX_WINDOW_LOG: u32 = 23;
     let mut decoder = zstd::Decoder::with_buffer(file)?;
-    decoder.window_log_max(MAX_WINDOW_LOG)?;
+    // An archive may ask for gigabytes.
+    decoder.window_log_max(super::frames::WINDOW_LOG)?;
     Ok(decoder)
 }
 
@@ -297,18 +301,20 @@ fn decompressed(_: BufReader<File>) -> io::Result<io::Empty> {
 }
 
 impl Reading {
-    fn note(&mut self, path: &str, message: impl Into<String>) {
-        self.problems.push(Problem {
+    fn note(&self, path: &str, message: impl Into<String>) -> usize {
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        problems.push(Problem {
             path: path.to_owned(),
             message: message.into(),
         });
+        problems.len()
     }
 
     /// Notes a problem; goes on, so that all of them are told, unless there are
     /// too many, or the bundle is being unpacked and will not be kept anyway.
-    fn problem(&mut self, path: &str, message: impl Into<String>) -> Result<(), Stop> {
-        self.note(path, message);
-        if self.unpack.is_some() || self.problems.len() >= MAX_PROBLEMS {
+    fn problem(&self, path: &str, message: impl Into<String>) -> Result<(), Stop> {
+        let problems = self.note(path, message);
+        if self.unpack.is_some() || problems >= MAX_PROBLEMS {
             return Err(Stop::Refused);
         }
         Ok(())
@@ -341,19 +347,26 @@ impl Reading {
                 return Err(Stop::Refused);
             }
         }
-        if let Some(unpack) = &mut self.unpack {
-            let mut file = unpack.create(manifest::NAME)?;
+        if let Some(top) = &self.unpack {
+            let mut file = top.create(OsStr::new(manifest::NAME))?;
             file.write_all(&manifest.to_bytes()?)?;
         }
-        self.seen = vec![false; manifest.files.len()];
+        let files = manifest.files.iter();
+        self.seen = files.map(|_| AtomicBool::new(false)).collect();
         self.manifest = Some(manifest);
         self.digest = digest;
         Ok(())
     }
 
     /// One file of the bundle. Its content is read only if the manifest lists
-    /// it with this length.
-    fn piece(&mut self, path: &str, bytes: u64, content: &mut dyn Read) -> Result<(), Stop> {
+    /// it with this length, and in this frame.
+    fn piece(
+        &self,
+        hand: &mut Hand,
+        (path, frame): (&str, Option<u32>),
+        bytes: u64,
+        content: &mut dyn Read,
+    ) -> Result<(), Stop> {
         if let Err(why) = manifest::check_name(path) {
             return self.problem(path, why);
         }
@@ -365,17 +378,20 @@ impl Reading {
             return self.problem(path, "is not in the manifest");
         };
         let (expected_bytes, expected) = (listed.bytes, listed.sha256);
-        match self.seen.get_mut(at) {
-            Some(seen) if !*seen => *seen = true,
-            _ => return self.problem(path, "is there twice"),
+        if frame.is_some() && listed.frame != frame {
+            return self.problem(path, "stands in another frame than the manifest says");
+        }
+        let seen = self.seen.get(at);
+        if seen.is_none_or(|seen| seen.swap(true, Ordering::Relaxed)) {
+            return self.problem(path, "is there twice");
         }
         if bytes != expected_bytes {
             let message = format!("has {bytes} bytes, not {expected_bytes}");
             return self.problem(path, message);
         }
         let role = self.roles.get(at).cloned().unwrap_or(Role::Hashed);
-        let mut to = match (&mut self.unpack, &role) {
-            (Some(unpack), _) => To::File(unpack.create(path)?),
+        let mut to = match (&self.unpack, &role) {
+            (Some(top), _) => To::File(hand.create(top, path)?),
             (None, Role::Zip(_)) => To::Spool(Spool::new()?),
             (None, _) => To::Nowhere,
         };
@@ -383,13 +399,13 @@ impl Reading {
         let mut sha256 = Sha256::new();
         let mut read = 0;
         while read <= bytes {
-            let some = match content.read(&mut self.buffer) {
+            let some = match content.read(&mut hand.buffer) {
                 Ok(0) => break,
                 Ok(some) => some,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error.into()),
             };
-            let chunk = self.buffer.get(..some).unwrap_or_default();
+            let chunk = hand.buffer.get(..some).unwrap_or_default();
             sha256.update(chunk);
             read += some as u64;
             match &mut to {
@@ -421,7 +437,8 @@ impl Reading {
 
     fn missing(&mut self) {
         let files = self.manifest.iter().flat_map(|manifest| &manifest.files);
-        let missing = files.zip(&self.seen).filter(|(_, seen)| !**seen);
+        let missing = files.zip(&self.seen);
+        let missing = missing.filter(|(_, seen)| !seen.load(Ordering::Relaxed));
         let missing: Vec<Problem> = missing
             .take(MAX_PROBLEMS)
             .map(|(file, _)| Problem {
@@ -430,16 +447,83 @@ impl Reading {
             })
             .collect();
         // What was refused for another reason has been seen.
-        self.problems.extend(missing);
+        for problem in missing {
+            self.note(&problem.path, problem.message);
+        }
     }
 
-    /// Reads an archive entry by entry. Only regular files, and the names that
-    /// are too long for their headers, are taken; the latter with a limit.
-    fn archive(&mut self, file: Box<dyn Read>) -> Result<(), Stop> {
-        let mut archive = tar::Archive::new(file);
+    fn file(&mut self, bundle: &Path, jobs: usize) -> Result<(), Stop> {
+        let mut file = ordinary::open(bundle)?;
+        if !is_zstd(&mut file)? {
+            return self.stream(BufReader::with_capacity(CHUNK, file));
+        }
+        #[cfg(target_os = "linux")]
+        if let Some((bytes, end)) = Frames::manifest(&file)? {
+            self.manifest(bytes.as_slice())?;
+            return self.frames(file, end, jobs);
+        }
+        // One frame, as the `zstd` program makes of a `.tar`.
+        let from = decompressed(BufReader::with_capacity(CHUNK, file))?;
+        self.stream(Bounded {
+            from,
+            most: self.most,
+            left: self.most,
+        })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn frames(&self, file: File, end: u64, jobs: usize) -> Result<(), Stop> {
+        let Some(manifest) = &self.manifest else {
+            return Ok(());
+        };
+        let frames = match Frames::new(file, end, manifest) {
+            Ok(frames) => frames,
+            Err(why) => return self.problem("", why),
+        };
+        let results = parallel::map(jobs, manifest.frames.len(), Hand::new, |hand, at| {
+            let content = match frames.content(at, manifest) {
+                Ok(content) => content,
+                Err(error) if is_content(&error) => return self.problem("", error.to_string()),
+                Err(error) => return Err(error.into()),
+            };
+            let mut archive = tar::Archive::new(content);
+            let at = u32::try_from(at).ok();
+            self.members(archive.entries()?.raw(true), at, hand)?;
+            self.end(hand, archive.into_inner())
+        });
+        results.into_iter().collect()
+    }
+
+    /// A whole tar, the manifest first.
+    fn stream(&mut self, from: impl Read) -> Result<(), Stop> {
+        let mut archive = tar::Archive::new(from);
+        let mut entries = archive.entries()?.raw(true);
+        let Some(first) = entries.next() else {
+            self.note("", "holds no bundle");
+            return Err(Stop::Refused);
+        };
+        let first = first?;
+        let path = String::from_utf8_lossy(&first.path_bytes()).into_owned();
+        if path != manifest::NAME || first.header().entry_type() != tar::EntryType::Regular {
+            self.note(&path, format!("stands where {} should", manifest::NAME));
+            return Err(Stop::Refused);
+        }
+        self.manifest(first)?;
+        let mut hand = Hand::new();
+        self.members(entries, None, &mut hand)?;
+        self.end(&mut hand, archive.into_inner())
+    }
+
+    /// The members of a tar. Only regular files, and the names that are too long
+    /// for their headers, are taken; the latter with a limit.
+    fn members<R: Read>(
+        &self,
+        entries: tar::Entries<'_, R>,
+        frame: Option<u32>,
+        hand: &mut Hand,
+    ) -> Result<(), Stop> {
         let mut long_name = None;
-        let mut first = true;
-        for entry in archive.entries()?.raw(true) {
+        for entry in entries {
             let mut entry = entry?;
             let kind = entry.header().entry_type();
             let bytes = entry.header().entry_size()?;
@@ -465,38 +549,26 @@ impl Reading {
                 self.problem("", "a name is no UTF-8")?;
                 continue;
             };
-            if !matches!(kind, tar::EntryType::Regular) {
-                self.problem(&path, format!("is {}", kind_name(kind)))?;
-                continue;
-            }
-            if first {
-                first = false;
-                if path != manifest::NAME {
-                    self.note(&path, format!("stands where {} should", manifest::NAME));
-                    return Err(Stop::Refused);
+            match kind {
+                tar::EntryType::Regular => {
+                    self.piece(hand, (&path, frame), bytes, &mut entry)?;
                 }
-                self.manifest((&mut entry).take(bytes))?;
-                continue;
+                _ => self.problem(&path, format!("is {}", kind_name(kind)))?,
             }
-            self.piece(&path, bytes, &mut entry)?;
         }
-        if first {
-            self.note("", "holds no bundle");
-            return Err(Stop::Refused);
-        }
-        self.end(archive.into_inner())
+        Ok(())
     }
 
     /// What follows the archive's end may be nothing but zeros.
-    fn end(&mut self, mut rest: Box<dyn Read>) -> Result<(), Stop> {
+    fn end(&self, hand: &mut Hand, mut rest: impl Read) -> Result<(), Stop> {
         let mut behind = 0;
         loop {
-            let read = rest.read(&mut self.buffer)?;
+            let read = rest.read(&mut hand.buffer)?;
             if read == 0 {
                 return Ok(());
             }
             behind += read as u64;
-            let chunk = self.buffer.get(..read).unwrap_or_default();
+            let chunk = hand.buffer.get(..read).unwrap_or_default();
             if behind > MAX_PADDING || chunk.iter().any(|byte| *byte != 0) {
                 return self.problem("", "something stands behind the archive's end");
             }
@@ -513,10 +585,16 @@ impl Reading {
             }
         };
         self.manifest(manifest)?;
-        self.walk(&top, "", 0)
+        self.walk(&mut Hand::new(), &top, "", 0)
     }
 
-    fn walk(&mut self, folder: &Folder, prefix: &str, depth: usize) -> Result<(), Stop> {
+    fn walk(
+        &self,
+        hand: &mut Hand,
+        folder: &Folder,
+        prefix: &str,
+        depth: usize,
+    ) -> Result<(), Stop> {
         let mut entries = folder.entries()?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         for entry in entries {
@@ -530,12 +608,12 @@ impl Reading {
                 }
                 Kind::Folder => {
                     let inner = folder.folder(&entry.name)?;
-                    self.walk(&inner, &format!("{shown}/"), depth + 1)?;
+                    self.walk(hand, &inner, &format!("{shown}/"), depth + 1)?;
                 }
                 Kind::File => {
                     let mut file = folder.file(&entry.name)?;
                     let about = file.metadata()?;
-                    self.piece(&shown, about.len(), &mut file)?;
+                    self.piece(hand, (&shown, None), about.len(), &mut file)?;
                 }
                 Kind::Link => self.problem(&shown, "is a symbolic link")?,
                 Kind::Other => self.problem(&shown, "is not an ordinary file")?,
@@ -565,30 +643,17 @@ enum To {
     Nowhere,
 }
 
-/// Where files are unpacked to.
-struct Unpack {
-    top: Folder,
-    /// The folder of the last file: neighbours in a bundle are neighbours here.
-    at: Option<(PathBuf, Folder)>,
-}
-
-impl Unpack {
+impl Hand {
     /// Makes a file. Its name was checked; that its folders are folders, and no
     /// links that somebody put there, is seen to at each step.
-    fn create(&mut self, path: &str) -> io::Result<File> {
+    fn create(&mut self, top: &Folder, path: &str) -> io::Result<File> {
         let path = Path::new(path);
         let parent = path.parent().unwrap_or(Path::new(""));
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         if self.at.as_ref().is_none_or(|(at, _)| at != parent) {
-            let mut folder = self.top.again()?;
+            let mut folder = top.again()?;
             for part in parent {
-                folder = match folder.folder(part) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        folder.create_folder(part)?;
-                        folder.folder(part)?
-                    }
-                    opened => opened?,
-                };
+                folder = folder.folder_or_new(part)?;
             }
             self.at = Some((parent.to_owned(), folder));
         }

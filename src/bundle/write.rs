@@ -1,8 +1,11 @@
 //! Writing a bundle: a folder or an archive, first under another name, so that
 //! a bundle that has its name is whole.
 
+#[cfg(target_os = "linux")]
+use super::frames::{self, Carried};
 use super::gather::{CHUNK, Piece, Roots, Source};
-use super::manifest;
+use super::layout;
+use super::manifest::{self, Manifest};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -39,20 +42,22 @@ impl Form {
     }
 }
 
+/// What goes into a bundle.
+pub(crate) struct Contents<'a> {
+    pub(crate) pieces: &'a [Piece],
+    /// Where they come from.
+    pub(crate) roots: &'a Roots,
+    /// Frames of other bundles, for one of frames.
+    #[cfg(target_os = "linux")]
+    pub(crate) carried: &'a [Carried<'a>],
+}
+
 /// Every file's time in an archive: 1980-01-01, before which some tools
 /// complain.
 const TIME: u64 = 315_532_800;
 
-/// `zstd`'s own default.
-#[cfg(target_os = "linux")]
-const LEVEL: i32 = 3;
-
-/// Threads that pack. What comes out does not depend on their number; the
-/// memory does, by some 20 MB each.
-#[cfg(target_os = "linux")]
-const MAX_WORKERS: usize = 2;
-
-/// Writes the manifest and all pieces.
+/// Writes the manifest and all pieces, which it lists first; gives the manifest
+/// as it is then, and its digest.
 ///
 /// # Errors
 /// When the bundle is there already, a piece changed since it was verified, or
@@ -60,26 +65,23 @@ const MAX_WORKERS: usize = 2;
 pub(crate) fn write(
     to: &Path,
     form: Form,
-    manifest: &[u8],
-    pieces: &[Piece],
-    roots: &Roots,
+    manifest: Manifest,
+    contents: &Contents<'_>,
     jobs: usize,
-) -> io::Result<()> {
+) -> io::Result<(Manifest, String)> {
     if fs::symlink_metadata(to).is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     let part = part_name(to);
     let written = match form {
-        Form::Folder => folder(&part, manifest, pieces, roots),
-        Form::Tar => File::create_new(&part).and_then(|file| {
-            let file = BufWriter::with_capacity(CHUNK, file);
-            finish(archive(file, manifest, pieces, roots)?)
-        }),
-        Form::TarZst => {
-            File::create_new(&part).and_then(|file| compressed(file, manifest, pieces, roots, jobs))
-        }
+        Form::TarZst => compressed(&part, manifest, contents, jobs),
+        Form::Folder | Form::Tar => plain(&part, form, manifest, contents),
     };
-    let done = written.and_then(|()| fs::rename(&part, to));
+    let done = written.and_then(|manifest| {
+        let digest = readable(&manifest).map_err(io::Error::other)?;
+        fs::rename(&part, to)?;
+        Ok((manifest, digest))
+    });
     if done.is_err() {
         // The first error is the one to tell.
         let _ = match form {
@@ -90,44 +92,71 @@ pub(crate) fn write(
     done
 }
 
+/// What cannot be read again is not written.
+fn readable(manifest: &Manifest) -> Result<String, String> {
+    let wrong = |error| format!("the bundle's own manifest: {error}");
+    let bytes = manifest.to_bytes().map_err(|error| error.to_string())?;
+    let (manifest, digest) = Manifest::read(bytes.as_slice()).map_err(wrong)?;
+    layout::roles(&manifest).map_err(wrong)?;
+    Ok(digest)
+}
+
+fn plain(
+    part: &Path,
+    form: Form,
+    mut manifest: Manifest,
+    contents: &Contents<'_>,
+) -> io::Result<Manifest> {
+    let listed = contents.pieces.iter().map(|piece| piece.listed.clone());
+    manifest.files = listed.collect();
+    let bytes = manifest.to_bytes()?;
+    if form == Form::Folder {
+        folder(part, &bytes, contents)?;
+    } else {
+        let file = BufWriter::with_capacity(CHUNK, File::create_new(part)?);
+        archive(file, &bytes, contents)?.into_inner()?;
+    }
+    Ok(manifest)
+}
+
 fn part_name(to: &Path) -> PathBuf {
     let mut name = to.file_name().unwrap_or_default().to_owned();
     name.push(format!(".part-{}", crate::parallel::process_id()));
     to.with_file_name(name)
 }
 
-fn finish(file: BufWriter<File>) -> io::Result<()> {
-    file.into_inner()?;
-    Ok(())
-}
-
 #[cfg(target_os = "linux")]
 fn compressed(
-    file: File,
-    manifest: &[u8],
-    pieces: &[Piece],
-    roots: &Roots,
+    part: &Path,
+    mut manifest: Manifest,
+    contents: &Contents<'_>,
     jobs: usize,
-) -> io::Result<()> {
-    let file = BufWriter::with_capacity(CHUNK, file);
-    let mut encoder = zstd::Encoder::new(file, LEVEL)?;
-    encoder.include_checksum(true)?;
-    // At least one, also on one core: without any the bytes would be others.
-    let workers = u32::try_from(jobs.clamp(1, MAX_WORKERS)).unwrap_or(1);
-    encoder.multithread(workers)?;
-    finish(archive(encoder, manifest, pieces, roots)?.finish()?)
+) -> io::Result<Manifest> {
+    let file = File::create_new(part)?;
+    let mut name = part.as_os_str().to_owned();
+    name.push(".frames");
+    let mut options = File::options();
+    let spool = options
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&name)?;
+    // Without a name, nothing is left of it whatever happens.
+    fs::remove_file(&name)?;
+    frames::write(file, spool, &mut manifest, contents, jobs)?;
+    Ok(manifest)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn compressed(_: File, _: &[u8], _: &[Piece], _: &Roots, _: usize) -> io::Result<()> {
+fn compressed(_: &Path, _: Manifest, _: &Contents<'_>, _: usize) -> io::Result<Manifest> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-fn archive<W: Write>(to: W, manifest: &[u8], pieces: &[Piece], roots: &Roots) -> io::Result<W> {
+fn archive<W: Write>(to: W, manifest: &[u8], contents: &Contents<'_>) -> io::Result<W> {
     let mut tar = tar::Builder::new(to);
     append(&mut tar, manifest::NAME, manifest.len() as u64, manifest)?;
-    for piece in pieces {
-        let mut content = Checked::open(piece, roots)?;
+    for piece in contents.pieces {
+        let mut content = Checked::open(piece, contents.roots)?;
         append(
             &mut tar,
             &piece.listed.path,
@@ -139,7 +168,7 @@ fn archive<W: Write>(to: W, manifest: &[u8], pieces: &[Piece], roots: &Roots) ->
     tar.into_inner()
 }
 
-fn append<W: Write>(
+pub(super) fn append<W: Write>(
     tar: &mut tar::Builder<W>,
     path: &str,
     bytes: u64,
@@ -159,17 +188,17 @@ fn append<W: Write>(
     )
 }
 
-fn folder(to: &Path, manifest: &[u8], pieces: &[Piece], roots: &Roots) -> io::Result<()> {
+fn folder(to: &Path, manifest: &[u8], contents: &Contents<'_>) -> io::Result<()> {
     fs::create_dir(to)?;
     let mut buffer = vec![0; CHUNK];
     let mut made = PathBuf::new();
-    for piece in pieces {
+    for piece in contents.pieces {
         let path = to.join(&piece.listed.path);
         if let Some(parent) = path.parent().filter(|parent| *parent != made) {
             fs::create_dir_all(parent)?;
             made = parent.to_owned();
         }
-        let mut content = Checked::open(piece, roots)?;
+        let mut content = Checked::open(piece, contents.roots)?;
         let mut file = File::create_new(path)?;
         loop {
             match content.read(&mut buffer)? {
@@ -183,7 +212,7 @@ fn folder(to: &Path, manifest: &[u8], pieces: &[Piece], roots: &Roots) -> io::Re
 }
 
 /// A piece's content, hashed on its way: what was verified is what is written.
-struct Checked<'a> {
+pub(super) struct Checked<'a> {
     content: Box<dyn Read + 'a>,
     listed: &'a manifest::File,
     sha256: Sha256,
@@ -191,7 +220,7 @@ struct Checked<'a> {
 }
 
 impl<'a> Checked<'a> {
-    fn open(piece: &'a Piece, roots: &Roots) -> io::Result<Checked<'a>> {
+    pub(super) fn open(piece: &'a Piece, roots: &Roots) -> io::Result<Checked<'a>> {
         let listed = &piece.listed;
         let content: Box<dyn Read> = match &piece.source {
             Source::Bytes(bytes) => Box::new(bytes.as_slice()),
@@ -210,7 +239,7 @@ impl<'a> Checked<'a> {
         })
     }
 
-    fn end(self) -> io::Result<()> {
+    pub(super) fn end(self) -> io::Result<()> {
         let sha256: [u8; 32] = self.sha256.finalize().into();
         if self.bytes != self.listed.bytes || sha256 != self.listed.sha256 {
             let path = &self.listed.path;

@@ -80,6 +80,20 @@ impl Folder {
         Ok(at)
     }
 
+    /// Opens a folder in this one, which is made if it is not there.
+    pub fn folder_or_new(&self, name: &OsStr) -> io::Result<Folder> {
+        match self.folder(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Another thread may have been as quick.
+                match self.create_folder(name) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+                    _ => self.folder(name),
+                }
+            }
+            opened => opened,
+        }
+    }
+
     /// Reads a small regular file; one that is longer than `limit` is an error.
     pub fn read_up_to(&self, name: &OsStr, limit: u64) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();

@@ -5,8 +5,8 @@ use crate::bundle::gather::{self, Damaged, Gathered, Roots};
 use crate::bundle::manifest::{self, Manifest};
 use crate::bundle::needs::{self, Needs};
 use crate::bundle::report::PackReport;
-use crate::bundle::write::{self, Form};
-use crate::bundle::{Platform, layout, read, sbom};
+use crate::bundle::write::{self, Contents, Form};
+use crate::bundle::{Platform, read, sbom};
 use crate::cli::progress;
 use crate::error::CommandError;
 use crate::findings::display_path;
@@ -52,7 +52,7 @@ fn verify(settings: &Settings, args: &PackArgs, bundle: &Path) -> Result<PackRep
             (checked.map_err(failed)?, report)
         }
         None if args.check => {
-            let checked = read::check(bundle, digest).map_err(failed)?;
+            let checked = read::check(bundle, digest, steps::jobs(settings)).map_err(failed)?;
             (checked, PackReport::new("check", display_path(bundle)))
         }
         None => {
@@ -129,11 +129,17 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
         report.verdict = Verdict::Fail;
         return Ok(report);
     }
-    let (manifest, bytes) = list(args, &needs, &mut gathered)?;
+    let manifest = list(args, &needs, &mut gathered)?;
+    let contents = Contents {
+        pieces: &gathered.pieces,
+        roots: &roots,
+        #[cfg(target_os = "linux")]
+        carried: &[],
+    };
     watch.step("Packing", 0);
-    write::write(to, form, &bytes, &gathered.pieces, &roots, from.jobs)
-        .map_err(CommandError::file(to))?;
-    report.tell(&manifest, manifest::digest(&bytes));
+    let (manifest, digest) =
+        write::write(to, form, manifest, &contents, from.jobs).map_err(CommandError::file(to))?;
+    report.tell(&manifest, digest);
     Ok(report)
 }
 
@@ -175,12 +181,8 @@ fn needs_of(found: &Found, roots: &Roots, args: &PackArgs) -> Result<Needs, Comm
     Ok(needs)
 }
 
-/// The SBOM becomes a piece, and all pieces the manifest.
-fn list(
-    args: &PackArgs,
-    needs: &Needs,
-    gathered: &mut Gathered,
-) -> Result<(Manifest, Vec<u8>), CommandError> {
+/// The SBOM becomes a piece; the manifest lists the modules, but no files yet.
+fn list(args: &PackArgs, needs: &Needs, gathered: &mut Gathered) -> Result<Manifest, CommandError> {
     let bill = sbom::sbom(needs, gathered, args.shape)
         .map_err(CommandError::failed("writing the bill of materials"))?;
     gathered.add(manifest::SBOM.to_owned(), bill);
@@ -189,7 +191,7 @@ fn list(
     let mut platforms: Vec<String> = args.platforms.iter().map(Platform::to_string).collect();
     platforms.sort();
     platforms.dedup();
-    let manifest = Manifest {
+    Ok(Manifest {
         schema: manifest::SCHEMA.to_owned(),
         tool: format!("{} {}", tool.name, tool.version),
         shape: args.shape,
@@ -197,18 +199,10 @@ fn list(
         platforms,
         modules: gathered.modules.clone(),
         go_mods: gathered.go_mods.clone(),
-        files: gathered
-            .pieces
-            .iter()
-            .map(|piece| piece.listed.clone())
-            .collect(),
-    };
-    let bytes = manifest.to_bytes()?;
-    // What cannot be read again is not written.
-    Manifest::read(bytes.as_slice())
-        .and_then(|(manifest, _)| layout::roles(&manifest))
-        .map_err(CommandError::failed("the bundle's own manifest"))?;
-    Ok((manifest, bytes))
+        files: Vec::new(),
+        frames: Vec::new(),
+        snapshot: None,
+    })
 }
 
 /// The build cache, and the entries in it that this job used.
