@@ -239,7 +239,10 @@ fn policy(
     Ok(Policy {
         keep: args.keep.clone(),
         keep_refs: args.keep_refs.clone(),
-        superseded: (args.superseded.then(|| prefixes.to_vec())).unwrap_or_default(),
+        superseded: match args.superseded {
+            true => prefixes.to_vec(),
+            false => Vec::new(),
+        },
         closed_prs: args.closed_prs,
         uses: UseRules {
             keep_since: args.keep_since.map(span),
