@@ -91,14 +91,7 @@ impl CommandError {
 
     /// The error with all that it came from.
     pub fn text(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
-        text
+        chain(self)
     }
 
     /// What to do about it, where the kind of the error tells.
@@ -122,6 +115,18 @@ impl CommandError {
         }
         None
     }
+}
+
+/// An error with all that it came from.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }
 
 impl From<io::Error> for CommandError {

@@ -3,6 +3,9 @@
 //!
 //! The floors, from the top down. `docs/architecture.md` draws them.
 
+// What serves only commands that need a network or a machine's settings is unused in the WASI module.
+#![cfg_attr(target_family = "wasm", allow(dead_code, unused_imports))]
+
 // One file a command: its options, its steps, its words.
 mod commands;
 
@@ -40,6 +43,10 @@ mod verify;
 mod formats;
 mod graph;
 mod sumdb;
+
+// The one HTTP client.
+#[cfg(all(feature = "remote", not(target_family = "wasm")))]
+mod net;
 
 // What was typed and configured, as typed values.
 mod settings;
@@ -103,7 +110,8 @@ pub mod tested {
 
     #[cfg(feature = "remote")]
     pub mod remote {
-        pub use crate::services::remote::client::{Client, Fault, Http, Limits, Token};
+        pub use crate::net::{Fault as NetFault, Limits};
+        pub use crate::services::remote::client::{Client, Fault, Http, Token};
         pub use crate::services::remote::entry::{Quota, RefState};
     }
 

@@ -50,6 +50,22 @@ pub fn map<S, T: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Calls `work` for each of `items`, in order but on up to `jobs` threads, and
+/// returns the results in order.
+pub fn each<'a, I: Sync, T: Send>(
+    jobs: usize,
+    items: &'a [I],
+    work: impl Fn(&'a I) -> T + Sync,
+) -> Vec<T> {
+    let done = map(
+        jobs,
+        items.len(),
+        || (),
+        |(), index| items.get(index).map(&work),
+    );
+    done.into_iter().flatten().collect()
+}
+
 /// This process's number, for names that no other process takes. WASI has no
 /// processes, and asking there is a panic.
 pub(crate) fn process_id() -> u32 {

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&str] = &[
     "commands", "cli", "services", "doctor", "snapshot", "bundle", "sandbox", "run", "render",
     "act", "plan", "judge", "usage", "drift", "verify", "report", "scan", "locate", "graph",
-    "sumdb", "formats", "settings", "error", "findings", "folder", "text", "values", "parallel",
+    "sumdb", "formats", "net", "settings", "error", "findings", "folder", "text", "values",
+    "parallel",
 ];
 
 fn floor(room: &str) -> usize {

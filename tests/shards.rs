@@ -283,8 +283,8 @@ fn parts_that_make_no_whole_are_refused() {
             vec![lone(0), lone(1), one_of_one[0].clone()],
             "the number of parts",
         ),
-        (vec![lone(0), lone(1), all.clone()], "no shard's report"),
-        (vec![all.clone(), all.clone()], "no shard's report"),
+        (vec![lone(0), lone(1), all.clone()], "not a shard's report"),
+        (vec![all.clone(), all.clone()], "not a shard's report"),
         (
             vec![lone(0), lone(1), other_policy],
             "options, policy or go.sum",

@@ -532,7 +532,7 @@ fn roots_homes_projects_and_other_folders_are_refused() {
     refused(Path::new("/"), "root of the file system");
     refused(&home, "home folder");
     refused(scratch.path(), "home folder");
-    refused(&other, "no Go module cache");
+    refused(&other, "not a Go module cache");
     refused(&project, "a project");
     refused(&link, "home folder");
     assert_untouched(&before, scratch.path());

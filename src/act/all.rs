@@ -1,32 +1,32 @@
 //! What is left of an emptied cache, but for locks, goes too.
 
-use super::gone_is_fine;
 use super::tree::remove_tree;
+use super::{Done, gone_is_fine};
 use crate::folder::{Folder, Kind, Root};
 use crate::formats::action::parse_shard_name;
 use crate::formats::module::ModuleVersion;
 use crate::formats::module::{AtVName, parse_at_v_name, unescape_path};
+use crate::plan::{InModules, Target};
 use crate::scan::{Inventory, MAX_DEPTH};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
-/// What stays, since its removal failed already.
-#[derive(Debug, Default)]
-pub struct Kept<'a> {
-    /// Module versions.
-    pub versions: BTreeSet<&'a ModuleVersion>,
-    /// Other units.
-    pub paths: BTreeSet<PathBuf>,
-}
-
 /// Removes everything but locks, their folders, what Go keeps beside its
-/// entries, this tool's own files, and what is `kept`. Returns the bytes freed
-/// and what could not be removed.
-pub fn sweep(inventory: &Inventory, kept: &Kept<'_>) -> (u64, Vec<(String, io::Error)>) {
+/// entries, this tool's own files, and what could not be removed before. Returns
+/// the bytes freed and what could not be removed now.
+pub fn sweep(inventory: &Inventory, done: &[Done<'_>]) -> (u64, Vec<(String, io::Error)>) {
     let root = |root: Option<&PathBuf>| root.cloned().unwrap_or_default();
+    let failed = done.iter().filter(|done| done.result.is_err());
     let mut sweep = Sweep {
-        kept,
+        versions: failed
+            .clone()
+            .filter_map(|done| match done.step.target {
+                Target::Modules(_, InModules::Version(version, _)) => Some(&version.id),
+                _ => None,
+            })
+            .collect(),
+        paths: failed.filter_map(|done| done.step.path()).collect(),
         modules: root(inventory.modcache.as_ref().map(|cache| &cache.root)),
         builds: root(inventory.buildcache.as_ref().map(|cache| &cache.root)),
         removed: 0,
@@ -55,7 +55,10 @@ pub fn sweep(inventory: &Inventory, kept: &Kept<'_>) -> (u64, Vec<(String, io::E
 }
 
 struct Sweep<'a> {
-    kept: &'a Kept<'a>,
+    /// Module versions that stay, since their removal failed already.
+    versions: BTreeSet<&'a ModuleVersion>,
+    /// Other units that do.
+    paths: BTreeSet<PathBuf>,
     /// The caches' folders.
     modules: PathBuf,
     builds: PathBuf,
@@ -86,7 +89,7 @@ impl Sweep<'_> {
                 _ => format!("{path}/{name}"),
             };
             let stays = match entry.kind {
-                _ if self.kept.paths.contains(&self.modules.join(&inner)) => true,
+                _ if self.paths.contains(&self.modules.join(&inner)) => true,
                 // What the user put elsewhere is emptied there and stays linked.
                 Kind::Link if let Some(below) = place.root.linked(&inner) => {
                     let elsewhere = Place {
@@ -144,7 +147,7 @@ impl Sweep<'_> {
             };
             for left in folder.entries().unwrap_or_default() {
                 let path = self.builds.join(&entry.name).join(&left.name);
-                if self.kept.paths.contains(&path) {
+                if self.paths.contains(&path) {
                     continue;
                 }
                 let removed = match left.kind {
@@ -176,7 +179,7 @@ impl Sweep<'_> {
 
     /// Whether a path below the cache belongs to a version that stays.
     fn is_busy(&self, path: &str) -> bool {
-        if self.kept.versions.is_empty() {
+        if self.versions.is_empty() {
             return false;
         }
         let id = match path.strip_prefix("cache/download/") {
@@ -192,7 +195,7 @@ impl Sweep<'_> {
                 _ => None,
             },
         };
-        id.is_some_and(|id| self.kept.versions.contains(&id))
+        id.is_some_and(|id| self.versions.contains(&id))
     }
 }
 

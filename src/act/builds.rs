@@ -2,12 +2,12 @@
 //! lock for them; to it an entry without its output is a plain miss.
 
 use super::tree::remove_tree;
-use super::{Fault, Result, gone_is_fine};
+use super::{Done, Fault, Result, gone_is_fine};
 use crate::folder::{Folder, Kind};
 use crate::formats::action::{ActionEntry, EntryName, OutputId, parse_entry_name};
 use crate::parallel;
-use crate::plan::{Cause, Plan, Target};
-use crate::scan::BuildCache;
+use crate::plan::{Cause, InBuilds, Step, Target};
+use crate::scan::{Action, BuildCache, Output};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -20,46 +20,44 @@ enum Stays {
     Failed,
 }
 
-/// The steps of one shard.
-type Shards = BTreeMap<u8, Vec<usize>>;
+/// A step, and what goes with it.
+struct Removal<'a, T> {
+    step: Step<'a>,
+    what: &'a T,
+}
 
-pub(super) fn remove(
+pub(super) fn remove<'a>(
     root: &Folder,
     cache: &BuildCache,
-    plan: &Plan,
+    steps: Vec<(Step<'a>, InBuilds<'a>)>,
     jobs: usize,
-) -> Vec<(usize, Result)> {
-    let mut actions = Shards::new();
-    let mut outputs = Shards::new();
-    for (at, step) in plan.steps.iter().enumerate() {
-        match step.target {
-            Target::Action(index) => {
-                if let Some(action) = cache.actions.get(index) {
-                    actions.entry(first(&action.id.0)).or_default().push(at);
-                }
+) -> Vec<Done<'a>> {
+    let (mut actions, mut outputs) = (BTreeMap::new(), BTreeMap::new());
+    let is_all = steps.iter().all(|(step, _)| step.cause == Cause::All);
+    for (step, unit) in steps {
+        match unit {
+            InBuilds::Action(what) => {
+                let shard: &mut Vec<_> = actions.entry(what.id.shard()).or_default();
+                shard.push(Removal { step, what });
             }
-            Target::Output(index) => {
-                if let Some(output) = cache.outputs.get(index) {
-                    outputs.entry(first(&output.id.0)).or_default().push(at);
-                }
+            InBuilds::Output(what) => {
+                let shard: &mut Vec<_> = outputs.entry(what.id.shard()).or_default();
+                shard.push(Removal { step, what });
             }
-            _ => {}
+            InBuilds::Link(_) => {}
         }
     }
-    let mut results = each(root, &actions, jobs, |folder, at| {
-        action(folder, cache, plan, at)
-    });
     // An entry that stayed, or that was written since the scan, keeps its output.
-    let since = match outputs.is_empty() || plan_is_all(plan) {
-        true => Vec::new(),
-        false => named_since(root, cache, jobs),
-    };
     let mut named: HashMap<OutputId, Stays> = HashMap::new();
-    named.extend(since.into_iter().map(|output| (output, Stays::Used)));
-    for (at, result) in &results {
-        if let Err(fault) = result
-            && let Some(Target::Action(index)) = plan.steps.get(*at).map(|step| step.target)
-            && let Some(entry) = cache.actions.get(index).and_then(|action| action.entry)
+    let mut done = each(root, actions, jobs, action);
+    if !outputs.is_empty() && !is_all {
+        let since = named_since(root, cache, jobs);
+        named.extend(since.into_iter().map(|output| (output, Stays::Used)));
+    }
+    for done in &done {
+        if let Err(fault) = &done.result
+            && let Target::Builds(_, InBuilds::Action(action)) = done.step.target
+            && let Some(entry) = action.entry
         {
             let stays = match fault.is_skip() {
                 true => Stays::Used,
@@ -68,111 +66,68 @@ pub(super) fn remove(
             named.entry(entry.output).or_insert(stays);
         }
     }
-    results.extend(each(root, &outputs, jobs, |folder, at| {
-        output(folder, cache, plan, at, &named)
+    done.extend(each(root, outputs, jobs, |folder, removal| {
+        output(folder, removal, &named)
     }));
-    results
+    done
 }
 
-fn plan_is_all(plan: &Plan) -> bool {
-    plan.steps.iter().all(|step| step.cause == Cause::All)
-}
-
-fn first(id: &[u8; 32]) -> u8 {
-    let [first, ..] = *id;
-    first
-}
-
-fn each(
+/// Does the removals of one kind, each shard's on one thread.
+fn each<'a, T: Sync>(
     root: &Folder,
-    shards: &Shards,
+    shards: BTreeMap<String, Vec<Removal<'a, T>>>,
     jobs: usize,
-    remove: impl Fn(&Folder, usize) -> Result + Sync,
-) -> Vec<(usize, Result)> {
-    let shards: Vec<_> = shards.iter().collect();
-    let done = parallel::map(
-        jobs,
-        shards.len(),
-        || (),
-        |(), index| {
-            let Some((shard, steps)) = shards.get(index) else {
-                return Vec::new();
+    remove: impl Fn(&Folder, &Removal<'a, T>) -> Result + Sync,
+) -> Vec<Done<'a>> {
+    let shards: Vec<_> = shards.into_iter().collect();
+    let done = parallel::each(jobs, &shards, |(shard, removals)| {
+        let folder = root.folder(OsStr::new(shard));
+        let removals = removals.iter().map(|removal| {
+            let result = match &folder {
+                Ok(folder) => remove(folder, removal),
+                Err(error) => Err(super::copy_of(error)),
             };
-            let folder = root.folder(OsStr::new(&format!("{shard:02x}")));
-            steps
-                .iter()
-                .map(|&at| match &folder {
-                    Ok(folder) => (at, remove(folder, at)),
-                    Err(error) => (at, Err(super::copy_of(error))),
-                })
-                .collect()
-        },
-    );
+            Done::new(removal.step, result)
+        });
+        removals.collect::<Vec<_>>()
+    });
     done.into_iter().flatten().collect()
 }
 
-fn action(folder: &Folder, cache: &BuildCache, plan: &Plan, at: usize) -> Result {
-    let (name, modified, bytes, _) = subject(cache, plan, at)?;
-    let certain = plan
-        .steps
-        .get(at)
-        .is_some_and(|step| step.cause == Cause::All);
-    if !certain && !unchanged(folder, &name, modified)? {
-        return Ok(0);
-    }
-    gone_is_fine(folder.unlink(name.as_ref()))?;
-    Ok(bytes)
+fn action(folder: &Folder, removal: &Removal<'_, Action>) -> Result {
+    let (step, action) = (removal.step, removal.what);
+    let name = format!("{}-a", action.id);
+    file(folder, &name, action.modified, action.bytes, step.cause)
 }
 
 fn output(
     folder: &Folder,
-    cache: &BuildCache,
-    plan: &Plan,
-    at: usize,
+    removal: &Removal<'_, Output>,
     named: &HashMap<OutputId, Stays>,
 ) -> Result {
-    let (name, modified, bytes, executable) = subject(cache, plan, at)?;
-    let cause = plan.steps.get(at).map(|step| step.cause);
-    if let Some(EntryName::Output(id)) = parse_entry_name(&name)
-        && cause != Some(Cause::Damaged)
-        && let Some(stays) = named.get(&id)
-    {
-        return Err(match stays {
-            Stays::Used => Fault::InUse,
-            Stays::Failed => Fault::Named,
-        });
+    let (step, output) = (removal.step, removal.what);
+    match named.get(&output.id) {
+        Some(Stays::Used) if step.cause != Cause::Damaged => return Err(Fault::InUse),
+        Some(Stays::Failed) if step.cause != Cause::Damaged => return Err(Fault::Named),
+        _ => {}
     }
-    if executable {
-        if !unchanged(folder, &name, modified)? {
-            return Ok(0);
-        }
-        return Ok(remove_tree(folder, name.as_ref())?);
+    let name = format!("{}-d", output.id);
+    if !output.executable {
+        return file(folder, &name, output.modified, output.bytes, step.cause);
     }
-    if cause != Some(Cause::All) && !unchanged(folder, &name, modified)? {
+    match unchanged(folder, &name, output.modified)? {
+        true => Ok(remove_tree(folder, name.as_ref())?),
+        false => Ok(0),
+    }
+}
+
+/// Removes a file. Where everything goes, it does not matter whether it changed.
+fn file(folder: &Folder, name: &str, modified: DateTime<Utc>, bytes: u64, cause: Cause) -> Result {
+    if cause != Cause::All && !unchanged(folder, name, modified)? {
         return Ok(0);
     }
     gone_is_fine(folder.unlink(name.as_ref()))?;
     Ok(bytes)
-}
-
-/// Name, time, bytes, and whether it is a folder.
-fn subject(
-    cache: &BuildCache,
-    plan: &Plan,
-    at: usize,
-) -> std::result::Result<(String, DateTime<Utc>, u64, bool), Fault> {
-    let found = match plan.steps.get(at).map(|step| step.target) {
-        Some(Target::Action(index)) => cache.actions.get(index).map(|action| {
-            let name = format!("{}-a", action.id);
-            (name, action.modified, action.bytes, false)
-        }),
-        Some(Target::Output(index)) => cache.outputs.get(index).map(|output| {
-            let name = format!("{}-d", output.id);
-            (name, output.modified, output.bytes, output.executable)
-        }),
-        _ => None,
-    };
-    found.ok_or_else(|| Fault::Io(super::missing()))
 }
 
 /// Go marks each use in the time, so a new time is a new use. `false` if it is

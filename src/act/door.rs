@@ -1,6 +1,6 @@
 //! What is never trimmed, whoever asks.
 
-use crate::folder::{Kind, Root};
+use crate::folder::{Folder, Kind, Root};
 use crate::formats::module::MOVABLE;
 use crate::settings::Environment;
 use std::io::Read;
@@ -66,8 +66,7 @@ pub fn refuse(
             if folder.stat("go.mod".as_ref()).is_ok() || folder.stat(".git".as_ref()).is_ok() {
                 return Err(refusal("is a project, not a cache"));
             }
-            let empty = folder.entries().is_ok_and(|entries| entries.is_empty());
-            if !empty && !is_cache(&root) {
+            if !is_empty(folder) && !is_cache(&root) {
                 return Err(refusal(otherwise));
             }
         }
@@ -85,6 +84,18 @@ pub fn refuse(
         }
     }
     Ok(())
+}
+
+/// Whether there is nothing in it, or all that a restore had made when it was
+/// killed at its first step.
+fn is_empty(folder: &Folder) -> bool {
+    let none = |folder: &Folder| folder.entries().is_ok_and(|entries| entries.is_empty());
+    let only_cache = |name: &str| folder.folder(name.as_ref()).is_ok_and(|below| none(&below));
+    folder.entries().is_ok_and(|entries| match &entries[..] {
+        [] => true,
+        [only] => only.name == "cache" && only_cache("cache"),
+        _ => false,
+    })
 }
 
 fn is_modcache(root: &Root) -> bool {

@@ -37,13 +37,13 @@ pub use prove::{hold, put_back_interrupted};
 pub(crate) use tree::remove_tree;
 
 use crate::folder::{Kind, Root};
+use crate::formats::module::ModuleVersion;
 use crate::parallel;
-use crate::plan::{Part, Plan, Step, Target};
-use crate::scan::{Inventory, Version};
+use crate::plan::{InBuilds, InModules, Plan, Step, Target};
+use crate::scan::ModCache;
 use readers::Readers;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 
 /// Why a unit is still there.
 #[derive(Debug, thiserror::Error)]
@@ -83,279 +83,178 @@ impl Fault {
 /// What became of a step: the bytes freed, or why not.
 pub type Result = std::result::Result<u64, Fault>;
 
-/// Does what a plan lists; the results are in the order of its steps.
-pub fn act(plan: &Plan, inventory: &Inventory, jobs: usize) -> Vec<Result> {
-    let mut results: Vec<Option<Result>> = Vec::new();
-    results.resize_with(plan.steps.len(), || None);
-    links(plan, inventory, &mut results);
-    if let Some(cache) = &inventory.modcache {
-        match cache.folders() {
-            Ok(root) => {
-                let groups = by_version(plan, inventory);
-                let mut readers = Readers::of(&cache.root);
-                let mut rest = groups.as_slice();
-                while !rest.is_empty() {
-                    // Beside builds one by one: who waits for the lock of one
-                    // version may be about to read another.
-                    let size = if readers.any() { 1 } else { BATCH };
-                    let (batch, behind) = rest.split_at(size.min(rest.len()));
-                    rest = behind;
-                    let work = Work {
-                        root,
-                        plan,
-                        inventory,
-                        jobs,
-                    };
-                    for (at, result) in work.batch(batch, &mut readers) {
-                        set(&mut results, at, result);
-                    }
-                }
+/// A step, and what became of it.
+#[derive(Debug)]
+pub struct Done<'a> {
+    /// The step; once it is done, with the bytes that it freed.
+    pub step: Step<'a>,
+    /// The bytes freed, or why not.
+    pub result: Result,
+}
+
+impl<'a> Done<'a> {
+    fn new(step: Step<'a>, result: Result) -> Done<'a> {
+        let bytes = *result.as_ref().unwrap_or(&step.bytes);
+        let step = Step { bytes, ..step };
+        Done { step, result }
+    }
+}
+
+/// Does what a plan lists.
+pub fn act<'a>(plan: &Plan<'a>, jobs: usize) -> Vec<Done<'a>> {
+    let mut done = Vec::new();
+    let (mut modules, mut builds) = (Vec::new(), Vec::new());
+    for &step in &plan.steps {
+        match step.target {
+            // Links before anything else: with them there Go would find what they
+            // lead to in place of what is removed here.
+            Target::Modules(_, InModules::Link(_)) | Target::Builds(_, InBuilds::Link(_)) => {
+                done.push(Done::new(step, link(&step)));
             }
-            Err(error) => fail_all(&mut results, plan, &error, is_module_step),
+            Target::Modules(cache, unit) => modules.push((step, cache, unit)),
+            Target::Builds(cache, unit) => builds.push((step, cache, unit)),
         }
     }
-    if let Some(cache) = &inventory.buildcache {
+    if let Some(&(_, cache, _)) = modules.first() {
+        let steps = modules.into_iter().map(|(step, _, unit)| (step, unit));
         match cache.folders() {
-            Ok(root) => {
-                for (at, result) in builds::remove(root.top(), cache, plan, jobs) {
-                    set(&mut results, at, result);
-                }
-            }
-            Err(error) => fail_all(&mut results, plan, &error, |step| !is_module_step(step)),
+            Ok(root) => done.extend(remove_modules(root, cache, steps.collect(), jobs)),
+            Err(error) => done.extend(steps.map(|(step, _)| Done::new(step, Err(copy_of(&error))))),
         }
     }
-    results
-        .into_iter()
-        .map(|result| result.unwrap_or_else(|| Err(Fault::Io(missing()))))
-        .collect()
+    if let Some(&(_, cache, _)) = builds.first() {
+        let steps = builds.into_iter().map(|(step, _, unit)| (step, unit));
+        match cache.folders() {
+            Ok(root) => done.extend(builds::remove(root.top(), cache, steps.collect(), jobs)),
+            Err(error) => done.extend(steps.map(|(step, _)| Done::new(step, Err(copy_of(&error))))),
+        }
+    }
+    done
 }
 
 /// Versions whose locks are held at the same time. Each takes three open files.
 const BATCH: usize = 64;
 
-struct Work<'a> {
-    root: &'a Root,
-    plan: &'a Plan,
-    inventory: &'a Inventory,
+/// The steps that take the lock of one version, or one that takes no version's.
+type Group<'a> = Vec<(Step<'a>, InModules<'a>)>;
+
+fn remove_modules<'a>(
+    root: &Root,
+    cache: &ModCache,
+    steps: Group<'a>,
     jobs: usize,
-}
-
-impl Work<'_> {
-    /// Does the steps of some versions: all are begun, then who may still be
-    /// reading them is waited for, then they go.
-    fn batch(&self, groups: &[Vec<usize>], readers: &mut Readers) -> Vec<(usize, Result)> {
-        let versions: Vec<(usize, &Version, Part)> = groups
-            .iter()
-            .flatten()
-            .filter_map(|&at| {
-                let target = self.plan.steps.get(at)?.target;
-                let Target::Version(index, part) = target else {
-                    return None;
-                };
-                let cache = self.inventory.modcache.as_ref()?;
-                Some((at, cache.versions.get(index)?, part))
-            })
-            .collect();
-        let begun = parallel::map(
-            self.jobs,
-            versions.len(),
-            || (),
-            |(), index| {
-                let (_, version, part) = versions.get(index).ok_or_else(missing)?;
-                version::begin(self.root, version, *part)
-            },
-        );
-        let takes_tree = |begun: &&std::result::Result<version::Begun, Fault>, part: Part| {
-            begun.is_ok() && (part == Part::Tree || part >= Part::Source)
+) -> Vec<Done<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut by_version: BTreeMap<&ModuleVersion, Group<'a>> = BTreeMap::new();
+    for (step, unit) in steps {
+        let id = match unit {
+            InModules::Version(version, _) => Some(&version.id),
+            InModules::Residue(left) => left.version.as_ref(),
+            _ => None,
         };
-        let parts = versions.iter().map(|(.., part)| *part);
-        if begun
-            .iter()
-            .zip(parts)
-            .any(|(begun, part)| takes_tree(&begun, part))
-        {
-            let open = begun.iter().filter_map(|begun| begun.as_ref().ok());
-            readers.wait(open.filter_map(version::Begun::lock));
-        }
-        let finished = parallel::map(
-            self.jobs,
-            versions.len(),
-            || (),
-            |(), index| {
-                let (at, version, part) = *versions.get(index)?;
-                let begun = begun.get(index)?.as_ref().ok()?;
-                let cause = self.plan.steps.get(at)?.cause;
-                Some(version::finish(begun, version, part, cause))
-            },
-        );
-        let mut done: Vec<(usize, Result)> = versions
-            .iter()
-            .zip(begun.into_iter().zip(finished))
-            .map(|((at, ..), (begun, finished))| {
-                let result = match (begun, finished) {
-                    (Ok(_), Some(result)) => result,
-                    (Ok(_), None) => Err(Fault::Io(missing())),
-                    (Err(fault), _) => Err(fault),
-                };
-                (*at, result)
-            })
-            .collect();
-        // Residue is removed under the lock of its version, which is free now.
-        let done_at: BTreeSet<usize> = done.iter().map(|(at, _)| *at).collect();
-        let others: Vec<usize> = groups.iter().flatten().copied().collect();
-        let others: Vec<usize> = others
-            .into_iter()
-            .filter(|at| !done_at.contains(at))
-            .collect();
-        done.extend(parallel::map(
-            self.jobs,
-            others.len(),
-            || (),
-            |(), index| {
-                let at = others.get(index).copied().unwrap_or_default();
-                (at, module_step(self.root, self.plan, self.inventory, at))
-            },
-        ));
-        done
-    }
-}
-
-pub use all::{Kept, sweep};
-
-fn set(results: &mut [Option<Result>], at: usize, result: Result) {
-    if let Some(slot) = results.get_mut(at) {
-        *slot = Some(result);
-    }
-}
-
-fn fail_all(
-    results: &mut [Option<Result>],
-    plan: &Plan,
-    error: &io::Error,
-    which: impl Fn(&Step) -> bool,
-) {
-    for (at, step) in plan.steps.iter().enumerate() {
-        if which(step) {
-            set(results, at, Err(copy_of(error)));
+        match id {
+            Some(id) => by_version.entry(id).or_default().push((step, unit)),
+            None => groups.push(vec![(step, unit)]),
         }
     }
+    groups.extend(by_version.into_values());
+    let mut done = Vec::new();
+    let mut readers = Readers::of(&cache.root);
+    let mut rest = groups.as_slice();
+    while !rest.is_empty() {
+        // Beside builds one by one: who waits for the lock of one version may be
+        // about to read another.
+        let size = if readers.any() { 1 } else { BATCH };
+        let (batch, behind) = rest.split_at(size.min(rest.len()));
+        rest = behind;
+        done.extend(remove_batch(root, cache, batch, &mut readers, jobs));
+    }
+    done
 }
+
+/// Does the steps of some versions: all are begun, then who may still be
+/// reading them is waited for, then they go.
+fn remove_batch<'a>(
+    root: &Root,
+    cache: &ModCache,
+    groups: &[Group<'a>],
+    readers: &mut Readers,
+    jobs: usize,
+) -> Vec<Done<'a>> {
+    let (mut versions, mut others) = (Vec::new(), Vec::new());
+    for &(step, unit) in groups.iter().flatten() {
+        match unit {
+            InModules::Version(version, part) => versions.push((step, version, part)),
+            unit => others.push((step, unit)),
+        }
+    }
+    let begun = parallel::each(jobs, &versions, |&(step, version, part)| {
+        (step, version::begin(root, version, part))
+    });
+    let (mut done, mut open) = (Vec::new(), Vec::new());
+    for (step, begun) in begun {
+        match begun {
+            Ok(begun) => open.push((step, begun)),
+            Err(fault) => done.push(Done::new(step, Err(fault))),
+        }
+    }
+    if open.iter().any(|(_, begun)| begun.takes_tree()) {
+        readers.wait(open.iter().filter_map(|(_, begun)| begun.lock()));
+    }
+    done.extend(parallel::each(jobs, &open, |(step, begun)| {
+        Done::new(*step, version::finish(begun, step.cause))
+    }));
+    drop(open);
+    // Residue is removed under the lock of its version, which is free now.
+    done.extend(parallel::each(jobs, &others, |&(step, unit)| {
+        Done::new(step, remove_other(root, cache, unit))
+    }));
+    done
+}
+
+pub use all::sweep;
 
 fn copy_of(error: &io::Error) -> Fault {
     Fault::Io(io::Error::new(error.kind(), error.to_string()))
 }
 
-fn is_module_step(step: &Step) -> bool {
-    !matches!(
-        step.target,
-        Target::Action(_) | Target::Output(_) | Target::BuildLink(_)
-    )
-}
-
-/// Removes links, before anything else goes: with them there Go would find what
-/// they lead to in place of what is removed here.
-fn links(plan: &Plan, inventory: &Inventory, results: &mut [Option<Result>]) {
-    for (at, step) in plan.steps.iter().enumerate() {
-        if matches!(step.target, Target::ModuleLink(_) | Target::BuildLink(_)) {
-            let result = link(inventory, step.target).map_err(Fault::Io);
-            set(results, at, result.map(|()| step.bytes));
-        }
-    }
-}
-
 /// Unlinks a link, never what it leads to.
-fn link(inventory: &Inventory, target: Target) -> io::Result<()> {
-    let (root, path) = place_of_link(inventory, target)?;
+fn link(step: &Step<'_>) -> Result {
+    let path = step.path().unwrap_or_default();
+    let (root, path) = match step.target {
+        Target::Modules(cache, _) => (cache.folders()?, cache.relative(&path)?),
+        Target::Builds(cache, _) => {
+            let below = path.strip_prefix(&cache.root).map_err(io::Error::other)?;
+            (cache.folders()?, below)
+        }
+    };
     let (folder, name) = root.parent(path)?;
     match folder.stat(&name) {
         Ok(stat) if stat.kind == Kind::Link => {
-            gone_is_fine(tree::writable(&folder, || folder.unlink(&name)))
+            gone_is_fine(tree::writable(&folder, || folder.unlink(&name)))?;
         }
-        Ok(_) => Err(io::Error::other("is a link no more")),
-        other => gone_is_fine(other.map(drop)),
+        Ok(_) => return Err(io::Error::other("is a link no more").into()),
+        other => gone_is_fine(other.map(drop))?,
     }
+    Ok(step.bytes)
 }
 
-/// The cache that a link stands in, and the link's path from its top folder.
-fn place_of_link(inventory: &Inventory, target: Target) -> io::Result<(&Root, &Path)> {
-    match target {
-        Target::ModuleLink(index) => {
-            let cache = inventory.modcache.as_ref().ok_or_else(missing)?;
-            let path = cache.links.get(index).ok_or_else(missing)?;
-            Ok((cache.folders()?, cache.relative(path)?))
-        }
-        Target::BuildLink(index) => {
-            let cache = inventory.buildcache.as_ref().ok_or_else(missing)?;
-            let path = cache.links.get(index).ok_or_else(missing)?;
-            let below = path.strip_prefix(&cache.root).map_err(io::Error::other)?;
-            Ok((cache.folders()?, below))
-        }
-        _ => Err(missing()),
-    }
-}
-
-/// The module cache's steps; those of one version together, since they take the
-/// same lock.
-fn by_version(plan: &Plan, inventory: &Inventory) -> Vec<Vec<usize>> {
-    let Some(cache) = &inventory.modcache else {
-        return Vec::new();
-    };
-    let mut alone = Vec::new();
-    let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-    for (at, step) in plan.steps.iter().enumerate() {
-        let id = match step.target {
-            Target::Version(index, _) => cache.versions.get(index).map(|version| &version.id),
-            Target::Residue(index) => cache
-                .residue
-                .get(index)
-                .and_then(|left| left.version.as_ref()),
-            Target::Vcs(_) | Target::Sumdb(_) => None,
-            Target::Action(_)
-            | Target::Output(_)
-            | Target::ModuleLink(_)
-            | Target::BuildLink(_) => {
-                continue;
-            }
-        };
-        match id {
-            Some(id) => groups.entry(id).or_default().push(at),
-            None => alone.push(vec![at]),
-        }
-    }
-    alone.extend(groups.into_values());
-    alone
-}
-
-fn module_step(root: &Root, plan: &Plan, inventory: &Inventory, at: usize) -> Result {
-    let (Some(step), Some(cache)) = (plan.steps.get(at), &inventory.modcache) else {
-        return Err(Fault::Io(missing()));
-    };
-    match step.target {
-        Target::Residue(index) => {
-            let left = cache.residue.get(index).ok_or_else(missing)?;
+/// Removes what is no version.
+fn remove_other(root: &Root, cache: &ModCache, unit: InModules<'_>) -> Result {
+    match unit {
+        InModules::Residue(left) => {
             version::remove_residue(root, cache.relative(&left.path)?, left)
         }
-        Target::Vcs(index) => {
-            let clone = cache.vcs.get(index).ok_or_else(missing)?;
-            vcs::remove(root, clone)
-        }
-        Target::Sumdb(index) => {
-            let path = plan.sumdb.get(index).ok_or_else(missing)?;
+        InModules::Vcs(clone) => vcs::remove(root, clone),
+        InModules::Sumdb(path) => {
             let (folder, name) = root.parent(cache.relative(path)?)?;
             let bytes = folder.stat(&name)?.bytes;
             folder.unlink(&name)?;
             Ok(bytes)
         }
-        Target::Version(..)
-        | Target::Action(_)
-        | Target::Output(_)
-        | Target::ModuleLink(_)
-        | Target::BuildLink(_) => Err(Fault::Io(missing())),
+        // Gone already.
+        InModules::Version(..) | InModules::Link(_) => Ok(0),
     }
-}
-
-fn missing() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "not in the inventory")
 }
 
 /// Removing what is not there any more is no failure.

@@ -8,7 +8,7 @@
 
 use super::tree::remove_tree;
 use super::version::{Place, locked, remove_any};
-use super::{Fault, gone_is_fine};
+use super::{Done, Fault, gone_is_fine};
 use crate::folder::{Folder, Kind, Root};
 use crate::formats::action::{ActionEntry, EntryName, parse_entry_name};
 use crate::formats::h1::H1;
@@ -18,7 +18,7 @@ use crate::formats::module::{
     tree_dir_name, unescape_path,
 };
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
-use crate::plan::{Part, Plan, Target};
+use crate::plan::{InModules, Part, Plan, Step, Target};
 use crate::scan::{Inventory, MAX_DEPTH};
 use crate::verify;
 use sha2::{Digest, Sha256};
@@ -36,10 +36,10 @@ const MARKER: &str = "gocachevet-proof";
 
 /// Everything that a plan removes, out of Go's sight.
 #[derive(Debug)]
-pub struct Held {
+pub struct Held<'a> {
     roots: Vec<Aside>,
     /// What became of each step; the bytes are those of the plan.
-    pub results: Vec<super::Result>,
+    pub done: Vec<Done<'a>>,
 }
 
 #[derive(Debug)]
@@ -52,49 +52,33 @@ struct Aside {
 }
 
 /// Moves everything that the plan removes aside.
-pub fn hold(plan: &Plan, inventory: &Inventory) -> io::Result<Held> {
-    let modcache = inventory.modcache.as_ref();
-    let buildcache = inventory.buildcache.as_ref();
-    let roots = [
-        modcache.and_then(|cache| Some((&cache.root, cache.folders.clone()?))),
-        buildcache.and_then(|cache| Some((&cache.root, cache.folders.clone()?))),
-    ];
-    let mut held = Held {
-        roots: Vec::new(),
-        results: Vec::new(),
+pub fn hold<'a>(plan: &Plan<'a>, inventory: &Inventory) -> io::Result<Held<'a>> {
+    let mut modules = match &inventory.modcache {
+        Some(cache) => Aside::of(&cache.root, cache.folders.clone())?,
+        None => None,
     };
-    let mut places = [None, None];
-    for (place, root) in places.iter_mut().zip(roots) {
-        let Some((root, folders)) = root else {
-            continue;
+    let mut builds = match &inventory.buildcache {
+        Some(cache) => Aside::of(&cache.root, cache.folders.clone())?,
+        None => None,
+    };
+    let done = plan.steps.iter().map(|step| {
+        let aside = match step.target {
+            Target::Modules(..) => &mut modules,
+            Target::Builds(..) => &mut builds,
         };
-        let marker = folders.top().edit(MARKER.as_ref(), true)?;
-        let marker = locked(marker).map_err(io::Error::other)?;
-        *place = Some(held.roots.len());
-        held.roots.push(Aside {
-            path: root.clone(),
-            folders,
-            _marker: marker,
-            moved: Vec::new(),
-        });
-    }
-    let [modules, builds] = places;
-    for step in &plan.steps {
-        let in_builds = !super::is_module_step(step);
-        let place = if in_builds { builds } else { modules };
-        let aside = place.and_then(|place| held.roots.get_mut(place));
         let result = match aside {
-            Some(aside) => aside
-                .step(plan, inventory, step.target)
-                .map(|()| step.bytes),
-            None => Err(Fault::Io(super::missing())),
+            Some(aside) => aside.step(step),
+            None => Err(Fault::Io(io::ErrorKind::NotFound.into())),
         };
-        held.results.push(result);
-    }
-    Ok(held)
+        Done::new(*step, result.map(|()| step.bytes))
+    });
+    Ok(Held {
+        done: done.collect(),
+        roots: [modules, builds].into_iter().flatten().collect(),
+    })
 }
 
-impl Held {
+impl Held<'_> {
     /// Deletes for good what was moved aside.
     pub fn commit(self) -> io::Result<()> {
         for root in &self.roots {
@@ -138,6 +122,20 @@ impl Held {
 }
 
 impl Aside {
+    /// Marks a cache, if it could be opened, as one where things are aside.
+    fn of(path: &Path, folders: Option<Arc<Root>>) -> io::Result<Option<Aside>> {
+        let Some(folders) = folders else {
+            return Ok(None);
+        };
+        let marker = folders.top().edit(MARKER.as_ref(), true)?;
+        Ok(Some(Aside {
+            path: path.to_owned(),
+            folders,
+            _marker: locked(marker).map_err(io::Error::other)?,
+            moved: Vec::new(),
+        }))
+    }
+
     fn below<'a>(&self, path: &'a Path) -> io::Result<&'a Path> {
         path.strip_prefix(&self.path).map_err(io::Error::other)
     }
@@ -146,16 +144,8 @@ impl Aside {
         self.folders.parent(self.below(path)?)
     }
 
-    fn step(
-        &mut self,
-        plan: &Plan,
-        inventory: &Inventory,
-        target: Target,
-    ) -> std::result::Result<(), Fault> {
-        let missing = || Fault::Io(super::missing());
-        if let Target::Version(index, part) = target {
-            let cache = inventory.modcache.as_ref().ok_or_else(missing)?;
-            let version = cache.versions.get(index).ok_or_else(missing)?;
+    fn step(&mut self, step: &Step<'_>) -> std::result::Result<(), Fault> {
+        if let Target::Modules(cache, InModules::Version(version, part)) = step.target {
             let place = Place::of(&self.folders, &version.id)?;
             let _lock = place.lock(true)?;
             place.unchanged(version)?;
@@ -183,9 +173,8 @@ impl Aside {
             }
             return Ok(());
         }
-        let path = plan.path_of(target, inventory);
-        self.set_aside(&path.ok_or_else(missing)?, None)?;
-        Ok(())
+        let path = step.path().unwrap_or_default();
+        Ok(self.set_aside(&path, None)?)
     }
 
     fn set_aside(&mut self, path: &Path, tree: Option<ModuleVersion>) -> io::Result<()> {

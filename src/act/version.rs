@@ -152,12 +152,19 @@ pub(super) fn locked(file: File) -> std::result::Result<File, Fault> {
 
 /// A removal that has been begun: Go's lock is held, and where there is a zip
 /// to make it again from, the `.ziphash` is gone.
-pub(super) struct Begun {
+pub(super) struct Begun<'a> {
     place: Place,
     lock: Option<File>,
+    version: &'a Version,
+    part: Part,
 }
 
-impl Begun {
+impl Begun<'_> {
+    /// Whether a tree goes that somebody may be reading.
+    pub(super) fn takes_tree(&self) -> bool {
+        self.part == Part::Tree || self.part >= Part::Source
+    }
+
     pub(super) fn lock(&self) -> Option<&File> {
         self.lock.as_ref()
     }
@@ -165,11 +172,11 @@ impl Begun {
 
 /// Takes the lock, looks whether the version is what was scanned, and sends
 /// newcomers to the lock.
-pub(super) fn begin(
+pub(super) fn begin<'a>(
     root: &Root,
-    version: &Version,
+    version: &'a Version,
     part: Part,
-) -> std::result::Result<Begun, Fault> {
+) -> std::result::Result<Begun<'a>, Fault> {
     let place = Place::of(root, &version.id)?;
     // Go fetches `.mod` and `.info` without the lock; where there is nothing
     // else, none is made.
@@ -181,12 +188,22 @@ pub(super) fn begin(
     if part >= Part::Source && place.stat(PieceKind::Zip)?.is_some() {
         place.unlink(PieceKind::ZipHash)?;
     }
-    Ok(Begun { place, lock })
+    Ok(Begun {
+        place,
+        lock,
+        version,
+        part,
+    })
 }
 
 /// Removes what was begun and lets go of the lock.
-pub(super) fn finish(begun: &Begun, version: &Version, part: Part, cause: Cause) -> Result {
-    let place = &begun.place;
+pub(super) fn finish(begun: &Begun<'_>, cause: Cause) -> Result {
+    let &Begun {
+        ref place,
+        version,
+        part,
+        ..
+    } = begun;
     let bytes = |piece: Option<Piece>| piece.map_or(0, |piece| piece.bytes);
     let mut freed = 0;
     let mut aside = None;
@@ -406,7 +423,7 @@ mod tests {
         // Newcomers wait, and so would another trim.
         let other = begin(&cache.root(), &version, Part::Whole);
         assert!(matches!(other, Err(Fault::Busy)));
-        let freed = finish(&begun, &version, Part::Whole, Cause::Unused).unwrap();
+        let freed = finish(&begun, Cause::Unused).unwrap();
         // `info`, `mod`, `zip`, `ziphash` and `package a`, to the byte.
         assert_eq!(freed, 4 + 3 + 3 + 7 + 9);
         assert_eq!(cache.left(), ["v1.0.0.lock"]);
@@ -421,7 +438,7 @@ mod tests {
         let version = cache.version();
         let begun = begin(&cache.root(), &version, Part::Source).unwrap();
         assert!(cache.left().contains(&"v1.0.0.ziphash".to_owned()));
-        finish(&begun, &version, Part::Source, Cause::OnlyGoMod).unwrap();
+        finish(&begun, Cause::OnlyGoMod).unwrap();
         assert_eq!(cache.left(), ["v1.0.0.info", "v1.0.0.lock", "v1.0.0.mod"]);
         assert!(!cache.tree.exists());
     }
@@ -442,7 +459,7 @@ mod tests {
         let version = cache.version();
         fs::remove_file(cache.pieces.join("v1.0.0.partial")).unwrap();
         let begun = begin(&cache.root(), &version, Part::HalfTree).unwrap();
-        let finished = finish(&begun, &version, Part::HalfTree, Cause::Residue);
+        let finished = finish(&begun, Cause::Residue);
         assert!(matches!(finished, Err(Fault::Changed)));
         assert!(cache.tree.join("sub/a.go").exists());
     }
@@ -453,7 +470,7 @@ mod tests {
         let version = cache.version();
         fs::remove_file(cache.pieces.join("v1.0.0.zip")).unwrap();
         let begun = begin(&cache.root(), &version, Part::Tree).unwrap();
-        let finished = finish(&begun, &version, Part::Tree, Cause::Slim);
+        let finished = finish(&begun, Cause::Slim);
         assert!(matches!(finished, Err(Fault::Changed)));
         assert!(cache.tree.exists());
     }

@@ -465,6 +465,8 @@ impl Reading {
         }
     }
 
+    // Frames are read where zstd is built in.
+    #[cfg_attr(not(target_os = "linux"), allow(unused_variables))]
     fn file(&mut self, bundle: &Path, jobs: usize) -> Result<(), Stop> {
         let mut file = ordinary::open(bundle)?;
         if !is_zstd(&mut file)? {

@@ -1,6 +1,6 @@
 //! `gocachevet restore`.
 
-use super::save::unlimited;
+use super::save::{builds_with, unlimited};
 use crate::act;
 use crate::cli::{ConfigArgs, progress};
 use crate::error::CommandError;
@@ -234,7 +234,7 @@ fn fitting(
     let Some(saver) = snapshot.newest().map(|newest| &newest.said) else {
         return (caches, false);
     };
-    let here = steps::go_versions(&found.inventory, &found.projects, settings);
+    let here = builds_with(settings, &found.projects);
     let modules_only = !same_go(&saver.go, &here);
     if modules_only {
         caches.builds = None;

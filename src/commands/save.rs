@@ -5,10 +5,12 @@ use crate::bundle::manifest;
 use crate::cli::{ConfigArgs, progress};
 use crate::error::CommandError;
 use crate::folder::ordinary;
-use crate::locate;
-use crate::plan;
+use crate::formats::gover;
+use crate::locate::{self, Project};
+use crate::plan::Uses;
 use crate::report::{self, SavedKind, Verdict};
 use crate::run as steps;
+use crate::scan::Inventory;
 use crate::settings::{Options, Settings, VerifyLevel};
 use crate::snapshot::save::{Asked, save};
 use crate::snapshot::{Record, record_path};
@@ -66,12 +68,10 @@ pub fn run(
     let go = locate::go_settings(environment);
     let versions = steps::go_versions(&found.inventory, &found.projects, settings);
     let modules = found.inventory.modcache.as_ref();
-    let indexes = modules.zip(found.inventory.buildcache.as_ref());
-    let indexes = indexes.map(|(modules, builds)| plan::indexes(modules, builds, &versions));
-    let indexes = indexes
-        .into_iter()
-        .flatten()
-        .flat_map(|(_, actions)| actions);
+    let mut uses = Uses::default();
+    if let (Some(modules), Some(builds)) = (modules, &found.inventory.buildcache) {
+        uses.take_indexes(modules, builds, &versions);
+    }
     let (branch, default_branch) = (
         args.store.branch(environment),
         args.store.default_branch(environment),
@@ -90,13 +90,13 @@ pub fn run(
             platform: environment.platform().unwrap_or_default(),
             job: job(settings),
             settings: go_settings(settings),
-            go: versions,
+            go: builds_with(settings, &found.projects),
             ..manifest::Snapshot::default()
         },
         now: now.timestamp(),
         sumdb: modules.map_or_else(Sumdb::default, |cache| steps::cached_sumdb(cache, &go)),
         keys: steps::sumdb_setting(&go).keys(),
-        module_indexes: indexes.map(|action| action.id).collect(),
+        module_indexes: uses.indexes.into_values().flatten().collect(),
         jobs: steps::jobs(settings),
     };
     let saved = save(&found, &asked, &*watch)?;
@@ -121,6 +121,28 @@ pub fn run(
     });
     steps::write_report(&report, settings, out)?;
     Ok(report.verdict)
+}
+
+/// The Go versions that build the projects: the installed one, or a newer one that
+/// a project asks for.
+pub(super) fn builds_with(settings: &Settings, projects: &[Project]) -> Vec<String> {
+    let installed = steps::go_versions(&Inventory::default(), &[], settings);
+    let local = locate::go_settings(&settings.environment)
+        .get("GOTOOLCHAIN")
+        .0
+        == "local";
+    let newest = |project: &Project| {
+        let asked = project.toolchains.iter().filter(|_| !local);
+        let all = asked.chain(&installed);
+        all.max_by(|a, b| gover::compare_toolchains(a, b)).cloned()
+    };
+    let mut versions: Vec<String> = projects.iter().filter_map(newest).collect();
+    if versions.is_empty() {
+        versions = installed;
+    }
+    versions.sort();
+    versions.dedup();
+    versions
 }
 
 /// Limits are `check`'s to judge.

@@ -1,20 +1,19 @@
 //! `gocachevet trim`.
 
-use crate::act;
+use crate::act::{self, Done};
 use crate::cli::{JudgeArgs, progress};
 use crate::error::CommandError;
 use crate::locate;
-use crate::plan::{Plan, Policy};
+use crate::plan::{Plan, Policy, Step};
 use crate::report::{self, Failure, Outcome, Report, Verdict};
-use crate::run::{self as steps, Found};
+use crate::run::{self as steps, Found, Gone};
+use crate::scan::Inventory;
 use crate::settings::{Settings, VerifyLevel};
 use crate::text::escape::terminal;
 use crate::text::human;
-use crate::values::Age;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use std::io::Write;
-use std::time::Duration;
 
 /// Options of `trim`.
 #[derive(Args, Clone, Debug, Default)]
@@ -40,51 +39,52 @@ pub fn run(
     let now = Utc::now();
     let policy = Policy::new(&settings.retention, &settings.options);
     let mut found = look(settings, &policy, args.dry_run)?;
-    let before = steps::restored(&found);
-    let uses = steps::uses(&found, &policy, now);
-    let mut weighed = steps::weigh(&found, settings, uses, now)?;
-    let plan = &mut weighed.plan;
-    if policy.all && !policy.force && steps::used_within_grace(&found, &policy, now) {
+    let mut restored = steps::restored(&found);
+    let in_use = steps::used_within_grace(&found.inventory, &policy, now);
+    if policy.all && !policy.force && in_use {
         return Err(CommandError::Work(
             "the caches were used within the grace, so a running build may need them: nothing was removed (use --force, or a shorter --grace)".into(),
         ));
     }
-    if !policy.all {
-        notes.extend(kept_by_grace(settings, &found, plan, now)?);
+    let weights = steps::weights(&found, settings, policy.clone(), now)?;
+    let mut plan = weights.plan(&found);
+    notes.extend(kept_by_grace(plan.in_grace));
+    notes.append(&mut plan.notes);
+    let mut removed = None;
+    let mut shown = plan.shown(&plan.steps);
+    if !args.dry_run {
+        let done = remove(settings, &plan, &found, in_use)?;
+        let went = done.iter().filter(|done| done.result.is_ok());
+        shown = plan.shown(&went.map(|done| done.step).collect::<Vec<_>>());
+        let gone = Gone::of(&done);
+        let mut came = Removed::of(&done);
+        if policy.all {
+            came.sweep(&found.inventory, &done);
+            found = steps::look_briefly(settings)?;
+            shown.bytes = came.outcome.bytes;
+            shown.kept_bytes = report::bytes(&found.inventory);
+            restored = shown.bytes + shown.kept_bytes;
+        } else {
+            gone.take_from(&mut found);
+        }
+        removed = Some(came);
     }
-    let removed = match args.dry_run {
-        true => None,
-        false => Some(remove(settings, &policy, &found, plan, now)?),
-    };
-    let (shown, restored) = shown(
-        settings,
-        &policy,
-        &mut found,
-        plan,
-        removed.as_ref(),
-        before,
-    )?;
     // What is older than `max-age` and stays, stays for a reason.
     let mut judged = steps::with_measured_rate(settings, restored);
     judged.options.max_age = None;
     let mut report = steps::report(&found, &judged, now)?;
     report.notes.append(&mut notes);
-    report.notes.append(&mut plan.notes);
-    let freed = removed
-        .as_ref()
-        .map_or(shown.bytes, |removed| removed.outcome.bytes);
-    if freed > 0 {
+    if shown.bytes > 0 {
         let rate = steps::restore_rate(&judged);
-        report.notes.push(steps::saved_per_restore(freed, rate));
+        report
+            .notes
+            .push(steps::saved_per_restore(shown.bytes, rate));
     }
     if let Some(cache) = &found.inventory.buildcache {
         report.notes.push(steps::next_go_trim(cache, now));
     }
     report.plan = Some(shown);
-    let failure = match removed {
-        Some(removed) => settle(removed, &mut report, &found, settings, now),
-        None => None,
-    };
+    let failure = removed.and_then(|removed| settle(removed, &mut report, &found, settings, now));
     steps::write_report(&report, settings, out)?;
     match failure {
         None => Ok(report.verdict),
@@ -136,10 +136,39 @@ fn look(settings: &Settings, policy: &Policy, dry_run: bool) -> Result<Found, Co
     }
 }
 
+/// A trim that removes less than it was asked to says why.
+fn kept_by_grace(bytes: u64) -> Option<String> {
+    (bytes > 0).then(|| {
+        format!(
+            "{} more would go, but were used within the grace, so a running build may need them (--grace)",
+            human::size(bytes)
+        )
+    })
+}
+
+/// Does what the plan lists.
+fn remove<'a>(
+    settings: &Settings,
+    plan: &Plan<'a>,
+    found: &Found,
+    in_use: bool,
+) -> Result<Vec<Done<'a>>, CommandError> {
+    match &settings.retention.prove {
+        Some(command) if cfg!(not(target_family = "wasm")) => {
+            if in_use {
+                return Err(CommandError::Work(
+                    "a proof needs the caches to itself, and they were used within the grace: nothing was removed (wait, or give a shorter --grace)".into(),
+                ));
+            }
+            proven(settings, command, plan, found)
+        }
+        _ => Ok(act::act(plan, steps::jobs(settings))),
+    }
+}
+
 /// What came of a plan.
+#[derive(Default)]
 struct Removed {
-    /// What came of each of its steps, in their order.
-    results: Vec<act::Result>,
     outcome: Outcome,
     /// Units that were to go.
     tried: usize,
@@ -147,94 +176,43 @@ struct Removed {
     busy: usize,
 }
 
-/// Does what the plan lists.
-fn remove(
-    settings: &Settings,
-    policy: &Policy,
-    found: &Found,
-    plan: &mut Plan,
-    now: DateTime<Utc>,
-) -> Result<Removed, CommandError> {
-    let results = match &settings.retention.prove {
-        Some(command) if cfg!(not(target_family = "wasm")) => {
-            if steps::used_within_grace(found, policy, now) {
-                return Err(CommandError::Work(
-                    "a proof needs the caches to itself, and they were used within the grace: nothing was removed (wait, or give a shorter --grace)".into(),
-                ));
-            }
-            proven(settings, command, plan, found)?
-        }
-        _ => act::act(plan, &found.inventory, steps::jobs(settings)),
-    };
-    let mut removed = Removed {
-        results,
-        outcome: Outcome::default(),
-        tried: 0,
-        busy: 0,
-    };
-    for (step, result) in plan.steps.iter_mut().zip(&removed.results) {
-        if let Ok(freed) = result {
-            // What really went, also where nothing was measured before.
-            step.bytes = *freed;
-        }
-    }
-    let outcome = &mut removed.outcome;
-    for (step, result) in plan.steps.iter().zip(&removed.results) {
-        let removals = plan.removals(&found.inventory, step);
-        removed.tried += removals.len();
-        match result {
-            Ok(freed) => {
-                outcome.bytes += freed;
-                outcome.removed += removals.len() as u64;
-            }
-            Err(fault) => {
-                tracing::debug!("not removed: {fault}");
-                removed.busy += if fault.is_skip() { removals.len() } else { 0 };
-                let subjects = removals.into_iter().map(|removal| removal.subject);
-                outcome.failed.extend(subjects.map(|subject| Failure {
-                    subject,
-                    error: fault.to_string(),
-                }));
+impl Removed {
+    fn of(done: &[Done<'_>]) -> Removed {
+        let mut removed = Removed::default();
+        for Done { step, result } in done {
+            let removals = step.removals();
+            removed.tried += removals.len();
+            match result {
+                Ok(freed) => {
+                    removed.outcome.bytes += freed;
+                    removed.outcome.removed += removals.len() as u64;
+                }
+                Err(fault) => {
+                    removed.busy += if fault.is_skip() { removals.len() } else { 0 };
+                    for removal in removals {
+                        tracing::debug!("{} stays: {fault}", removal.subject);
+                        removed.failed(removal.subject, fault);
+                    }
+                }
             }
         }
+        removed
     }
-    if policy.all {
-        let kept = steps::kept(&found.inventory, plan, &removed.results);
-        let (bytes, errors) = act::sweep(&found.inventory, &kept);
-        outcome.bytes += bytes;
-        removed.tried += errors.len();
-        let failures = errors.into_iter().map(|(subject, error)| Failure {
-            subject,
-            error: error.to_string(),
-        });
-        outcome.failed.extend(failures);
-    }
-    Ok(removed)
-}
 
-/// The plan as the report shows it, and the bytes that a restore brought;
-/// `found` is what is left then.
-fn shown(
-    settings: &Settings,
-    policy: &Policy,
-    found: &mut Found,
-    plan: &Plan,
-    removed: Option<&Removed>,
-    restored: u64,
-) -> Result<(report::Plan, u64), CommandError> {
-    let Some(removed) = removed else {
-        return Ok((plan.for_report(&found.inventory), restored));
-    };
-    let mut shown = plan.done(&found.inventory, &removed.results);
-    if !policy.all {
-        steps::forget_removed(found, plan, &removed.results);
-        return Ok((shown, restored));
+    fn failed(&mut self, subject: String, error: &dyn std::error::Error) {
+        let error = error.to_string();
+        self.outcome.failed.push(Failure { subject, error });
     }
-    *found = steps::look_briefly(settings)?;
-    let left = report::bytes(&found.inventory);
-    shown.bytes = removed.outcome.bytes;
-    shown.kept_bytes = left;
-    Ok((shown, removed.outcome.bytes + left))
+
+    /// What is left of emptied caches goes too.
+    fn sweep(&mut self, inventory: &Inventory, done: &[Done<'_>]) {
+        let (bytes, errors) = act::sweep(inventory, done);
+        self.outcome.bytes += bytes;
+        self.tried += errors.len();
+        for (subject, error) in errors {
+            self.failed(subject, &error);
+        }
+    }
 }
 
 /// Tells the report and the ledger what came of it; gives what fails the
@@ -250,7 +228,6 @@ fn settle(
         outcome,
         tried,
         busy,
-        ..
     } = removed;
     if busy > 0 {
         report.notes.push(format!(
@@ -277,38 +254,15 @@ fn settle(
     failure
 }
 
-/// What stays for the grace alone: a trim that removes less than it was asked
-/// to says why.
-fn kept_by_grace(
-    settings: &Settings,
-    found: &Found,
-    plan: &Plan,
-    now: DateTime<Utc>,
-) -> Result<Option<String>, CommandError> {
-    let mut without = settings.clone();
-    without.retention.grace = Some(Age(Duration::ZERO));
-    let policy = Policy::new(&without.retention, &without.options);
-    let uses = steps::uses(found, &policy, now);
-    let whole = steps::weigh(found, &without, uses, now)?.plan;
-    let bytes = |plan: &Plan| plan.for_report(&found.inventory).bytes;
-    let kept = bytes(&whole).saturating_sub(bytes(plan));
-    Ok((kept > 0).then(|| {
-        format!(
-            "{} more would go, but were used within the grace, so a running build may need them (--grace)",
-            human::size(kept)
-        )
-    }))
-}
-
 /// Moves everything aside, runs the command, and deletes for good or puts back.
-fn proven(
+fn proven<'a>(
     settings: &Settings,
     command: &str,
-    plan: &Plan,
+    plan: &Plan<'a>,
     found: &Found,
-) -> Result<Vec<act::Result>, CommandError> {
+) -> Result<Vec<Done<'a>>, CommandError> {
     let work = CommandError::failed("the proof failed");
-    let held = act::hold(plan, &found.inventory).map_err(&work)?;
+    let mut held = act::hold(plan, &found.inventory).map_err(&work)?;
     let project = found.projects.first().map(|project| project.dir.as_path());
     let run = std::process::Command::new("sh")
         .args(["-c", command])
@@ -320,10 +274,9 @@ fn proven(
         .output();
     let passed = matches!(&run, Ok(output) if output.status.success());
     if passed {
-        let mut held = held;
-        let results = std::mem::take(&mut held.results);
+        let done = std::mem::take(&mut held.done);
         held.commit().map_err(&work)?;
-        return Ok(results);
+        return Ok(done);
     }
     held.put_back().map_err(work)?;
     let said = match run {
@@ -334,17 +287,15 @@ fn proven(
         }
         Err(error) => error.to_string(),
     };
-    Err(CommandError::Work(
-        missed(command, &said, plan, found).into(),
-    ))
+    Err(CommandError::Work(missed(command, &said, plan).into()))
 }
 
 /// What a failed proof comes to: which of the removals its output names.
-fn missed(command: &str, said: &str, plan: &Plan, found: &Found) -> String {
+fn missed(command: &str, said: &str, plan: &Plan<'_>) -> String {
     let mut subjects: Vec<String> = plan
         .steps
         .iter()
-        .flat_map(|step| plan.removals(&found.inventory, step))
+        .flat_map(Step::removals)
         .map(|removal| removal.subject)
         .filter(|subject| {
             subject

@@ -4,9 +4,9 @@
 use crate::error::CommandError;
 use crate::formats::module::ModuleVersion;
 use crate::graph::{self, Graph, Standing};
-use crate::plan::{Fate, Keep, Policy};
+use crate::plan::{Fate, Keep, Plan, Policy};
 use crate::report::Verdict;
-use crate::run::{self, Found, Unwatched, Weighed};
+use crate::run::{self, Found, Unwatched};
 use crate::settings::{Format, Settings, VerifyLevel};
 use crate::text::escape::terminal;
 use chrono::Utc;
@@ -39,8 +39,8 @@ pub(super) fn why(
     let found = run::look(settings, level.max(VerifyLevel::Quick), &Unwatched)?;
     let now = Utc::now();
     let policy = Policy::new(&settings.retention, &settings.options);
-    let uses = run::uses(&found, &policy, now);
-    let weighed = run::weigh(&found, settings, uses, now)?;
+    let weights = run::weights(&found, settings, policy, now)?;
+    let plan = weights.plan(&found);
     let graphs = graphs(&found);
     let mut ids: Vec<ModuleVersion> = found
         .inventory
@@ -55,10 +55,7 @@ pub(super) fn why(
         .collect();
     ids.sort();
     ids.dedup();
-    let answers: Vec<Answer> = ids
-        .iter()
-        .map(|id| answer(id, &found, &weighed, settings, &graphs))
-        .collect();
+    let answers: Vec<Answer> = ids.iter().map(|id| answer(id, &plan, &graphs)).collect();
     if settings.options.format == Some(Format::Json) {
         out.write_all(crate::render::pretty(&answers).as_bytes())?;
         return Ok(Verdict::Pass);
@@ -82,39 +79,23 @@ pub(super) fn why(
             writeln!(out, "    {}", terminal(&path.join(" -> ")))?;
         }
     }
-    for note in &weighed.plan.notes {
+    for note in &plan.notes {
         writeln!(out, "note: {}", terminal(note))?;
     }
     Ok(Verdict::Pass)
 }
 
-fn answer(
-    id: &ModuleVersion,
-    found: &Found,
-    weighed: &Weighed,
-    settings: &Settings,
-    graphs: &[(PathBuf, Graph)],
-) -> Answer {
-    let index = found.inventory.modcache.as_ref().and_then(|cache| {
-        cache
-            .versions
-            .binary_search_by(|version| version.id.cmp(id))
-            .ok()
-    });
-    let fate = index.and_then(|index| weighed.plan.versions.get(index));
+fn answer(id: &ModuleVersion, plan: &Plan<'_>, graphs: &[(PathBuf, Graph)]) -> Answer {
+    let mut fates = plan.versions.iter();
+    let fate = fates.find_map(|(version, fate)| (version.id == *id).then_some(fate));
     let (fate, reason) = match fate {
         None => ("not in the cache", standing(id, graphs)),
         Some(Fate::Remove(_, cause)) => ("goes", cause.to_string()),
         Some(Fate::Keep(keep)) => {
-            let more = match *keep {
-                Keep::Needed(project) | Keep::GoModNeeded(project) => weighed
-                    .needs
-                    .get(project)
-                    .map(|needs| needs.project.clone()),
-                Keep::Pattern(pattern) => settings.retention.keep.get(pattern).cloned(),
-                _ => None,
+            let more = match keep {
+                Keep::Needed(by) | Keep::GoModNeeded(by) | Keep::Pattern(by) => format!(" ({by})"),
+                _ => String::new(),
             };
-            let more = more.map_or_else(String::new, |more| format!(" ({more})"));
             ("stays", format!("{keep}{more}"))
         }
     };

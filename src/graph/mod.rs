@@ -25,7 +25,7 @@ use crate::formats::module::ModuleVersion;
 
 pub use cached::ModCache;
 pub use load::load;
-pub use project::Project;
+pub use project::{Project, ProjectError};
 
 /// Where the bytes of `go.mod` files come from.
 pub trait ModFiles {

@@ -28,11 +28,11 @@ pub struct Numbers {
 
 impl Numbers {
     /// What a report's parts tell. Growth they do not tell: the caller adds it.
-    pub fn of(
+    pub fn of<'a>(
         modcache: Option<&ModCache>,
         buildcache: Option<&BuildCache>,
         usage: Option<&Usage>,
-        findings: &[Finding],
+        findings: impl IntoIterator<Item = &'a Finding>,
         now: DateTime<Utc>,
     ) -> Numbers {
         let oldest = [
@@ -50,7 +50,7 @@ impl Numbers {
                 .min()
                 .map(|oldest| (now - oldest).num_seconds().max(0) as f64),
             findings: findings
-                .iter()
+                .into_iter()
                 .filter(|finding| {
                     finding.level >= Level::Warn && finding.rule != Rule::OverThreshold
                 })

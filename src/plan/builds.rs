@@ -2,65 +2,93 @@
 //! remaining entry names.
 
 use super::modules::age;
-use super::{Cause, Fate, Inputs, Keep, Part, Plan, Step, Target};
+use super::{Cause, Fate, InBuilds, Inputs, Keep, Part, Plan, Target};
 use crate::formats::action::ActionId;
-use crate::scan::{Action, BuildCache};
+use crate::scan::{Action, BuildCache, Output};
 use chrono::{DateTime, Utc};
 use std::collections::HashSet;
 
-/// Every entry's fate, before it has to fit.
-pub(super) struct Draft {
-    pub(super) fates: Vec<Fate>,
-    pub(super) last_uses: Vec<DateTime<Utc>>,
-    /// The output that each action entry names, by its index.
-    pub(super) named: Vec<Option<usize>>,
+/// The build cache, before it has to fit.
+#[derive(Default)]
+pub(super) struct Draft<'a> {
+    pub(super) entries: Vec<Entry<'a>>,
+    pub(super) outputs: Vec<Named<'a>>,
 }
 
-pub(super) fn draft(
-    inputs: &Inputs<'_>,
+/// An action entry.
+pub(super) struct Entry<'a> {
+    pub(super) action: &'a Action,
+    pub(super) last_use: DateTime<Utc>,
+    pub(super) fate: Fate<'a>,
+}
+
+/// An output, and the places of the entries that name it.
+pub(super) struct Named<'a> {
+    pub(super) output: &'a Output,
+    pub(super) by: Vec<usize>,
+}
+
+impl Named<'_> {
+    /// The entries that name it.
+    pub(super) fn by<'d, 'a>(
+        &self,
+        entries: &'d [Entry<'a>],
+    ) -> impl Iterator<Item = &'d Entry<'a>> + use<'_, 'd, 'a> {
+        self.by.iter().filter_map(|&at| entries.get(at))
+    }
+}
+
+pub(super) fn draft<'a>(
+    inputs: &Inputs<'a>,
     stale_indexes: &HashSet<ActionId>,
-    plan: &mut Plan,
-) -> Draft {
-    let mut draft = Draft {
-        fates: Vec::new(),
-        last_uses: Vec::new(),
-        named: Vec::new(),
-    };
+    plan: &mut Plan<'a>,
+) -> Draft<'a> {
+    let mut draft = Draft::default();
     let Some(cache) = &inputs.inventory.buildcache else {
         return draft;
     };
-    let uses = inputs.uses;
-    if inputs.policy.unused
-        && !inputs.policy.all
-        && !cache.actions.is_empty()
-        && let Some(why) = &uses.unknown_builds
-    {
-        plan.notes.push(format!(
-            "nothing of the build cache goes for being unused: its use is unknown: {why}"
-        ));
-    } else if inputs.policy.unused && uses.since.is_none() && !cache.actions.is_empty() {
-        plan.notes.push(
-            "the build cache is left alone by `unused`: without a mark at the start of the job nobody knows what it used (run `gocachevet mark` first)".to_owned(),
-        );
+    if !cache.actions.is_empty() {
+        plan.notes.extend(left_alone(inputs));
     }
-    for action in &cache.actions {
+    let outputs = cache.outputs.iter();
+    draft.outputs.extend(outputs.map(|output| Named {
+        output,
+        by: Vec::new(),
+    }));
+    for (at, action) in cache.actions.iter().enumerate() {
         let named = action
             .entry
             .and_then(|entry| output_index(cache, &entry.output));
+        let named = named.and_then(|index| draft.outputs.get_mut(index));
         let last_use = last_use(inputs, action);
-        let fate = match stale_indexes.contains(&action.id) {
-            true => Fate::Remove(Part::Whole, Cause::StaleIndex),
-            false => decide(inputs, action, named, last_use),
-        };
-        match fate {
-            Fate::Remove(_, cause) => tracing::trace!("action {} goes: {cause}", action.id),
-            Fate::Keep(reason) => tracing::trace!("action {} stays: {reason}", action.id),
+        draft.entries.push(Entry {
+            action,
+            last_use,
+            fate: match stale_indexes.contains(&action.id) {
+                true => Fate::Remove(Part::Whole, Cause::StaleIndex),
+                false => decide(inputs, action, named.is_some(), last_use),
+            },
+        });
+        if let Some(named) = named {
+            named.by.push(at);
         }
-        draft.fates.push(fate);
-        draft.last_uses.push(last_use);
-        draft.named.push(named);
     }
     draft
+}
+
+/// Why nothing goes for being unused, where that was asked for.
+fn left_alone(inputs: &Inputs<'_>) -> Option<String> {
+    let (policy, uses) = (inputs.policy, inputs.uses);
+    match &uses.unknown_builds {
+        _ if !policy.unused => None,
+        Some(why) if !policy.all => Some(format!(
+            "nothing of the build cache goes for being unused: its use is unknown: {why}"
+        )),
+        _ if uses.since.is_none() => Some(
+            "the build cache is left alone by `unused`: without a mark at the start of the job nobody knows what it used (run `gocachevet mark` first)".to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 fn output_index(cache: &BuildCache, id: &crate::formats::action::OutputId) -> Option<usize> {
@@ -75,12 +103,12 @@ fn last_use(inputs: &Inputs<'_>, action: &Action) -> DateTime<Utc> {
     true_time.map_or(action.modified, |time| time.max(action.modified))
 }
 
-fn decide(
-    inputs: &Inputs<'_>,
+fn decide<'a>(
+    inputs: &Inputs<'a>,
     action: &Action,
-    named: Option<usize>,
+    has_output: bool,
     last_use: DateTime<Utc>,
-) -> Fate {
+) -> Fate<'a> {
     let policy = inputs.policy;
     let remove = |cause| Fate::Remove(Part::Whole, cause);
     if policy.all {
@@ -97,7 +125,7 @@ fn decide(
     if age < policy.grace {
         return Fate::Keep(Keep::Grace(age));
     }
-    if policy.residue && named.is_none() && action.entry.is_some() {
+    if policy.residue && !has_output && action.entry.is_some() {
         return remove(Cause::Orphan);
     }
     if inputs.uses.actions.contains(&action.id) {
@@ -135,51 +163,46 @@ fn decide(
     })
 }
 
-impl Draft {
-    pub(super) fn finish(self, inputs: &Inputs<'_>, plan: &mut Plan) {
+impl<'a> Draft<'a> {
+    pub(super) fn finish(self, inputs: &Inputs<'a>, plan: &mut Plan<'a>) {
         let Some(cache) = &inputs.inventory.buildcache else {
             return;
         };
-        // An output lives as long as an entry names it.
-        let mut kept = vec![false; cache.outputs.len()];
-        let mut causes: Vec<Option<Cause>> = vec![None; cache.outputs.len()];
-        for (index, (fate, named)) in self.fates.iter().zip(&self.named).enumerate() {
+        for Entry { action, fate, .. } in &self.entries {
             if let Fate::Remove(_, cause) = *fate {
-                plan.steps.push(Step {
-                    target: Target::Action(index),
-                    bytes: cache.actions.get(index).map_or(0, |action| action.bytes),
-                    cause,
-                });
-                if let Some(slot) = named.and_then(|named| causes.get_mut(named)) {
-                    slot.get_or_insert(cause);
-                }
-            } else if let Some(slot) = named.and_then(|named| kept.get_mut(named)) {
-                *slot = true;
+                let target = Target::Builds(cache, InBuilds::Action(action));
+                plan.add(target, action.bytes, cause);
+            }
+            plan.actions.push((action, *fate));
+        }
+        for named in &self.outputs {
+            if let Some(cause) = self.output_cause(inputs, named) {
+                let output = named.output;
+                let target = Target::Builds(cache, InBuilds::Output(output));
+                plan.add(target, output.bytes, cause);
             }
         }
-        let policy = inputs.policy;
-        for (index, output) in cache.outputs.iter().enumerate() {
-            let damaged = inputs.evidence.damaged_outputs.contains(&output.id);
-            let named = kept.get(index).copied().unwrap_or(true);
-            let in_grace = age(output.modified, inputs.now) < policy.grace;
-            let cause = if policy.all {
-                Some(Cause::All)
-            } else if policy.repair && damaged {
-                Some(Cause::Damaged)
-            } else if named || in_grace {
-                None
-            } else {
-                let orphan = policy.residue.then_some(Cause::Orphan);
-                causes.get(index).copied().flatten().or(orphan)
-            };
-            if let Some(cause) = cause {
-                plan.steps.push(Step {
-                    target: Target::Output(index),
-                    bytes: output.bytes,
-                    cause,
-                });
+    }
+
+    /// Why an output goes: it lives as long as an entry names it.
+    fn output_cause(&self, inputs: &Inputs<'_>, named: &Named<'_>) -> Option<Cause> {
+        let (policy, output) = (inputs.policy, named.output);
+        if policy.all {
+            return Some(Cause::All);
+        }
+        if policy.repair && inputs.evidence.damaged_outputs.contains(&output.id) {
+            return Some(Cause::Damaged);
+        }
+        if age(output.modified, inputs.now) < policy.grace {
+            return None;
+        }
+        let mut first = None;
+        for entry in named.by(&self.entries) {
+            match entry.fate {
+                Fate::Keep(_) => return None,
+                Fate::Remove(_, cause) => first = first.or(Some(cause)),
             }
         }
-        plan.actions = self.fates;
+        first.or(policy.residue.then_some(Cause::Orphan))
     }
 }

@@ -14,20 +14,24 @@ mod reason;
 mod size;
 mod uses;
 
+pub use crate::usage::Needs;
 pub(crate) use needs::graph_of;
-pub use needs::{Needs, needs_of};
+pub use needs::needs_of;
 pub use policy::Policy;
 pub use reason::{Cause, Keep};
-pub use uses::{Uses, indexes};
+pub use uses::Uses;
 
 use crate::findings::display_path;
 use crate::formats::module::PieceKind;
 use crate::report;
-use crate::scan::{Inventory, ModCache, Version, VersionKind};
+use crate::scan::{
+    Action, BuildCache, Inventory, ModCache, Output, Residue, VcsClone, Version, VersionKind,
+};
 use crate::verify::Evidence;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// All that a plan depends on.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +52,9 @@ pub struct Inputs<'a> {
 
 /// What happens to a unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fate {
+pub enum Fate<'a> {
     /// It stays, and why.
-    Keep(Keep),
+    Keep(Keep<'a>),
     /// It goes, or a part of a module version does.
     Remove(Part, Cause),
 }
@@ -72,32 +76,46 @@ pub enum Part {
     Whole,
 }
 
-/// What a step removes, by index into the inventory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+/// What a step removes, and from which cache.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// Something of the module cache.
+    Modules(&'a ModCache, InModules<'a>),
+    /// Something of the build cache.
+    Builds(&'a BuildCache, InBuilds<'a>),
+}
+
+/// What can go from the module cache.
+#[derive(Clone, Copy, Debug)]
+pub enum InModules<'a> {
     /// A module version, or a part of it.
-    Version(usize, Part),
+    Version(&'a Version, Part),
     /// A version-control clone.
-    Vcs(usize),
+    Vcs(&'a VcsClone),
     /// What a broken download or extraction left.
-    Residue(usize),
-    /// A damaged file of the checksum database, by index into [`Plan::sumdb`].
-    Sumdb(usize),
-    /// A symbolic link in the module cache, by index into its links.
-    ModuleLink(usize),
-    /// A symbolic link in the build cache, by index into its links.
-    BuildLink(usize),
+    Residue(&'a Residue),
+    /// A damaged file of the checksum database.
+    Sumdb(&'a Path),
+    /// A symbolic link.
+    Link(&'a Path),
+}
+
+/// What can go from the build cache.
+#[derive(Clone, Copy, Debug)]
+pub enum InBuilds<'a> {
     /// An action entry.
-    Action(usize),
+    Action(&'a Action),
     /// A build output.
-    Output(usize),
+    Output(&'a Output),
+    /// A symbolic link.
+    Link(&'a Path),
 }
 
 /// One removal.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
     /// What goes.
-    pub target: Target,
+    pub target: Target<'a>,
     /// What it frees.
     pub bytes: u64,
     /// Why.
@@ -106,122 +124,115 @@ pub struct Step {
 
 /// What a trim does.
 #[derive(Clone, Debug, Default)]
-pub struct Plan {
+pub struct Plan<'a> {
     /// Every removal: the module cache's, then action entries, then outputs.
-    pub steps: Vec<Step>,
-    /// Damaged files of the checksum database that go.
-    pub sumdb: Vec<PathBuf>,
-    /// The fate of every module version, in the inventory's order.
-    pub versions: Vec<Fate>,
-    /// The fate of every action entry, in the inventory's order.
-    pub actions: Vec<Fate>,
+    pub steps: Vec<Step<'a>>,
+    /// Every module version and its fate, in the inventory's order.
+    pub versions: Vec<(&'a Version, Fate<'a>)>,
+    /// Every action entry and its fate, in the inventory's order.
+    pub actions: Vec<(&'a Action, Fate<'a>)>,
     /// Bytes of both caches before.
     pub total: u64,
+    /// Bytes that would go too, but for the grace.
+    pub in_grace: u64,
     /// What could not be done as asked, for the report.
     pub notes: Vec<String>,
 }
 
 /// Weighs everything. Takes a second for some million units.
-pub fn plan(inputs: &Inputs<'_>) -> Plan {
+pub fn plan<'a>(inputs: &Inputs<'a>) -> Plan<'a> {
+    let mut plan = weigh(inputs);
+    let policy = inputs.policy;
+    if !policy.all && !policy.grace.is_zero() {
+        let graceless = Policy {
+            grace: Duration::ZERO,
+            ..policy.clone()
+        };
+        let more = weigh(&Inputs {
+            policy: &graceless,
+            ..*inputs
+        });
+        plan.in_grace = more.bytes().saturating_sub(plan.bytes());
+    }
+    for (version, fate) in &plan.versions {
+        match fate {
+            Fate::Remove(part, cause) => tracing::debug!("{}: {part:?} goes: {cause}", version.id),
+            Fate::Keep(reason) => tracing::trace!("{} stays: {reason}", version.id),
+        }
+    }
+    for (action, fate) in &plan.actions {
+        match fate {
+            Fate::Remove(_, cause) => tracing::trace!("action {} goes: {cause}", action.id),
+            Fate::Keep(reason) => tracing::trace!("action {} stays: {reason}", action.id),
+        }
+    }
+    plan
+}
+
+fn weigh<'a>(inputs: &Inputs<'a>) -> Plan<'a> {
     let mut plan = Plan {
         total: report::bytes(inputs.inventory),
         ..Plan::default()
     };
-    links(inputs, &mut plan);
-    let mut draft = modules::draft(inputs, &mut plan);
-    let stale = draft.stale_indexes(inputs);
+    if inputs.policy.repair {
+        links(inputs.inventory, &mut plan);
+    }
+    let mut versions = modules::draft(inputs, &mut plan);
+    let stale = modules::stale_indexes(&versions, inputs);
     let mut builds = builds::draft(inputs, &stale, &mut plan);
-    size::fit(inputs, &mut draft, &mut builds, &mut plan);
-    draft.finish(inputs, &mut plan);
+    size::fit(inputs, &mut versions, &mut builds, &mut plan);
+    modules::finish(versions, inputs, &mut plan);
     builds.finish(inputs, &mut plan);
     plan
 }
 
 /// Links that Go would follow go by a repair: to Go it is as if what they stand
 /// for had never been there.
-fn links(inputs: &Inputs<'_>, plan: &mut Plan) {
-    if !inputs.policy.repair {
-        return;
-    }
-    let mods = inputs.inventory.modcache.as_ref();
-    let builds = inputs.inventory.buildcache.as_ref();
-    let in_modules = 0..mods.map_or(0, |cache| cache.links.len());
-    let in_builds = 0..builds.map_or(0, |cache| cache.links.len());
-    let targets = in_modules
-        .map(Target::ModuleLink)
-        .chain(in_builds.map(Target::BuildLink));
-    plan.steps.extend(targets.map(|target| Step {
-        target,
-        bytes: 0,
-        cause: Cause::Damaged,
-    }));
-}
-
-impl Plan {
-    /// Where the unit of a step lies; nothing for module versions, which lie in
-    /// several places, and for what is not there.
-    pub fn path_of(&self, target: Target, inventory: &Inventory) -> Option<PathBuf> {
-        let modules = inventory.modcache.as_ref();
-        let builds = inventory.buildcache.as_ref();
-        match target {
-            Target::Version(..) => None,
-            Target::Vcs(index) => Some(modules?.vcs.get(index)?.path.clone()),
-            Target::Residue(index) => Some(modules?.residue.get(index)?.path.clone()),
-            Target::Sumdb(index) => self.sumdb.get(index).cloned(),
-            Target::ModuleLink(index) => modules?.links.get(index).cloned(),
-            Target::BuildLink(index) => builds?.links.get(index).cloned(),
-            Target::Action(index) => {
-                let cache = builds?;
-                Some(cache.action_path(cache.actions.get(index)?))
-            }
-            Target::Output(index) => {
-                let cache = builds?;
-                Some(cache.output_path(cache.outputs.get(index)?.id))
-            }
+fn links<'a>(inventory: &'a Inventory, plan: &mut Plan<'a>) {
+    if let Some(cache) = &inventory.modcache {
+        for link in &cache.links {
+            let target = Target::Modules(cache, InModules::Link(link));
+            plan.add(target, 0, Cause::Damaged);
         }
     }
+    if let Some(cache) = &inventory.buildcache {
+        for link in &cache.links {
+            let target = Target::Builds(cache, InBuilds::Link(link));
+            plan.add(target, 0, Cause::Damaged);
+        }
+    }
+}
 
-    /// The plan as the report shows it: one or two lines a step.
-    pub fn for_report(&self, inventory: &Inventory) -> report::Plan {
-        self.shown(inventory, |_| true)
+impl<'a> Plan<'a> {
+    fn add(&mut self, target: Target<'a>, bytes: u64, cause: Cause) {
+        self.steps.push(Step {
+            target,
+            bytes,
+            cause,
+        });
     }
 
-    /// What of it was done, step by step: a failed removal has removed nothing.
-    pub fn done<T, E>(&self, inventory: &Inventory, results: &[Result<T, E>]) -> report::Plan {
-        self.shown(inventory, |step| {
-            results.get(step).is_some_and(Result::is_ok)
-        })
+    fn bytes(&self) -> u64 {
+        self.steps.iter().map(|step| step.bytes).sum()
     }
 
-    fn shown(&self, inventory: &Inventory, which: impl Fn(usize) -> bool) -> report::Plan {
-        let steps = self.steps.iter().enumerate();
-        let steps: Vec<&Step> = steps
-            .filter(|(at, _)| which(*at))
-            .map(|(_, step)| step)
-            .collect();
+    /// The plan as the report shows it, with these of its steps.
+    pub fn shown(&self, steps: &[Step<'_>]) -> report::Plan {
         let bytes = steps.iter().map(|step| step.bytes).sum();
         report::Plan {
-            removals: steps
-                .iter()
-                .flat_map(|step| self.removals(inventory, step))
-                .collect(),
+            removals: steps.iter().flat_map(Step::removals).collect(),
             bytes,
             kept_bytes: self.total.saturating_sub(bytes),
-            kept: self.kept(inventory),
+            kept: self.kept(),
         }
     }
 
     /// What stays, counted by reason, in the order of the units and reasons.
-    fn kept(&self, inventory: &Inventory) -> Vec<report::Kept> {
-        let versions = inventory.modcache.iter().flat_map(|cache| &cache.versions);
-        let versions = versions.zip(&self.versions).map(|(version, fate)| {
-            let unit = match version.kind {
-                VersionKind::Toolchain => report::Unit::Toolchain,
-                _ => report::Unit::Version,
-            };
-            (unit, fate)
-        });
-        let actions = self.actions.iter().map(|fate| (report::Unit::Action, fate));
+    fn kept(&self) -> Vec<report::Kept> {
+        let versions = self.versions.iter();
+        let versions = versions.map(|(version, fate)| (version_unit(version), fate));
+        let actions = self.actions.iter();
+        let actions = actions.map(|(_, fate)| (report::Unit::Action, fate));
         let mut counts = BTreeMap::new();
         for (unit, fate) in versions.chain(actions) {
             if let Fate::Keep(reason) = fate {
@@ -235,131 +246,112 @@ impl Plan {
         };
         counts.into_iter().map(told).collect()
     }
+}
 
-    /// A step as the report shows it. Zip and tree that go while `.mod` and
+impl Step<'_> {
+    /// Where the unit lies; nothing for module versions, which lie in several
+    /// places.
+    pub fn path(&self) -> Option<PathBuf> {
+        Some(match self.target {
+            Target::Modules(_, InModules::Version(..)) => return None,
+            Target::Modules(_, InModules::Vcs(clone)) => clone.path.clone(),
+            Target::Modules(_, InModules::Residue(left)) => left.path.clone(),
+            Target::Modules(_, InModules::Sumdb(path) | InModules::Link(path))
+            | Target::Builds(_, InBuilds::Link(path)) => path.to_owned(),
+            Target::Builds(cache, InBuilds::Action(action)) => cache.action_path(action),
+            Target::Builds(cache, InBuilds::Output(output)) => cache.output_path(output.id),
+        })
+    }
+
+    /// The step as the report shows it. Zip and tree that go while `.mod` and
     /// `.info` stay are two removals.
-    pub fn removals(&self, inventory: &Inventory, step: &Step) -> Vec<report::Removal> {
-        let one = |unit, subject: String, path: &Path| {
-            vec![report::Removal {
-                unit,
-                subject,
-                path: display_path(path),
-                bytes: step.bytes,
-                reason: step.cause.to_string(),
-            }]
-        };
-        let mods = inventory.modcache.as_ref();
-        let builds = inventory.buildcache.as_ref();
-        match step.target {
-            Target::Version(index, part) => mods
-                .and_then(|cache| Some((cache, cache.versions.get(index)?)))
-                .map_or_else(Vec::new, |(cache, version)| {
-                    version_removals(cache, version, part, step)
-                }),
-            Target::Vcs(index) => {
-                mods.and_then(|cache| cache.vcs.get(index))
-                    .map_or_else(Vec::new, |clone| {
-                        let name =
-                            || display_path(Path::new(clone.path.file_name().unwrap_or_default()));
-                        let subject = clone.url.clone().unwrap_or_else(name);
-                        one(report::Unit::Vcs, subject, &clone.path)
-                    })
+    pub fn removals(&self) -> Vec<report::Removal> {
+        let (unit, subject) = match self.target {
+            Target::Modules(cache, InModules::Version(version, part)) => {
+                return self.version_removals(cache, version, part);
             }
-            Target::Residue(index) => mods
-                .and_then(|cache| Some((cache, cache.residue.get(index)?)))
-                .map_or_else(Vec::new, |(cache, left)| {
-                    let subject = below(&cache.root, &left.path);
-                    one(report::Unit::Residue, subject, &left.path)
-                }),
-            Target::Sumdb(index) => self
-                .sumdb
-                .get(index)
-                .zip(mods)
-                .map_or_else(Vec::new, |(path, cache)| {
-                    one(report::Unit::Residue, below(&cache.root, path), path)
-                }),
-            Target::ModuleLink(index) => mods
-                .and_then(|cache| Some((&cache.root, cache.links.get(index)?)))
-                .map_or_else(Vec::new, |(root, link)| {
-                    one(report::Unit::Residue, below(root, link), link)
-                }),
-            Target::BuildLink(index) => builds
-                .and_then(|cache| Some((&cache.root, cache.links.get(index)?)))
-                .map_or_else(Vec::new, |(root, link)| {
-                    one(report::Unit::Residue, below(root, link), link)
-                }),
-            Target::Action(index) => builds
-                .and_then(|cache| Some((cache, cache.actions.get(index)?)))
-                .map_or_else(Vec::new, |(cache, action)| {
-                    let path = cache.action_path(action);
-                    one(report::Unit::Action, action.id.to_string(), &path)
-                }),
-            Target::Output(index) => builds
-                .and_then(|cache| Some((cache, cache.outputs.get(index)?)))
-                .map_or_else(Vec::new, |(cache, output)| {
-                    let path = cache.output_path(output.id);
-                    one(report::Unit::Output, output.id.to_string(), &path)
-                }),
+            Target::Modules(_, InModules::Vcs(clone)) => {
+                let name = clone.path.file_name().unwrap_or_default();
+                let name = || display_path(Path::new(name));
+                let subject = clone.url.clone().unwrap_or_else(name);
+                (report::Unit::Vcs, subject)
+            }
+            Target::Modules(cache, InModules::Residue(left)) => {
+                (report::Unit::Residue, below(&cache.root, &left.path))
+            }
+            Target::Modules(cache, InModules::Sumdb(path) | InModules::Link(path)) => {
+                (report::Unit::Residue, below(&cache.root, path))
+            }
+            Target::Builds(cache, InBuilds::Link(path)) => {
+                (report::Unit::Residue, below(&cache.root, path))
+            }
+            Target::Builds(_, InBuilds::Action(action)) => {
+                (report::Unit::Action, action.id.to_string())
+            }
+            Target::Builds(_, InBuilds::Output(output)) => {
+                (report::Unit::Output, output.id.to_string())
+            }
+        };
+        let path = self.path().unwrap_or_default();
+        vec![self.removal(unit, subject, &path, self.bytes)]
+    }
+
+    fn removal(
+        &self,
+        unit: report::Unit,
+        subject: String,
+        path: &Path,
+        bytes: u64,
+    ) -> report::Removal {
+        report::Removal {
+            unit,
+            subject,
+            path: display_path(path),
+            bytes,
+            reason: self.cause.to_string(),
         }
+    }
+
+    fn version_removals(
+        &self,
+        cache: &ModCache,
+        version: &Version,
+        part: Part,
+    ) -> Vec<report::Removal> {
+        let has_tree = version.tree.is_some();
+        let tree = || cache.tree_path(&version.id);
+        let piece = |kind| cache.piece_path(&version.id, kind);
+        let zip = || piece(PieceKind::Zip);
+        let removal =
+            |unit, path: PathBuf, bytes| self.removal(unit, version.id.to_string(), &path, bytes);
+        let (unit, path) = match part {
+            Part::HalfTree if has_tree => (report::Unit::Residue, tree()),
+            Part::HalfTree => (report::Unit::Residue, piece(PieceKind::Partial)),
+            Part::ZipHash => (report::Unit::Residue, piece(PieceKind::ZipHash)),
+            Part::Source if has_tree && version.zip.is_some() => {
+                let tree_bytes = version.tree_bytes();
+                let rest = self.bytes.saturating_sub(tree_bytes);
+                return vec![
+                    removal(report::Unit::Extracted, tree(), tree_bytes),
+                    removal(report::Unit::Archive, zip(), rest),
+                ];
+            }
+            // The `.ziphash` goes with the only copy.
+            Part::Source if has_tree => (report::Unit::Extracted, tree()),
+            Part::Tree => (report::Unit::Extracted, tree()),
+            Part::Zip | Part::Source => (report::Unit::Archive, zip()),
+            Part::Whole if has_tree => (version_unit(version), tree()),
+            Part::Whole if version.zip.is_some() => (version_unit(version), zip()),
+            Part::Whole => (version_unit(version), piece(PieceKind::Mod)),
+        };
+        vec![removal(unit, path, self.bytes)]
     }
 }
 
-fn version_removals(
-    cache: &ModCache,
-    version: &Version,
-    part: Part,
-    step: &Step,
-) -> Vec<report::Removal> {
-    let removal = |unit, path: &Path, bytes| report::Removal {
-        unit,
-        subject: version.id.to_string(),
-        path: display_path(path),
-        bytes,
-        reason: step.cause.to_string(),
-    };
-    let tree = cache.tree_path(&version.id);
-    let zip = cache.piece_path(&version.id, PieceKind::Zip);
-    match part {
-        Part::HalfTree if version.tree.is_some() => {
-            vec![removal(report::Unit::Residue, &tree, step.bytes)]
-        }
-        Part::HalfTree => {
-            let partial = cache.piece_path(&version.id, PieceKind::Partial);
-            vec![removal(report::Unit::Residue, &partial, step.bytes)]
-        }
-        Part::ZipHash => {
-            let ziphash = cache.piece_path(&version.id, PieceKind::ZipHash);
-            vec![removal(report::Unit::Residue, &ziphash, step.bytes)]
-        }
-        Part::Tree => vec![removal(report::Unit::Extracted, &tree, step.bytes)],
-        Part::Zip => vec![removal(report::Unit::Archive, &zip, step.bytes)],
-        Part::Source => {
-            let tree_bytes = version.tree_bytes();
-            let mut removals = Vec::new();
-            if version.tree.is_some() {
-                removals.push(removal(report::Unit::Extracted, &tree, tree_bytes));
-            }
-            if version.zip.is_some() || version.tree.is_none() {
-                let rest = step.bytes.saturating_sub(tree_bytes);
-                removals.push(removal(report::Unit::Archive, &zip, rest));
-            } else if let Some(extracted) = removals.first_mut() {
-                // The `.ziphash` goes with the tree.
-                extracted.bytes = step.bytes;
-            }
-            removals
-        }
-        Part::Whole => {
-            let unit = match version.kind {
-                VersionKind::Toolchain => report::Unit::Toolchain,
-                _ => report::Unit::Version,
-            };
-            let path = match (version.tree.is_some(), version.zip.is_some()) {
-                (true, _) => tree,
-                (false, true) => zip,
-                (false, false) => cache.piece_path(&version.id, PieceKind::Mod),
-            };
-            vec![removal(unit, &path, step.bytes)]
-        }
+fn version_unit(version: &Version) -> report::Unit {
+    match version.kind {
+        VersionKind::Toolchain => report::Unit::Toolchain,
+        _ => report::Unit::Version,
     }
 }
 

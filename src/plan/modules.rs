@@ -1,27 +1,26 @@
 //! The module cache's part of a plan.
 
 use super::policy::in_words;
-use super::{Cause, Fate, Inputs, Keep, Needs, Part, Plan, Policy, Step, Target};
+use super::{Cause, Fate, InModules, Inputs, Keep, Needs, Part, Plan, Policy, Target};
 use crate::formats::action::ActionId;
 use crate::formats::module::ModuleVersion;
-use crate::scan::{ModCache, Version, VersionKind};
-use crate::settings::Slim;
+use crate::scan::{ModCache, Piece, Version, VersionKind};
+use crate::settings::{Slim, Tier};
 use crate::text::human::counted;
 use crate::verify::{Proof, VersionProof};
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
-/// Every version's fate, before it has to fit.
-pub(super) struct Draft {
-    pub(super) fates: Vec<Fate>,
-    pub(super) last_uses: Vec<DateTime<Utc>>,
-    /// The most of each version that may go: its source, where the module
-    /// graph needs the rest.
-    pub(super) most: Vec<Part>,
-    /// Steps for what is no version.
-    others: Vec<Step>,
+/// A version, before the caches have to fit.
+pub(super) struct Draft<'a> {
+    pub(super) version: &'a Version,
+    pub(super) proof: VersionProof,
+    pub(super) last_use: DateTime<Utc>,
+    /// The most of it that may go: its source, where the module graph needs the
+    /// rest.
+    pub(super) most: Part,
+    pub(super) fate: Fate<'a>,
 }
 
 /// Projects that a note names.
@@ -29,148 +28,94 @@ const NAMED: usize = 5;
 
 /// What the projects need of a version, over all of them.
 #[derive(Clone, Copy, Default)]
-struct Need {
+struct Need<'a> {
     /// The first project of this run that needs its source.
-    source: Option<usize>,
+    source: Option<&'a str>,
     /// The first that needs its `.mod`.
-    go_mod: Option<usize>,
+    go_mod: Option<&'a str>,
     /// Projects, known ones included, that need its source.
     source_count: u64,
     /// The same for source or `.mod`.
     any_count: u64,
 }
 
-pub(super) fn draft(inputs: &Inputs<'_>, plan: &mut Plan) -> Draft {
-    let mut draft = Draft {
-        fates: Vec::new(),
-        last_uses: Vec::new(),
-        most: Vec::new(),
-        others: Vec::new(),
-    };
+pub(super) fn draft<'a>(inputs: &Inputs<'a>, plan: &mut Plan<'a>) -> Vec<Draft<'a>> {
     let Some(cache) = &inputs.inventory.modcache else {
-        return draft;
+        return Vec::new();
     };
-    let unknown: Vec<String> = inputs
+    let counted_in = inputs
         .needs
         .iter()
-        .filter(|project| !forgotten(project, inputs))
-        .filter_map(|project| {
-            Some(format!(
-                "{}: {}",
-                project.project,
-                project.unknown.as_ref()?
-            ))
-        })
-        .collect();
-    let judge = Judge {
-        inputs,
+        .filter(|needs| !forgotten(needs, inputs));
+    let rules = Rules {
+        inputs: *inputs,
         policy: inputs.policy,
-        needs: needs(inputs),
-        named: named_toolchains(inputs),
-        all_needs_known: unknown.is_empty(),
+        needs: needs(counted_in.clone()),
+        named: counted_in.clone().flat_map(|it| &it.toolchains).collect(),
+        gaps: counted_in
+            .filter_map(|it| Some(format!("{}: {}", it.project, it.unknown.as_ref()?)))
+            .collect(),
     };
-    if inputs.policy.by_need() && !inputs.policy.all && !unknown.is_empty() {
-        let more = unknown.len().saturating_sub(NAMED);
-        let named = unknown.iter().take(NAMED).cloned().collect::<Vec<_>>();
-        let more = match more {
-            0 => String::new(),
-            more => format!("; and {more} more"),
-        };
-        plan.notes.push(format!(
-            "nothing of the module cache goes for being unused, since not all needs are known: {}{more}",
-            named.join("; ")
-        ));
-    } else if inputs.policy.unused
-        && !inputs.policy.all
-        && let Some(why) = &inputs.uses.unknown_modules
-    {
-        plan.notes.push(format!(
-            "nothing of the module cache goes for being unused: its use is unknown: {why}"
-        ));
-    }
-    let mut observed = 0;
-    let mut unproven = 0;
-    let mut young = 0;
-    for (index, version) in cache.versions.iter().enumerate() {
-        let proof = inputs.evidence.versions.get(index).copied();
-        let last_use = judge.last_use(version);
-        let fate = judge.decide(version, &proof.unwrap_or_default(), last_use);
-        if let Some(observe) = inputs.policy.tier.and_then(|tier| tier.observe)
-            && matches!(fate, Fate::Keep(Keep::Young(age)) if age >= observe.0)
-        {
-            observed += 1;
-        }
-        unproven += usize::from(fate == Fate::Keep(Keep::Unproven));
-        let is_residue = judge.policy.residue && residue(version).is_some();
-        young += usize::from(is_residue && matches!(fate, Fate::Keep(Keep::Grace(_))));
-        match fate {
-            Fate::Remove(part, cause) => tracing::debug!("{}: {part:?} goes: {cause}", version.id),
-            Fate::Keep(reason) => tracing::trace!("{} stays: {reason}", version.id),
-        }
-        draft.fates.push(fate);
-        draft.last_uses.push(last_use);
-        draft
-            .most
-            .push(match judge.needs.contains_key(&version.id) {
-                true => Part::Source,
-                false => Part::Whole,
-            });
-    }
-    if observed > 0 {
-        plan.notes.push(format!(
-            "{observed} module versions are past the observe step of the tier"
-        ));
-    }
-    if unproven > 0 {
-        plan.notes.push(format!(
-            "{unproven} module versions keep both copies: the one that would stay was not proven by its hash in this run"
-        ));
-    }
-    young += judge.others(cache, &mut draft.others, &mut plan.sumdb);
+    plan.notes.extend(rules.left_alone());
+    let proofs = inputs.evidence.versions.iter().copied();
+    // An emptying verifies nothing.
+    let proofs = proofs.chain(std::iter::repeat(VersionProof::default()));
+    let drafts: Vec<Draft<'a>> = cache
+        .versions
+        .iter()
+        .zip(proofs)
+        .map(|(version, proof)| rules.draft(version, proof))
+        .collect();
+    rules.note_kept(&drafts, plan);
+    let young = rules.young(&drafts) + rules.residue(cache, plan);
     if young > 0 {
-        let grace = in_words(judge.policy.grace);
+        let grace = in_words(rules.policy.grace);
         let pieces = counted(young as u64, "piece", "pieces");
         plan.notes.push(format!(
             "{pieces} of residue stayed, being younger than the grace ({grace}): a go command may be writing there; if none runs, `gocachevet trim --grace 0` removes it"
         ));
     }
-    draft
+    rules.clones(cache, plan);
+    if rules.policy.repair && !rules.policy.all {
+        for path in &inputs.evidence.damaged_sumdb {
+            // Known when it is removed: a tile has 8 kB at most.
+            let bytes = 0;
+            let target = Target::Modules(cache, InModules::Sumdb(path));
+            plan.add(target, bytes, Cause::Damaged);
+        }
+    }
+    drafts
 }
 
-impl Draft {
-    /// The module indexes of trees that a repair removes. Go would hold the tree
-    /// that comes in their place for what the index says.
-    pub(super) fn stale_indexes(&self, inputs: &Inputs<'_>) -> HashSet<ActionId> {
-        let versions = inputs.inventory.modcache.iter();
-        versions
-            .flat_map(|cache| cache.versions.iter().zip(&self.fates))
-            .filter(|(_, fate)| matches!(fate, Fate::Remove(_, Cause::Damaged)))
-            .filter_map(|(version, _)| inputs.uses.indexes.get(&version.id))
-            .flatten()
-            .copied()
-            .collect()
-    }
+/// The module indexes of trees that a repair removes. Go would hold the tree
+/// that comes in their place for what the index says.
+pub(super) fn stale_indexes(drafts: &[Draft<'_>], inputs: &Inputs<'_>) -> HashSet<ActionId> {
+    let damaged = drafts
+        .iter()
+        .filter(|draft| matches!(draft.fate, Fate::Remove(_, Cause::Damaged)));
+    damaged
+        .filter_map(|draft| inputs.uses.indexes.get(&draft.version.id))
+        .flatten()
+        .copied()
+        .collect()
+}
 
-    pub(super) fn finish(self, inputs: &Inputs<'_>, plan: &mut Plan) {
-        plan.steps.extend(self.others);
-        if let Some(cache) = &inputs.inventory.modcache {
-            for (index, (version, fate)) in cache.versions.iter().zip(&self.fates).enumerate() {
-                if let Fate::Remove(part, cause) = *fate {
-                    plan.steps.push(Step {
-                        target: Target::Version(index, part),
-                        bytes: part_bytes(version, part),
-                        cause,
-                    });
-                }
-            }
+pub(super) fn finish<'a>(drafts: Vec<Draft<'a>>, inputs: &Inputs<'a>, plan: &mut Plan<'a>) {
+    let Some(cache) = &inputs.inventory.modcache else {
+        return;
+    };
+    for Draft { version, fate, .. } in drafts {
+        if let Fate::Remove(part, cause) = fate {
+            let target = Target::Modules(cache, InModules::Version(version, part));
+            plan.add(target, part_bytes(version, part), cause);
         }
-        plan.versions = self.fates;
+        plan.versions.push((version, fate));
     }
 }
 
 /// What a part of a version frees. The lock stays.
 pub(super) fn part_bytes(version: &Version, part: Part) -> u64 {
-    let bytes = |piece: Option<crate::scan::Piece>| piece.map_or(0, |piece| piece.bytes);
+    let bytes = |piece: Option<Piece>| piece.map_or(0, |piece| piece.bytes);
     let tree = version.tree_bytes();
     let source = tree + bytes(version.zip) + bytes(version.ziphash) + bytes(version.partial);
     match part {
@@ -183,13 +128,11 @@ pub(super) fn part_bytes(version: &Version, part: Part) -> u64 {
     }
 }
 
-fn needs<'a>(inputs: &Inputs<'a>) -> HashMap<&'a ModuleVersion, Need> {
+fn needs<'a>(projects: impl Iterator<Item = &'a Needs>) -> HashMap<&'a ModuleVersion, Need<'a>> {
     let mut all: HashMap<&ModuleVersion, Need> = HashMap::new();
-    for (index, project) in inputs.needs.iter().enumerate() {
-        if forgotten(project, inputs) {
-            continue;
-        }
-        let given = project.last_seen.is_none().then_some(index);
+    for project in projects {
+        let is_given = project.last_seen.is_none();
+        let given = is_given.then_some(project.project.as_str());
         for id in &project.source {
             let need = all.entry(id).or_default();
             need.source = need.source.or(given);
@@ -206,16 +149,6 @@ fn needs<'a>(inputs: &Inputs<'a>) -> HashMap<&'a ModuleVersion, Need> {
     all
 }
 
-fn named_toolchains<'a>(inputs: &Inputs<'a>) -> Vec<&'a str> {
-    inputs
-        .needs
-        .iter()
-        .filter(|project| !forgotten(project, inputs))
-        .flat_map(|project| &project.toolchains)
-        .map(String::as_str)
-        .collect()
-}
-
 fn forgotten(project: &Needs, inputs: &Inputs<'_>) -> bool {
     project.last_seen.is_some_and(|seen| {
         inputs.policy.min_ref_count == 0 || age(seen, inputs.now) > inputs.policy.forget_after
@@ -227,24 +160,98 @@ pub(super) fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
     (now - then).to_std().unwrap_or_default()
 }
 
-struct Judge<'a> {
-    inputs: &'a Inputs<'a>,
+/// What decides about the module cache.
+struct Rules<'a> {
+    inputs: Inputs<'a>,
     policy: &'a Policy,
-    needs: HashMap<&'a ModuleVersion, Need>,
-    named: Vec<&'a str>,
-    /// Whether it is known of every project what it needs.
-    all_needs_known: bool,
+    needs: HashMap<&'a ModuleVersion, Need<'a>>,
+    /// The toolchains that projects name.
+    named: Vec<&'a String>,
+    /// Why it is not known of some projects what they need.
+    gaps: Vec<String>,
 }
 
-impl Judge<'_> {
+impl<'a> Rules<'a> {
+    /// Why nothing goes for being unused, where that was asked for.
+    fn left_alone(&self) -> Option<String> {
+        let policy = self.policy;
+        if policy.all {
+            return None;
+        }
+        if policy.by_need() && !self.gaps.is_empty() {
+            let named = self.gaps.iter().take(NAMED).cloned().collect::<Vec<_>>();
+            let more = match self.gaps.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!("; and {more} more"),
+            };
+            return Some(format!(
+                "nothing of the module cache goes for being unused, since not all needs are known: {}{more}",
+                named.join("; ")
+            ));
+        }
+        let why = self.inputs.uses.unknown_modules.as_ref();
+        why.filter(|_| policy.unused).map(|why| {
+            format!("nothing of the module cache goes for being unused: its use is unknown: {why}")
+        })
+    }
+
+    fn draft(&self, version: &'a Version, proof: VersionProof) -> Draft<'a> {
+        let last_use = self.last_use(version);
+        let mut fate = self.weigh(version, &proof, last_use);
+        if let (Some(slim), Fate::Keep(reason)) = (self.policy.slim, fate) {
+            fate = slimmed(version, &proof, reason, slim);
+        }
+        Draft {
+            version,
+            proof,
+            last_use,
+            most: match self.needs.contains_key(&version.id) {
+                true => Part::Source,
+                false => Part::Whole,
+            },
+            fate,
+        }
+    }
+
+    fn note_kept(&self, drafts: &[Draft<'_>], plan: &mut Plan<'_>) {
+        let count =
+            |is: &dyn Fn(&Fate<'_>) -> bool| drafts.iter().filter(|it| is(&it.fate)).count();
+        let observe = self.policy.tier.and_then(|tier| tier.observe);
+        let observed = count(&|fate| match (fate, observe) {
+            (Fate::Keep(Keep::Young(age)), Some(observe)) => *age >= observe.0,
+            _ => false,
+        });
+        if observed > 0 {
+            plan.notes.push(format!(
+                "{observed} module versions are past the observe step of the tier"
+            ));
+        }
+        let unproven = count(&|fate| *fate == Fate::Keep(Keep::Unproven));
+        if unproven > 0 {
+            plan.notes.push(format!(
+                "{unproven} module versions keep both copies: the one that would stay was not proven by its hash in this run"
+            ));
+        }
+    }
+
+    /// How many versions are residue that only the grace keeps.
+    fn young(&self, drafts: &[Draft<'_>]) -> usize {
+        let is_young = |draft: &&Draft<'_>| {
+            matches!(draft.fate, Fate::Keep(Keep::Grace(_))) && residue(draft.version).is_some()
+        };
+        match self.policy.residue {
+            true => drafts.iter().filter(is_young).count(),
+            false => 0,
+        }
+    }
+
     /// The newest sign of use. A version of which only an `.info` is left is as
     /// old as that.
     fn last_use(&self, version: &Version) -> DateTime<Utc> {
-        let uses = self.inputs.uses;
         [
             version.last_use(),
             version.partial.map(|piece| piece.modified),
-            uses.version_times.get(&version.id).copied(),
+            self.inputs.uses.version_times.get(&version.id).copied(),
         ]
         .into_iter()
         .flatten()
@@ -253,17 +260,9 @@ impl Judge<'_> {
         .unwrap_or_default()
     }
 
-    fn decide(&self, version: &Version, proof: &VersionProof, last_use: DateTime<Utc>) -> Fate {
-        let fate = self.weigh(version, proof, last_use);
-        match self.policy.slim {
-            Some(slim) => self.slim(version, proof, fate, slim),
-            None => fate,
-        }
-    }
-
-    fn weigh(&self, version: &Version, proof: &VersionProof, last_use: DateTime<Utc>) -> Fate {
+    fn weigh(&self, version: &Version, proof: &VersionProof, last_use: DateTime<Utc>) -> Fate<'a> {
         let policy = self.policy;
-        if is_gone(version) {
+        if !has_source_pieces(version) && version.info.is_none() && version.go_mod.is_none() {
             return Fate::Keep(Keep::NotAsked);
         }
         if policy.all {
@@ -278,74 +277,84 @@ impl Judge<'_> {
             return Fate::Remove(part, Cause::Damaged);
         }
         let age = age(last_use, self.inputs.now);
-        let in_grace = age < policy.grace;
         if policy.residue
-            && !in_grace
+            && age >= policy.grace
             && let Some(part) = residue(version)
         {
             return Fate::Remove(part, Cause::Residue);
         }
-        if let Some(index) = policy.pattern(&version.id) {
-            return Fate::Keep(Keep::Pattern(index));
-        }
-        if in_grace {
-            return Fate::Keep(Keep::Grace(age));
-        }
         let need = self.needs.get(&version.id).copied().unwrap_or_default();
-        if let Some(project) = need.source {
-            return Fate::Keep(Keep::Needed(project));
-        }
-        if version.kind == VersionKind::Toolchain && self.is_named(&version.id) {
-            return Fate::Keep(Keep::ToolchainNamed);
-        }
-        if self.inputs.uses.versions.contains(&version.id) {
-            return Fate::Keep(Keep::UsedByJobs);
-        }
-        if policy.keep_since.is_some_and(|since| age < since) {
-            return Fate::Keep(Keep::Since(age));
-        }
-        if policy.min_ref_count > 0 && need.source_count >= policy.min_ref_count {
-            return Fate::Keep(Keep::Referenced(need.source_count));
+        if let Some(reason) = self.kept(version, &need, age) {
+            return Fate::Keep(reason);
         }
         // What is left may go, but for the `.mod` and `.info` of what is needed
         // for the graph alone.
-        let whole = match need.go_mod {
-            Some(project) => {
-                if !has_source_pieces(version) {
-                    return Fate::Keep(Keep::GoModNeeded(project));
-                }
-                Part::Source
-            }
-            None if policy.min_ref_count > 0 && need.any_count >= policy.min_ref_count => {
-                if !has_source_pieces(version) {
-                    return Fate::Keep(Keep::Referenced(need.any_count));
-                }
-                Part::Source
-            }
-            None => Part::Whole,
+        let is_referenced = policy.min_ref_count > 0 && need.any_count >= policy.min_ref_count;
+        let part = match (need.go_mod, is_referenced) {
+            (None, false) => Part::Whole,
+            _ if has_source_pieces(version) => Part::Source,
+            (Some(project), _) => return Fate::Keep(Keep::GoModNeeded(project)),
+            (None, true) => return Fate::Keep(Keep::Referenced(need.any_count)),
         };
         // Some project may need it, whatever its age.
-        if policy.by_need() && !self.all_needs_known {
+        if policy.by_need() && !self.gaps.is_empty() {
             return Fate::Keep(Keep::NeedsUnknown);
         }
-        if policy.toolchains && version.kind == VersionKind::Toolchain {
-            return Fate::Remove(whole, Cause::Toolchain);
+        self.asked_for(version, proof, age, part)
+    }
+
+    /// What keeps a version whole, whatever removals were asked for.
+    fn kept(&self, version: &Version, need: &Need<'a>, age: Duration) -> Option<Keep<'a>> {
+        let policy = self.policy;
+        let is_toolchain = version.kind == VersionKind::Toolchain;
+        if let Some(pattern) = policy.pattern(&version.id) {
+            return Some(Keep::Pattern(pattern));
         }
-        let use_known = self.inputs.uses.unknown_modules.is_none();
-        if policy.unused && use_known {
-            let cause = match whole {
+        if age < policy.grace {
+            return Some(Keep::Grace(age));
+        }
+        if let Some(project) = need.source {
+            return Some(Keep::Needed(project));
+        }
+        if is_toolchain && self.is_named(&version.id) {
+            return Some(Keep::ToolchainNamed);
+        }
+        if self.inputs.uses.versions.contains(&version.id) {
+            return Some(Keep::UsedByJobs);
+        }
+        if policy.keep_since.is_some_and(|since| age < since) {
+            return Some(Keep::Since(age));
+        }
+        let is_referenced = policy.min_ref_count > 0 && need.source_count >= policy.min_ref_count;
+        is_referenced.then_some(Keep::Referenced(need.source_count))
+    }
+
+    /// What removes a part of a version that nothing keeps.
+    fn asked_for(
+        &self,
+        version: &Version,
+        proof: &VersionProof,
+        age: Duration,
+        part: Part,
+    ) -> Fate<'a> {
+        let policy = self.policy;
+        if policy.toolchains && version.kind == VersionKind::Toolchain {
+            return Fate::Remove(part, Cause::Toolchain);
+        }
+        if policy.unused && self.inputs.uses.unknown_modules.is_none() {
+            let cause = match part {
                 Part::Source => Cause::OnlyGoMod,
                 _ => Cause::Unused,
             };
-            return Fate::Remove(whole, cause);
+            return Fate::Remove(part, cause);
         }
         if let Some(limit) = policy.max_age
             && age > limit
         {
-            return Fate::Remove(whole, Cause::MaxAge(limit));
+            return Fate::Remove(part, Cause::MaxAge(limit));
         }
         if let Some(tier) = policy.tier {
-            return tiered(version, proof, age, whole, tier);
+            return tiered(version, proof, age, part, tier);
         }
         Fate::Keep(match policy.max_age {
             Some(_) => Keep::Young(age),
@@ -354,47 +363,29 @@ impl Judge<'_> {
         })
     }
 
-    /// Drops one of two copies of what stays. What a running build may read, or
-    /// a pattern keeps, is left as it is.
-    fn slim(&self, version: &Version, proof: &VersionProof, fate: Fate, slim: Slim) -> Fate {
-        let Fate::Keep(keep) = fate else { return fate };
-        if matches!(keep, Keep::Pattern(_) | Keep::Grace(_)) {
-            return fate;
-        }
-        // Without its `.ziphash` Go takes neither copy for whole.
-        let both = version.zip.is_some() && version.tree.is_some() && version.ziphash.is_some();
-        if !both {
-            return fate;
-        }
-        let (part, stays) = match slim {
-            Slim::Extracted => (Part::Tree, proof.zip),
-            Slim::Archive => (Part::Zip, proof.tree),
-        };
-        match stays {
-            Proof::Proven(_) => Fate::Remove(part, Cause::Slim),
-            _ => Fate::Keep(Keep::Unproven),
-        }
-    }
-
     fn is_named(&self, id: &ModuleVersion) -> bool {
-        let Some(name) = toolchain_name(id) else {
+        let version = id.version.strip_prefix("v0.0.1-");
+        let Some((name, _platform)) = version.and_then(|version| version.rsplit_once('.')) else {
             return false;
         };
         self.named.iter().any(|named| {
-            name.strip_prefix(named).is_some_and(|rest| {
+            name.strip_prefix(named.as_str()).is_some_and(|rest| {
                 // `go1.24` is any of the 1.24 releases, but not 1.240.
                 rest.is_empty() || rest.starts_with('.') && named.matches('.').count() == 1
             })
         })
     }
 
-    /// Residue, clones and the checksum database. Returns how much residue only
-    /// the grace keeps.
-    fn others(&self, cache: &ModCache, steps: &mut Vec<Step>, sumdb: &mut Vec<PathBuf>) -> usize {
+    fn is_idle(&self, modified: DateTime<Utc>) -> bool {
+        age(modified, self.inputs.now) >= self.policy.grace
+    }
+
+    /// Residue outside of the versions. Returns how much of it only the grace
+    /// keeps.
+    fn residue(&self, cache: &'a ModCache, plan: &mut Plan<'a>) -> usize {
         let policy = self.policy;
         let mut young = 0;
-        let idle = |modified| age(modified, self.inputs.now) >= policy.grace;
-        for (index, left) in cache.residue.iter().enumerate() {
+        for left in &cache.residue {
             // A tree under such a name was renamed aside to be deleted: Go no
             // longer makes them, and nothing can be using it.
             let trash = left.path.file_name().is_some_and(|name| {
@@ -405,17 +396,18 @@ impl Judge<'_> {
                 true => Cause::All,
                 false => Cause::Residue,
             };
-            if policy.all || policy.residue && (trash || idle(left.modified)) {
-                steps.push(Step {
-                    target: Target::Residue(index),
-                    bytes: left.measure.bytes,
-                    cause,
-                });
+            if policy.all || policy.residue && (trash || self.is_idle(left.modified)) {
+                let target = Target::Modules(cache, InModules::Residue(left));
+                plan.add(target, left.measure.bytes, cause);
             } else {
                 young += usize::from(policy.residue);
             }
         }
-        let evidence = self.inputs.evidence;
+        young
+    }
+
+    fn clones(&self, cache: &'a ModCache, plan: &mut Plan<'a>) {
+        let (policy, evidence) = (self.policy, self.inputs.evidence);
         for (index, clone) in cache.vcs.iter().enumerate() {
             let cause = if policy.all {
                 Cause::All
@@ -423,43 +415,46 @@ impl Judge<'_> {
                 Cause::Damaged
             } else if policy.repair && evidence.stale_clones.contains(&index) {
                 Cause::StaleClone
-            } else if policy.vcs && idle(clone.modified) {
+            } else if policy.vcs && self.is_idle(clone.modified) {
                 Cause::Vcs
             } else {
                 continue;
             };
-            steps.push(Step {
-                target: Target::Vcs(index),
-                bytes: clone.measure.bytes,
-                cause,
-            });
+            let target = Target::Modules(cache, InModules::Vcs(clone));
+            plan.add(target, clone.measure.bytes, cause);
         }
-        if policy.repair && !policy.all {
-            for path in &evidence.damaged_sumdb {
-                steps.push(Step {
-                    target: Target::Sumdb(sumdb.len()),
-                    // Known when it is removed: a tile has 8 kB at most.
-                    bytes: 0,
-                    cause: Cause::Damaged,
-                });
-                sumdb.push(path.clone());
-            }
-        }
-        young
     }
 }
 
-fn tiered(
+/// Drops one of two copies of what stays. What a running build may read, or
+/// a pattern keeps, is left as it is.
+fn slimmed<'a>(version: &Version, proof: &VersionProof, reason: Keep<'a>, slim: Slim) -> Fate<'a> {
+    // Without its `.ziphash` Go takes neither copy for whole.
+    let has_both = version.zip.is_some() && version.tree.is_some() && version.ziphash.is_some();
+    if !has_both || matches!(reason, Keep::Pattern(_) | Keep::Grace(_)) {
+        return Fate::Keep(reason);
+    }
+    let (part, stays) = match slim {
+        Slim::Extracted => (Part::Tree, proof.zip),
+        Slim::Archive => (Part::Zip, proof.tree),
+    };
+    match stays {
+        Proof::Proven(_) => Fate::Remove(part, Cause::Slim),
+        _ => Fate::Keep(Keep::Unproven),
+    }
+}
+
+fn tiered<'a>(
     version: &Version,
     proof: &VersionProof,
     age: Duration,
-    whole: Part,
-    tier: crate::settings::Tier,
-) -> Fate {
+    part: Part,
+    tier: Tier,
+) -> Fate<'a> {
     if let Some(purge) = tier.purge
         && age >= purge.0
     {
-        return Fate::Remove(whole, Cause::Purged(purge.0));
+        return Fate::Remove(part, Cause::Purged(purge.0));
     }
     if let Some(demote) = tier.demote
         && age >= demote.0
@@ -473,7 +468,7 @@ fn tiered(
     Fate::Keep(Keep::Young(age))
 }
 
-/// What a broken extraction left in place of a whole version.
+/// What of a version is residue.
 fn residue(version: &Version) -> Option<Part> {
     if version.partial.is_some() {
         return Some(Part::HalfTree);
@@ -483,17 +478,6 @@ fn residue(version: &Version) -> Option<Part> {
     alone.then_some(Part::ZipHash)
 }
 
-/// Nothing but the lock, which stays.
-fn is_gone(version: &Version) -> bool {
-    !has_source_pieces(version) && version.info.is_none() && version.go_mod.is_none()
-}
-
 fn has_source_pieces(version: &Version) -> bool {
     version.has_source() || version.ziphash.is_some() || version.partial.is_some()
-}
-
-/// `go1.24.1` of `golang.org/toolchain@v0.0.1-go1.24.1.linux-amd64`.
-fn toolchain_name(id: &ModuleVersion) -> Option<&str> {
-    let (name, _platform) = id.version.strip_prefix("v0.0.1-")?.rsplit_once('.')?;
-    Some(name)
 }

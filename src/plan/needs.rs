@@ -5,27 +5,9 @@ use crate::formats::module::ModuleVersion;
 use crate::graph::{self, ModFiles};
 use crate::locate::{Gap, Project};
 use crate::settings::Live;
-use chrono::{DateTime, Utc};
+use crate::usage::Needs;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-
-/// What one project needs.
-#[derive(Clone, Debug, Default)]
-pub struct Needs {
-    /// What to call it: its folder, or its name in the ledger.
-    pub project: String,
-    /// Versions whose source is needed.
-    pub source: HashSet<ModuleVersion>,
-    /// Versions whose `.mod` and `.info` are needed.
-    pub go_mods: HashSet<ModuleVersion>,
-    /// Toolchains that it names, such as `go1.24.1`; `go1.24` is any of that.
-    pub toolchains: Vec<String>,
-    /// When the ledger saw it last; `None` for a project of this run.
-    pub last_seen: Option<DateTime<Utc>>,
-    /// Why this is not all that it needs, if so: then nothing of the module
-    /// cache goes for being unused.
-    pub unknown: Option<String>,
-}
 
 /// What the projects of this run need: what their go.sum files list, or their
 /// exact build lists. A project whose graph is not complete in the cache needs
@@ -36,48 +18,36 @@ pub fn needs_of(
     files: &dyn ModFiles,
     notes: &mut Vec<String>,
 ) -> Vec<Needs> {
-    let mut lists: BTreeMap<PathBuf, Result<Lists, String>> = BTreeMap::new();
-    projects
-        .iter()
-        .map(|project| {
-            let mut needs = Needs {
-                project: display_path(&project.dir),
-                toolchains: project.toolchains.clone(),
-                unknown: project.gap.as_ref().map(Gap::to_string),
-                ..Needs::default()
+    let mut lists: BTreeMap<PathBuf, Option<Lists>> = BTreeMap::new();
+    let mut all = Vec::new();
+    for project in projects {
+        let mut needs = Needs::of(project);
+        if live == Live::BuildList {
+            let key = match &project.workspace {
+                Some(workspace) => &workspace.path,
+                None => &project.dir,
             };
-            if live == Live::BuildList {
-                let key = match &project.workspace {
-                    Some(workspace) => workspace.path.clone(),
-                    None => project.dir.clone(),
+            let lists = lists.entry(key.clone()).or_insert_with(|| {
+                let loaded = load(project, projects, files);
+                let told = |why| {
+                    notes.push(format!(
+                        "{}: {why}; what its go.sum lists is kept instead of its build list",
+                        display_path(&project.dir)
+                    ));
                 };
-                let lists = lists.entry(key).or_insert_with(|| {
-                    let loaded = load(project, projects, files);
-                    if let Err(why) = &loaded {
-                        notes.push(format!(
-                            "{}: {why}; what its go.sum lists is kept instead of its build list",
-                            display_path(&project.dir)
-                        ));
-                    }
-                    loaded
-                });
-                if let Ok(lists) = lists {
-                    needs.source = lists.source.clone();
-                    needs.go_mods = lists.go_mods.clone();
-                    // The build list needs no go.sum.
-                    if project.gap.as_ref().is_some_and(Gap::is_of_go_sum) {
-                        needs.unknown = None;
-                    }
-                    return needs;
+                loaded.map_err(told).ok()
+            });
+            if let Some(lists) = lists {
+                (needs.source, needs.go_mods) = (lists.source.clone(), lists.go_mods.clone());
+                // The build list needs no go.sum.
+                if project.gap.as_ref().is_some_and(Gap::is_of_go_sum) {
+                    needs.unknown = None;
                 }
             }
-            for file in &project.go_sum {
-                needs.source.extend(file.sums.zips.keys().cloned());
-                needs.go_mods.extend(file.sums.go_mods.keys().cloned());
-            }
-            needs
-        })
-        .collect()
+        }
+        all.push(needs);
+    }
+    all
 }
 
 struct Lists {
@@ -85,10 +55,27 @@ struct Lists {
     go_mods: HashSet<ModuleVersion>,
 }
 
-fn load(project: &Project, all: &[Project], files: &dyn ModFiles) -> Result<Lists, String> {
+/// Why a project's module graph is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphUnknown {
+    /// It lacks `.mod` files.
+    #[error("its module graph is not complete in the cache")]
+    Incomplete,
+    /// A member of its workspace was not located.
+    #[error("{} was not found", display_path(.0))]
+    Member(PathBuf),
+    /// Its own files tell none.
+    #[error(transparent)]
+    Project(#[from] graph::ProjectError),
+    /// It cannot be worked out.
+    #[error(transparent)]
+    Graph(#[from] graph::GraphError),
+}
+
+fn load(project: &Project, all: &[Project], files: &dyn ModFiles) -> Result<Lists, GraphUnknown> {
     let graph = graph_of(project, all, files)?;
     if !graph.is_complete() {
-        return Err("its module graph is not complete in the cache".to_owned());
+        return Err(GraphUnknown::Incomplete);
     }
     let source: HashSet<ModuleVersion> = graph
         .build_list()
@@ -105,24 +92,19 @@ pub(crate) fn graph_of(
     project: &Project,
     all: &[Project],
     files: &dyn ModFiles,
-) -> Result<graph::Graph, String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
+) -> Result<graph::Graph, GraphUnknown> {
     let loaded = match &project.workspace {
-        None => graph::Project::module(project.dir.clone(), project.go_mod.clone())
-            .map_err(|error| text(&error))?,
+        None => graph::Project::module(project.dir.clone(), project.go_mod.clone())?,
         Some(workspace) => {
             let mut members = Vec::new();
             for dir in &workspace.members {
-                let member = all
-                    .iter()
-                    .find(|other| other.dir == *dir)
-                    .ok_or_else(|| format!("{} was not found", display_path(dir)))?;
+                let member = all.iter().find(|other| other.dir == *dir);
+                let member = member.ok_or_else(|| GraphUnknown::Member(dir.clone()))?;
                 members.push((member.dir.clone(), member.go_mod.clone()));
             }
             let top = workspace.path.parent().unwrap_or(&project.dir);
-            graph::Project::workspace(top, workspace.go_work.clone(), members)
-                .map_err(|error| text(&error))?
+            graph::Project::workspace(top, workspace.go_work.clone(), members)?
         }
     };
-    graph::load(&loaded, files).map_err(|error| text(&error))
+    Ok(graph::load(&loaded, files)?)
 }

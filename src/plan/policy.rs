@@ -112,11 +112,12 @@ impl Policy {
     }
 
     /// The first `keep` pattern that names a version.
-    pub(super) fn pattern(&self, id: &ModuleVersion) -> Option<usize> {
-        self.keep.iter().position(|pattern| {
+    pub(super) fn pattern(&self, id: &ModuleVersion) -> Option<&str> {
+        let mut patterns = self.keep.iter().map(String::as_str);
+        patterns.find(|pattern| {
             let (path, version) = match pattern.split_once('@') {
                 Some((path, version)) => (path, Some(version)),
-                None => (pattern.as_str(), None),
+                None => (*pattern, None),
             };
             fast_glob::glob_match(path, &id.path)
                 && version.is_none_or(|version| fast_glob::glob_match(version, &id.version))

@@ -72,15 +72,16 @@ impl fmt::Display for Cause {
 
 /// Why a unit stays.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Keep {
-    /// A `keep` pattern, by its place in the policy.
-    Pattern(usize),
+pub enum Keep<'a> {
+    /// This `keep` pattern names it.
+    Pattern(&'a str),
     /// It was used so short a time ago, within the grace.
     Grace(Duration),
-    /// A project needs it, by its place among the needs.
-    Needed(usize),
-    /// The build list or go.sum needs its go.mod, and there is no more of it.
-    GoModNeeded(usize),
+    /// This project needs it.
+    Needed(&'a str),
+    /// This project's build list or go.sum needs its go.mod, and there is no more
+    /// of it.
+    GoModNeeded(&'a str),
     /// This job or one of the last marked ones used it.
     UsedByJobs,
     /// A project names this toolchain.
@@ -103,7 +104,7 @@ pub enum Keep {
     NotAsked,
 }
 
-impl Keep {
+impl Keep<'_> {
     /// The reason that all units share which stay for it.
     pub fn shared(self) -> &'static str {
         match self {
@@ -125,7 +126,7 @@ impl Keep {
     }
 }
 
-impl fmt::Display for Keep {
+impl fmt::Display for Keep<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Keep::Grace(age) => write!(f, "grace: used {} ago", in_words(*age)),

@@ -1,7 +1,8 @@
 //! Still too large: the longest unused go until it fits.
 
-use super::modules::{Draft as Modules, part_bytes};
-use super::{Cause, Fate, Inputs, Keep, Part, Plan, builds};
+use super::builds::{self, Named};
+use super::modules::{self, age, part_bytes};
+use super::{Cause, Fate, Inputs, Keep, Part, Plan};
 use crate::report;
 use crate::verify::Proof;
 use chrono::{DateTime, Utc};
@@ -16,10 +17,11 @@ struct Candidate {
     what: What,
 }
 
+/// What it is, by its place in the drafts.
 #[derive(Clone, Copy)]
 enum What {
     Version(usize, Part),
-    /// An output with all the entries that name it, by its index.
+    /// An output with all the entries that name it.
     Output(usize),
 }
 
@@ -31,9 +33,9 @@ struct Left {
 
 pub(super) fn fit(
     inputs: &Inputs<'_>,
-    modules: &mut Modules,
-    builds: &mut builds::Draft,
-    plan: &mut Plan,
+    versions: &mut [modules::Draft<'_>],
+    builds: &mut builds::Draft<'_>,
+    plan: &mut Plan<'_>,
 ) {
     let policy = inputs.policy;
     let limits = [
@@ -44,8 +46,7 @@ pub(super) fn fit(
     if policy.all || limits.iter().all(Option::is_none) {
         return;
     }
-    let groups = groups(inputs, builds);
-    let mut left = left(inputs, modules, builds, &groups);
+    let mut left = left(inputs, versions, builds);
     let over = |left: &Left| {
         let total = policy
             .trim_to
@@ -57,20 +58,23 @@ pub(super) fn fit(
         // The limit that asks for a module version, and for a build output.
         (total.or(mods), total.or(build))
     };
-    let mut candidates = candidates(inputs, modules, builds, &groups);
+    let mut candidates = version_candidates(inputs, versions);
+    candidates.extend(output_candidates(inputs, builds));
     candidates.sort_by_key(|one| (one.wanted, one.download, one.last_use));
     for candidate in candidates {
         let (for_modules, for_builds) = over(&left);
         match candidate.what {
-            What::Version(index, part) => {
-                let Some(limit) = for_modules else { continue };
-                let freed = remove_version(inputs, modules, index, part, limit);
-                left.modules = left.modules.saturating_sub(freed);
+            What::Version(at, part) => {
+                if let (Some(limit), Some(draft)) = (for_modules, versions.get_mut(at)) {
+                    let freed = remove_version(draft, part, limit);
+                    left.modules = left.modules.saturating_sub(freed);
+                }
             }
-            What::Output(index) => {
-                let Some(limit) = for_builds else { continue };
-                let freed = remove_group(inputs, builds, &groups, index, limit);
-                left.builds = left.builds.saturating_sub(freed);
+            What::Output(at) => {
+                if let Some(limit) = for_builds {
+                    let freed = remove_output(builds, at, limit);
+                    left.builds = left.builds.saturating_sub(freed);
+                }
             }
         }
     }
@@ -81,141 +85,86 @@ pub(super) fn fit(
     }
 }
 
-/// The entries that name each output.
-fn groups(inputs: &Inputs<'_>, builds: &builds::Draft) -> Vec<Vec<usize>> {
-    let outputs = inputs
-        .inventory
-        .buildcache
-        .as_ref()
-        .map_or(0, |cache| cache.outputs.len());
-    let mut groups = vec![Vec::new(); outputs];
-    for (action, named) in builds.named.iter().enumerate() {
-        if let Some(group) = named.and_then(|named| groups.get_mut(named)) {
-            group.push(action);
-        }
-    }
-    groups
-}
-
-fn left(
-    inputs: &Inputs<'_>,
-    modules: &Modules,
-    builds: &builds::Draft,
-    groups: &[Vec<usize>],
-) -> Left {
-    let mut left = Left {
-        modules: 0,
-        builds: 0,
+fn left(inputs: &Inputs<'_>, versions: &[modules::Draft<'_>], builds: &builds::Draft<'_>) -> Left {
+    let modcache = inputs.inventory.modcache.as_ref();
+    let buildcache = inputs.inventory.buildcache.as_ref();
+    let of_versions = versions.iter().map(|draft| match draft.fate {
+        Fate::Remove(part, _) => part_bytes(draft.version, part),
+        Fate::Keep(_) => 0,
+    });
+    let goes = |entry: &&builds::Entry<'_>| matches!(entry.fate, Fate::Remove(..));
+    let of_entries = builds.entries.iter().filter(goes);
+    let of_entries = of_entries.map(|entry| entry.action.bytes);
+    let all_gone = |named: &&Named<'_>| {
+        let mut by = named.by(&builds.entries).peekable();
+        (by.peek().is_some() || inputs.policy.residue) && by.all(|entry| goes(&entry))
     };
-    if let Some(cache) = &inputs.inventory.modcache {
-        let removed: u64 = cache
-            .versions
-            .iter()
-            .zip(&modules.fates)
-            .map(|(version, fate)| match fate {
-                Fate::Remove(part, _) => part_bytes(version, *part),
-                Fate::Keep(_) => 0,
-            })
-            .sum();
-        left.modules = report::ModCache::from(cache).bytes.saturating_sub(removed);
+    let of_outputs = builds.outputs.iter().filter(all_gone);
+    let of_outputs = of_outputs.map(|named| named.output.bytes);
+    Left {
+        modules: modcache
+            .map_or(0, |cache| report::ModCache::from(cache).bytes)
+            .saturating_sub(of_versions.sum()),
+        builds: buildcache
+            .map_or(0, |cache| report::BuildCache::from(cache).bytes)
+            .saturating_sub(of_entries.chain(of_outputs).sum()),
     }
-    if let Some(cache) = &inputs.inventory.buildcache {
-        let mut removed = 0;
-        for (action, fate) in cache.actions.iter().zip(&builds.fates) {
-            if matches!(fate, Fate::Remove(..)) {
-                removed += action.bytes;
-            }
-        }
-        for (output, group) in cache.outputs.iter().zip(groups) {
-            let all_gone = group
-                .iter()
-                .all(|&action| matches!(builds.fates.get(action), Some(Fate::Remove(..))));
-            if all_gone && (!group.is_empty() || inputs.policy.residue) {
-                removed += output.bytes;
-            }
-        }
-        left.builds = report::BuildCache::from(cache)
-            .bytes
-            .saturating_sub(removed);
-    }
-    left
 }
 
-fn candidates(
-    inputs: &Inputs<'_>,
-    modules: &Modules,
-    builds: &builds::Draft,
-    groups: &[Vec<usize>],
-) -> Vec<Candidate> {
-    let force = inputs.policy.force;
+fn version_candidates(inputs: &Inputs<'_>, versions: &[modules::Draft<'_>]) -> Vec<Candidate> {
     let mut candidates = Vec::new();
-    if let Some(cache) = &inputs.inventory.modcache {
-        for (index, version) in cache.versions.iter().enumerate() {
-            let (Some(fate), Some(&last_use)) =
-                (modules.fates.get(index), modules.last_uses.get(index))
-            else {
-                continue;
-            };
-            let Some(wanted) = wanted(fate).filter(|&wanted| force || !wanted) else {
-                continue;
-            };
-            let mut add = |part, download| {
-                candidates.push(Candidate {
-                    wanted,
-                    download,
-                    last_use,
-                    what: What::Version(index, part),
-                });
-            };
-            let proven = inputs
-                .evidence
-                .versions
-                .get(index)
-                .is_some_and(|proof| matches!(proof.zip, Proof::Proven(_)));
-            if version.tree.is_some() && version.zip.is_some() && proven {
-                add(Part::Tree, false);
-            }
-            let most = modules.most.get(index).copied().unwrap_or(Part::Source);
-            if part_bytes(version, most) > 0 {
-                add(most, true);
-            }
+    for (at, draft) in versions.iter().enumerate() {
+        let wanted = wanted(&draft.fate).filter(|&wanted| inputs.policy.force || !wanted);
+        let Some(wanted) = wanted else {
+            continue;
+        };
+        let mut add = |part, download| {
+            candidates.push(Candidate {
+                wanted,
+                download,
+                last_use: draft.last_use,
+                what: What::Version(at, part),
+            });
+        };
+        let (version, proof) = (draft.version, &draft.proof);
+        let is_proven = matches!(proof.zip, Proof::Proven(_));
+        if version.tree.is_some() && version.zip.is_some() && is_proven {
+            add(Part::Tree, false);
         }
-    }
-    if let Some(cache) = &inputs.inventory.buildcache {
-        for (index, (output, group)) in cache.outputs.iter().zip(groups).enumerate() {
-            let mut last_use = None;
-            let mut all_wanted = Some(false);
-            for &action in group {
-                match builds.fates.get(action) {
-                    Some(Fate::Remove(..)) | None => continue,
-                    Some(fate) => {
-                        all_wanted = match (all_wanted, wanted(fate)) {
-                            (Some(so_far), Some(this)) => Some(so_far || this),
-                            _ => None,
-                        };
-                    }
-                }
-                last_use = last_use.max(builds.last_uses.get(action).copied());
-            }
-            let in_grace = super::modules::age(output.modified, inputs.now) < inputs.policy.grace;
-            if let (Some(last_use), Some(wanted), false) = (last_use, all_wanted, in_grace)
-                && (force || !wanted)
-            {
-                candidates.push(Candidate {
-                    wanted,
-                    download: false,
-                    last_use,
-                    what: What::Output(index),
-                });
-            }
+        if part_bytes(version, draft.most) > 0 {
+            add(draft.most, true);
         }
     }
     candidates
 }
 
+fn output_candidates(inputs: &Inputs<'_>, builds: &builds::Draft<'_>) -> Vec<Candidate> {
+    let candidate = |(at, named): (usize, &Named<'_>)| {
+        if age(named.output.modified, inputs.now) < inputs.policy.grace {
+            return None;
+        }
+        let (mut last_use, mut is_wanted) = (None, false);
+        for entry in named.by(&builds.entries) {
+            if let Fate::Keep(_) = entry.fate {
+                last_use = last_use.max(Some(entry.last_use));
+                is_wanted |= wanted(&entry.fate)?;
+            }
+        }
+        let (last_use, wanted) = (last_use?, is_wanted);
+        (inputs.policy.force || !wanted).then_some(Candidate {
+            wanted,
+            download: false,
+            last_use,
+            what: What::Output(at),
+        })
+    };
+    let outputs = builds.outputs.iter().enumerate();
+    outputs.filter_map(candidate).collect()
+}
+
 /// Whether something keeps it that force can overrule; `None` if nothing can,
 /// or it goes already.
-fn wanted(fate: &Fate) -> Option<bool> {
+fn wanted(fate: &Fate<'_>) -> Option<bool> {
     match fate {
         Fate::Remove(Part::Tree, _) => Some(false),
         Fate::Remove(..) | Fate::Keep(Keep::Pattern(_) | Keep::Grace(_)) => None,
@@ -231,45 +180,27 @@ fn wanted(fate: &Fate) -> Option<bool> {
     }
 }
 
-fn remove_version(
-    inputs: &Inputs<'_>,
-    modules: &mut Modules,
-    index: usize,
-    part: Part,
-    limit: u64,
-) -> u64 {
-    let version = inputs
-        .inventory
-        .modcache
-        .as_ref()
-        .and_then(|cache| cache.versions.get(index));
-    let (Some(version), Some(fate)) = (version, modules.fates.get_mut(index)) else {
-        return 0;
-    };
-    let already = match fate {
-        Fate::Remove(before, _) if *before >= part => return 0,
-        Fate::Remove(before, _) => part_bytes(version, *before),
+fn remove_version(draft: &mut modules::Draft<'_>, part: Part, limit: u64) -> u64 {
+    let already = match draft.fate {
+        Fate::Remove(before, _) if before >= part => return 0,
+        Fate::Remove(before, _) => part_bytes(draft.version, before),
         Fate::Keep(_) => 0,
     };
-    *fate = Fate::Remove(part, Cause::Size(limit));
-    part_bytes(version, part).saturating_sub(already)
+    draft.fate = Fate::Remove(part, Cause::Size(limit));
+    part_bytes(draft.version, part).saturating_sub(already)
 }
 
-fn remove_group(
-    inputs: &Inputs<'_>,
-    builds: &mut builds::Draft,
-    groups: &[Vec<usize>],
-    index: usize,
-    limit: u64,
-) -> u64 {
-    let Some(cache) = &inputs.inventory.buildcache else {
+fn remove_output(builds: &mut builds::Draft<'_>, at: usize, limit: u64) -> u64 {
+    let Some(named) = builds.outputs.get(at) else {
         return 0;
     };
-    let mut freed = cache.outputs.get(index).map_or(0, |output| output.bytes);
-    for &action in groups.get(index).into_iter().flatten() {
-        if let Some(fate @ Fate::Keep(_)) = builds.fates.get_mut(action) {
-            *fate = Fate::Remove(Part::Whole, Cause::Size(limit));
-            freed += cache.actions.get(action).map_or(0, |action| action.bytes);
+    let mut freed = named.output.bytes;
+    for &at in &named.by {
+        if let Some(entry) = builds.entries.get_mut(at)
+            && let Fate::Keep(_) = entry.fate
+        {
+            entry.fate = Fate::Remove(Part::Whole, Cause::Size(limit));
+            freed += entry.action.bytes;
         }
     }
     freed

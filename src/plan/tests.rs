@@ -105,7 +105,7 @@ impl Case {
         self
     }
 
-    fn plan(&self) -> Plan {
+    fn plan(&self) -> Plan<'_> {
         plan(&Inputs {
             inventory: &self.inventory,
             evidence: &self.evidence,
@@ -119,7 +119,7 @@ impl Case {
     /// What goes: the part and the name, or the name of the unit.
     fn goes(&self) -> Vec<String> {
         let plan = self.plan();
-        let report = plan.for_report(&self.inventory);
+        let report = plan.shown(&plan.steps);
         assert_eq!(report.bytes + report.kept_bytes, plan.total);
         report
             .removals
@@ -268,7 +268,7 @@ fn the_first_rule_that_decides_wins() {
             ..Needs::default()
         });
     }
-    case.needs[0].toolchains = vec!["go1.24".to_owned(), "go1.2".to_owned()];
+    case.needs[0].toolchains = ["go1.24", "go1.2"].map(str::to_owned).into();
     case.evidence.versions[0].damaged = true;
     case.policy = policy(|policy| {
         policy.unused = true;
@@ -291,7 +291,7 @@ fn the_first_rule_that_decides_wins() {
     let keeps: Vec<String> = plan
         .versions
         .iter()
-        .filter_map(|fate| match fate {
+        .filter_map(|(_, fate)| match fate {
             Fate::Keep(keep) => Some(keep.to_string()),
             Fate::Remove(..) => None,
         })
@@ -304,6 +304,9 @@ fn the_first_rule_that_decides_wins() {
     grace: used 0s ago
     a project names this toolchain
     ");
+    assert_eq!(plan.in_grace, 0, "keep-since keeps it as well");
+    case.policy.keep_since = None;
+    assert_eq!(case.plan().in_grace, 1149, "of a.b/today");
     case.policy.min_ref_count = 2;
     assert!(case.goes().contains(&"version a.b/known@v1.0.0".to_owned()));
 }
@@ -405,12 +408,11 @@ fn builds(entries: &[(u8, u8, i64)], outputs: &[(u8, i64)]) -> Option<BuildCache
 
 /// The first bytes of what goes: entries, outputs.
 fn gone(case: &Case) -> (Vec<u8>, Vec<u8>) {
-    let cache = case.inventory.buildcache.as_ref().unwrap();
     let mut gone = (Vec::new(), Vec::new());
     for step in case.plan().steps {
         match step.target {
-            Target::Action(index) => gone.0.push(cache.actions[index].id.0[0]),
-            Target::Output(index) => gone.1.push(cache.outputs[index].id.0[0]),
+            Target::Builds(_, InBuilds::Action(action)) => gone.0.push(action.id.0[0]),
+            Target::Builds(_, InBuilds::Output(output)) => gone.1.push(output.id.0[0]),
             _ => {}
         }
     }

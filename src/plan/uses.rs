@@ -1,10 +1,9 @@
 //! What was used, as far as marks, the ledger and module indexes tell.
 
-use super::Needs;
 use crate::formats::action::ActionId;
 use crate::formats::modindex::module_index_action;
 use crate::formats::module::ModuleVersion;
-use crate::scan::{Action, BuildCache, ModCache};
+use crate::scan::{BuildCache, ModCache};
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 
@@ -32,33 +31,34 @@ pub struct Uses {
     pub version_times: HashMap<ModuleVersion, DateTime<Utc>>,
     /// The entries of each version's module index in the build cache.
     pub indexes: HashMap<ModuleVersion, Vec<ActionId>>,
-    /// What the projects that the ledger knows need.
-    pub projects: Vec<Needs>,
 }
 
-/// Each extracted version's module indexes in the build cache, one for every Go
-/// version that may have made it. Go looks them up whenever it consults the
-/// version's source, so that their times tell of that; and it believes them,
-/// since their names hold the path of the tree and not what is in it.
-pub fn indexes<'a>(
-    modules: &ModCache,
-    builds: &'a BuildCache,
-    go_versions: &[String],
-) -> HashMap<ModuleVersion, Vec<&'a Action>> {
-    let mut indexes = HashMap::new();
-    for version in modules.versions.iter().filter(|v| v.tree.is_some()) {
-        let tree = modules.tree_path(&version.id);
-        let found: Vec<&Action> = go_versions
-            .iter()
-            .filter_map(|go| {
+impl Uses {
+    /// Takes up each extracted version's module indexes in the build cache, one
+    /// for every Go version that may have made it. Go looks them up whenever it
+    /// consults the version's source, so that their times tell of that; and it
+    /// believes them, since their names hold the path of the tree and not what is
+    /// in it.
+    pub fn take_indexes(
+        &mut self,
+        modules: &ModCache,
+        builds: &BuildCache,
+        go_versions: &[String],
+    ) {
+        for version in modules.versions.iter().filter(|v| v.tree.is_some()) {
+            let tree = modules.tree_path(&version.id);
+            for go in go_versions {
                 let id = module_index_action(go, tree.as_os_str().as_encoded_bytes());
                 let found = builds.actions.binary_search_by_key(&id, |action| action.id);
-                builds.actions.get(found.ok()?)
-            })
-            .collect();
-        if !found.is_empty() {
-            indexes.insert(version.id.clone(), found);
+                let Some(action) = found.ok().and_then(|at| builds.actions.get(at)) else {
+                    continue;
+                };
+                let indexes = self.indexes.entry(version.id.clone()).or_default();
+                indexes.push(id);
+                let times = &mut self.version_times;
+                let time = times.entry(version.id.clone()).or_insert(action.modified);
+                *time = action.modified.max(*time);
+            }
         }
     }
-    indexes
 }

@@ -1,6 +1,6 @@
 //! What was found is judged, and becomes a report.
 
-use super::{Found, output, retention, shards};
+use super::{Found, output, price, shards};
 use crate::error::CommandError;
 use crate::findings::{Finding, Level, display_path};
 use crate::folder::ordinary;
@@ -11,9 +11,9 @@ use crate::report::{self, Report, Tool, merge};
 use crate::settings::{Environment, Settings};
 use crate::usage::ledger::{self, Ledger};
 use crate::values::shard::Shard;
-use crate::verify::{self};
+use crate::verify;
 use chrono::{DateTime, Utc};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Judges what was found by the policy. `now` is the report's time.
 pub fn report(
@@ -21,77 +21,57 @@ pub fn report(
     settings: &Settings,
     now: DateTime<Utc>,
 ) -> Result<Report, CommandError> {
-    let modcache = found
-        .inventory
-        .modcache
-        .as_ref()
-        .map(report::ModCache::from);
-    let buildcache = found
-        .inventory
-        .buildcache
-        .as_ref()
-        .map(report::BuildCache::from);
-    let all = [
-        &found.findings,
-        &found.inventory.findings,
-        &found.evidence.overall,
-    ];
-    let mut findings: Vec<Finding> = all.into_iter().flatten().cloned().collect();
-    let unvouched = unvouched(found, settings);
-    findings.extend(unvouched.findings);
-    let own = found.evidence.findings.clone();
+    let inventory = &found.inventory;
+    let modcache = inventory.modcache.as_ref().map(report::ModCache::from);
+    let buildcache = inventory.buildcache.as_ref().map(report::BuildCache::from);
+    let observed = found.observed.as_ref();
+    let usage = observed.map(|observed| observed.usage.clone());
     let empty = Ledger::default();
     let known = found.ledger.as_ref().unwrap_or(&empty);
-    findings.extend(ledger::trim_stuck(&found.inventory, known, now));
+    let unvouched = unvouched(found, settings);
     let mut notes = found.caches.notes.clone();
     notes.extend(found.notes.iter().cloned());
-    let usage = found
-        .observed
-        .as_ref()
-        .map(|observed| observed.usage.clone());
+
+    let all = [
+        &found.findings,
+        &inventory.findings,
+        &found.evidence.overall,
+        &unvouched.findings,
+    ];
+    let mut common: Vec<Finding> = all.into_iter().flatten().cloned().collect();
+    common.extend(ledger::trim_stuck(inventory, known, now));
+    let own = found.evidence.findings.clone();
     let mut shard = shards::part(found, settings)?;
-    let (findings, policy, first_own) = match &mut shard {
-        Some(part) => shards::apply_to_both(findings, own, part, settings, now, &mut notes)?,
+    let (mut findings, policy) = match &mut shard {
+        Some(part) => shards::apply_to_both(common, own, part, settings, now, &mut notes)?,
         None => {
-            findings.extend(own);
-            let (findings, policy) = apply_policy(findings, settings, now, &mut notes)?;
-            (findings, policy, 0)
+            common.extend(own);
+            let (findings, policy) = apply_policy(common, settings, now, &mut notes)?;
+            (findings.into_iter().map(Judged::common).collect(), policy)
         }
     };
-    let fuzz_bytes = buildcache.as_ref().map_or(0, |cache| cache.fuzz_bytes);
+
     let mut numbers = Numbers::of(
         modcache.as_ref(),
         buildcache.as_ref(),
         usage.as_ref(),
-        &findings,
+        findings.iter().map(|judged| &judged.finding),
         now,
     );
+    numbers.growth_bytes = observed.map(|observed| observed.growth);
     notes.extend(usage.as_ref().and_then(judge::cold));
-    numbers.growth_bytes = found.observed.as_ref().map(|observed| observed.growth);
-    // A price nobody asked for says something only where use is known.
-    if settings.options.restore_rate.is_some() || numbers.idle_bytes.is_some() {
-        let caches = [numbers.modcache_bytes, numbers.gocache_bytes];
-        let bytes = caches.into_iter().flatten().fold(0, u64::saturating_add);
-        let rate = retention::restore_rate(settings);
-        notes.push(retention::cost_of_restore(bytes, numbers.idle_bytes, rate));
-    }
+    notes.extend(price::note(&numbers, settings));
     let thresholds = judge::thresholds(&numbers, &Limits::from(&settings.options));
     notes.extend(judge::notes(&thresholds));
-    let numbered = findings.into_iter().enumerate();
-    let mut findings: Vec<(Finding, bool)> = numbered
-        .map(|(number, finding)| (finding, number >= first_own))
-        .chain(
-            judge::crossed(&thresholds, fuzz_bytes)
-                .into_iter()
-                .map(|finding| (finding, false)),
-        )
-        .collect();
-    findings.sort_by(|(a, _), (b, _)| merge::order(a, b));
+    let fuzz_bytes = buildcache.as_ref().map_or(0, |cache| cache.fuzz_bytes);
+    let crossed = judge::crossed(&thresholds, fuzz_bytes);
+    findings.extend(crossed.into_iter().map(Judged::common));
+    findings.sort_by(|a, b| merge::order(&a.finding, &b.finding));
     if let Some(part) = &mut shard {
-        let places = (0..).zip(&findings).filter(|(_, (_, own))| *own);
+        let places = (0..).zip(&findings).filter(|(_, judged)| judged.is_own);
         part.own = places.map(|(place, _)| place).collect();
     }
-    let findings: Vec<Finding> = findings.into_iter().map(|(finding, _)| finding).collect();
+    let findings: Vec<Finding> = findings.into_iter().map(|judged| judged.finding).collect();
     Ok(Report {
         schema: report::SCHEMA.to_owned(),
         tool: Tool::this(),
@@ -103,11 +83,7 @@ pub fn report(
         buildcache,
         verification: Some(found.evidence.verification.clone()),
         usage,
-        usage_unknown: found
-            .observed
-            .as_ref()
-            .map(|observed| observed.unknown.clone())
-            .unwrap_or_default(),
+        usage_unknown: observed.map(|it| it.unknown.clone()).unwrap_or_default(),
         trend: known.trend(),
         shard,
         settings: Vec::new(),
@@ -121,14 +97,29 @@ pub fn report(
         drift: found.drift.clone(),
         accounts: Vec::new(),
         unproven: unvouched.list,
-        largest: found
-            .inventory
+        largest: inventory
             .modcache
             .as_ref()
             .map(report::largest)
             .unwrap_or_default(),
         notes,
     })
+}
+
+/// A finding that the policy left.
+pub(super) struct Judged {
+    pub(super) finding: Finding,
+    /// Whether only this shard has it.
+    pub(super) is_own: bool,
+}
+
+impl Judged {
+    pub(super) fn common(finding: Finding) -> Judged {
+        Judged {
+            finding,
+            is_own: false,
+        }
+    }
 }
 
 /// Levels, silences and the baseline, in this order.
@@ -200,24 +191,19 @@ fn unvouched(found: &Found, settings: &Settings) -> verify::Unvouched {
     let Some(cache) = &found.inventory.modcache else {
         return verify::Unvouched::default();
     };
-    let sums = match found.projects.len() {
-        0 => {
-            let options = &settings.options;
-            let under = options.projects_under.iter().map(|dir| display_path(dir));
-            let under: Vec<String> = under.collect();
-            match under.is_empty() {
-                true => format!(
-                    "there is no go.mod or go.work in {} or above it",
-                    display_path(&settings.environment.cwd)
-                ),
-                false => format!("there is no go.mod below {}", under.join(", ")),
-            }
-        }
-        _ => {
-            let projects = found.projects.iter().map(|project| &project.dir);
-            let projects: Vec<String> = projects.map(|dir| display_path(dir)).take(5).collect();
-            format!("no go.sum lists one ({})", projects.join(", "))
-        }
+    let names = |folders: &mut dyn Iterator<Item = &PathBuf>| {
+        let names: Vec<String> = folders.map(|dir| display_path(dir)).collect();
+        names.join(", ")
+    };
+    let under = &settings.options.projects_under;
+    let sums = if !found.projects.is_empty() {
+        let mut projects = found.projects.iter().map(|project| &project.dir).take(5);
+        format!("no go.sum lists one ({})", names(&mut projects))
+    } else if under.is_empty() {
+        let here = display_path(&settings.environment.cwd);
+        format!("there is no go.mod or go.work in {here} or above it")
+    } else {
+        format!("there is no go.mod below {}", names(&mut under.iter()))
     };
     let sumdb = cache.root.join("cache/download/sumdb");
     let looked = format!(

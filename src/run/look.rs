@@ -1,6 +1,5 @@
 //! Locate, scan, verify: what is there, and what is known of it.
 
-use super::retention::root_of;
 use super::usage;
 use crate::drift;
 use crate::error::CommandError;
@@ -40,7 +39,7 @@ impl Watch for Unwatched {
 }
 
 /// What locating, scanning and verifying brought.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Found {
     /// Where the caches are.
     pub caches: Caches,
@@ -72,8 +71,39 @@ pub fn look(
     level: VerifyLevel,
     watch: &dyn Watch,
 ) -> Result<Found, CommandError> {
-    let options = &settings.options;
-    let caches = locate::caches(&settings.environment, options)?;
+    let mut found = Found {
+        caches: caches(settings)?,
+        ..Found::default()
+    };
+    found.locate_projects(settings)?;
+    let state = usage::read_state(settings, &found.caches, &mut found.notes)?;
+    watch.step("Scanning", 0);
+    found.scan(settings, level > VerifyLevel::Off || state.is_some());
+    found.verify(settings, level, watch);
+    found.forget_vanished();
+    let (inventory, projects) = (&found.inventory, &found.projects);
+    found.observed =
+        state.map(|state| usage::observed(inventory, projects, &state, settings, &mut found.notes));
+    found.ledger = usage::read_ledger(inventory, &mut found.findings);
+    if level > VerifyLevel::Off {
+        found.compare_with_ledger(settings);
+    }
+    Ok(found)
+}
+
+/// Scans without verifying or measuring trees: enough to empty the caches.
+pub fn look_briefly(settings: &Settings) -> Result<Found, CommandError> {
+    let mut found = Found {
+        caches: locate::caches(&settings.environment, &settings.options)?,
+        ..Found::default()
+    };
+    found.scan(settings, false);
+    found.ledger = usage::read_ledger(&found.inventory, &mut Vec::new());
+    Ok(found)
+}
+
+fn caches(settings: &Settings) -> Result<Caches, CommandError> {
+    let caches = locate::caches(&settings.environment, &settings.options)?;
     if caches.modcache.is_none() && caches.gocache.is_none() {
         let mut message = "there is no Go cache here".to_owned();
         for note in &caches.notes {
@@ -85,116 +115,108 @@ pub fn look(
     for cache in [&caches.modcache, &caches.gocache].into_iter().flatten() {
         tracing::debug!("cache {} ({})", cache.path.display(), cache.source);
     }
-    let located = locate::projects(&settings.environment, options)?;
-    for project in &located.list {
-        tracing::debug!("project {}", project.dir.display());
-    }
-    let (projects, mut findings) = (located.list, located.findings);
-    let sums = merged_sums(&projects);
-    let jobs = jobs(settings);
-    let mut notes = Vec::new();
-    let state = usage::read_state(settings, &caches, &mut notes)?;
-    watch.step("Scanning", 0);
-    let mut inventory = scan::scan(Scan {
-        modcache: root_of(caches.modcache.as_ref()),
-        gocache: root_of(caches.gocache.as_ref()),
-        jobs,
-        read_actions: level > VerifyLevel::Off || state.is_some(),
-    });
-    notes.extend(elsewhere(&inventory));
-    let parts = inventory
-        .modcache
-        .as_ref()
-        .map_or(0, |cache| cache.versions.len())
-        + inventory
-            .buildcache
-            .as_ref()
-            .map_or(0, |cache| cache.outputs.len());
-    let shard = settings.shard.unwrap_or(Shard::WHOLE);
-    watch.step("Verifying", parts / shard.count as usize);
-    let mut evidence = verify::verify(&mut inventory, &sums, level, shard, jobs, &|| watch.tick());
-    let versions = inventory.modcache.iter().flat_map(|cache| &cache.versions);
-    for (version, proof) in versions.zip(&evidence.versions) {
-        tracing::trace!(
-            "{}: zip {:?}, tree {:?}, .mod {:?}",
-            version.id,
-            proof.zip,
-            proof.tree,
-            proof.go_mod
-        );
-    }
-    match evidence.in_progress.len() {
-        0 => {}
-        1 => notes.push("1 module version was not judged: a go command is downloading or extracting it".to_owned()),
-        count => notes.push(format!(
-            "{count} module versions were not judged: go commands are downloading or extracting them"
-        )),
-    }
-    if let Some(cache) = &inventory.modcache
-        && level > VerifyLevel::Off
-    {
-        weigh_sumdb(cache, settings, &sums, &mut evidence);
-        verify::stale_clones(cache, &mut evidence);
-    }
-    if let Some(cache) = &mut inventory.modcache {
-        let unreadable = scan::measure_trees(cache, shard, jobs);
-        evidence.findings.extend(unreadable);
-        verify::tally(cache, shard, &mut evidence);
-    }
-    let roots = opened(&inventory);
-    for list in [
-        &mut inventory.findings,
-        &mut evidence.findings,
-        &mut evidence.overall,
-    ] {
-        list.retain(|finding| !vanished(finding, &roots));
-    }
-    let observed =
-        state.map(|state| usage::observed(&inventory, &projects, &state, settings, &mut notes));
-    let ledger = usage::read_ledger(&inventory, &mut findings);
-    let mut drift = None;
-    if let (Some(cache), Some(ledger)) = (&inventory.modcache, &ledger)
-        && level > VerifyLevel::Off
-        && settings.shard.is_none_or(|shard| shard.index == 1)
-    {
-        let comparison = since_recorded(cache, ledger, settings, &sums);
-        findings.extend(comparison.findings);
-        let is_told = settings.shard.is_none() && !comparison.table.rows.is_empty();
-        drift = is_told.then_some(comparison.table);
-    }
-    Ok(Found {
-        caches,
-        projects,
-        unread: located.unread,
-        sums,
-        inventory,
-        evidence,
-        observed,
-        ledger,
-        findings,
-        drift,
-        notes,
-    })
+    Ok(caches)
 }
 
-/// Compares the module cache with what it was when a job recorded it.
-fn since_recorded(
-    cache: &ModCache,
-    ledger: &Ledger,
-    settings: &Settings,
-    sums: &MergedSums,
-) -> drift::Comparison {
-    let then = ledger.accounts();
-    if then.is_empty() {
-        return drift::Comparison::default();
+impl Found {
+    fn locate_projects(&mut self, settings: &Settings) -> Result<(), CommandError> {
+        let located = locate::projects(&settings.environment, &settings.options)?;
+        for project in &located.list {
+            tracing::debug!("project {}", project.dir.display());
+        }
+        self.sums = merged_sums(&located.list);
+        (self.projects, self.unread) = (located.list, located.unread);
+        self.findings = located.findings;
+        Ok(())
     }
-    let now = drift::of_cache(cache);
-    let changed = drift::changed(then, &now);
-    if changed.is_empty() {
-        return drift::Comparison::default();
+
+    fn scan(&mut self, settings: &Settings, read_actions: bool) {
+        self.inventory = scan::scan(Scan {
+            modcache: root_of(self.caches.modcache.as_ref()),
+            gocache: root_of(self.caches.gocache.as_ref()),
+            jobs: jobs(settings),
+            read_actions,
+        });
+        self.notes.extend(elsewhere(&self.inventory));
     }
-    let sumdb = cached_sumdb(cache, &locate::go_settings(&settings.environment));
-    drift::compare(&now, &changed, "the ledger", sums, &sumdb)
+
+    fn verify(&mut self, settings: &Settings, level: VerifyLevel, watch: &dyn Watch) {
+        let (inventory, sums, jobs) = (&mut self.inventory, &self.sums, jobs(settings));
+        let versions = inventory.modcache.as_ref().map(|it| it.versions.len());
+        let outputs = inventory.buildcache.as_ref().map(|it| it.outputs.len());
+        let parts = versions.unwrap_or(0) + outputs.unwrap_or(0);
+        let shard = settings.shard.unwrap_or(Shard::WHOLE);
+        watch.step("Verifying", parts / shard.count as usize);
+        self.evidence = verify::verify(inventory, sums, level, shard, jobs, &|| watch.tick());
+        let evidence = &mut self.evidence;
+        match evidence.in_progress.len() {
+            0 => {}
+            1 => self.notes.push("1 module version was not judged: a go command is downloading or extracting it".to_owned()),
+            count => self.notes.push(format!(
+                "{count} module versions were not judged: go commands are downloading or extracting them"
+            )),
+        }
+        let Some(cache) = &mut inventory.modcache else {
+            return;
+        };
+        for (version, proof) in cache.versions.iter().zip(&evidence.versions) {
+            tracing::trace!(
+                "{}: zip {:?}, tree {:?}, .mod {:?}",
+                version.id,
+                proof.zip,
+                proof.tree,
+                proof.go_mod
+            );
+        }
+        if level > VerifyLevel::Off {
+            weigh_sumdb(cache, settings, sums, evidence);
+            verify::stale_clones(cache, evidence);
+        }
+        let unreadable = scan::measure_trees(cache, shard, jobs);
+        evidence.findings.extend(unreadable);
+        verify::tally(cache, shard, evidence);
+    }
+
+    /// All findings.
+    pub(super) fn lists(&mut self) -> [&mut Vec<Finding>; 4] {
+        [
+            &mut self.findings,
+            &mut self.inventory.findings,
+            &mut self.evidence.findings,
+            &mut self.evidence.overall,
+        ]
+    }
+
+    /// Forgets what a running `go`, or another trim, finished or removed while it
+    /// was looked at.
+    fn forget_vanished(&mut self) {
+        let roots = opened(&self.inventory);
+        for list in self.lists() {
+            list.retain(|finding| !vanished(finding, &roots));
+        }
+    }
+
+    /// Compares the module cache with what it was when a job recorded it.
+    fn compare_with_ledger(&mut self, settings: &Settings) {
+        let (Some(cache), Some(ledger)) = (&self.inventory.modcache, &self.ledger) else {
+            return;
+        };
+        let then = ledger.accounts();
+        if then.is_empty() || settings.shard.is_some_and(|shard| shard.index != 1) {
+            return;
+        }
+        let now = drift::of_cache(cache);
+        let changed = drift::changed(then, &now);
+        if changed.is_empty() {
+            return;
+        }
+        let sumdb = cached_sumdb(cache, &locate::go_settings(&settings.environment));
+        let compared = drift::compare(&now, &changed, "the ledger", &self.sums, &sumdb);
+        self.findings.extend(compared.findings);
+        if settings.shard.is_none() && !compared.table.rows.is_empty() {
+            self.drift = Some(compared.table);
+        }
+    }
 }
 
 /// Which caches, and which parts of them, a link puts elsewhere.
@@ -225,8 +247,7 @@ fn opened(inventory: &Inventory) -> Vec<(PathBuf, Arc<Root>)> {
     roots.into_iter().flatten().collect()
 }
 
-/// Whether a finding is about something in a cache that a running `go`, or
-/// another trim, finished or removed while it was looked at.
+/// Whether a finding is about something in a cache that is there no more.
 fn vanished(finding: &Finding, roots: &[(PathBuf, Arc<Root>)]) -> bool {
     let fleeting = matches!(
         finding.rule,
@@ -242,33 +263,6 @@ fn vanished(finding: &Finding, roots: &[(PathBuf, Arc<Root>)]) -> bool {
         below.is_some_and(|(path, folders)| {
             matches!(folders.stat(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
         })
-    })
-}
-
-/// Scans without verifying or measuring trees: enough to empty the caches.
-pub fn look_briefly(settings: &Settings) -> Result<Found, CommandError> {
-    let caches = locate::caches(&settings.environment, &settings.options)?;
-    let path = |located: &Option<locate::Located>| located.as_ref().map(|at| at.path.clone());
-    let inventory = scan::scan(Scan {
-        modcache: path(&caches.modcache).as_deref(),
-        gocache: path(&caches.gocache).as_deref(),
-        jobs: jobs(settings),
-        read_actions: false,
-    });
-    let ledger = usage::read_ledger(&inventory, &mut Vec::new());
-    let notes = elsewhere(&inventory);
-    Ok(Found {
-        caches,
-        projects: Vec::new(),
-        unread: Vec::new(),
-        sums: MergedSums::new(),
-        inventory,
-        evidence: Evidence::default(),
-        observed: None,
-        ledger,
-        findings: Vec::new(),
-        drift: None,
-        notes,
     })
 }
 
@@ -323,4 +317,9 @@ pub(crate) fn merged_sums(projects: &[Project]) -> MergedSums {
         }
     }
     sums
+}
+
+/// The path of a cache, as a plain one.
+pub(crate) fn root_of(located: Option<&locate::Located>) -> Option<&Path> {
+    located.map(|located| located.path.as_path())
 }

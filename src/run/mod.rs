@@ -3,26 +3,26 @@
 //! Commands differ in what they do with what was found; how it is found is the
 //! same for all, and stands here.
 
+mod aftermath;
 mod compare;
 mod judge;
 mod look;
 mod output;
-mod retention;
+mod price;
 mod shards;
 mod usage;
+mod weigh;
 
+pub use aftermath::{Gone, next_go_trim};
 pub use compare::{accounts, compare};
 pub use judge::report;
 pub use look::{Found, Unwatched, Watch, jobs, look, look_briefly};
-pub(crate) use look::{cached_sumdb, merged_sums, sumdb_setting};
+pub(crate) use look::{cached_sumdb, merged_sums, root_of, sumdb_setting};
 pub(crate) use output::refuse_links;
 pub use output::write_report;
-pub(crate) use retention::root_of;
-pub use retention::{
-    Weighed, forget_removed, kept, next_go_trim, restore_rate, restored, saved_per_restore,
-    used_within_grace, weigh, with_measured_rate,
-};
+pub use price::{restore_rate, restored, saved_per_restore, with_measured_rate};
 pub use shards::whole;
-pub use usage::{record, set_mark, uses};
+pub use usage::{record, set_mark};
+pub use weigh::{used_within_grace, weights};
 #[cfg(target_os = "linux")]
-pub(crate) use {retention::go_versions, usage::state_path};
+pub(crate) use {usage::state_path, weigh::go_versions};

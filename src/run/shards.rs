@@ -1,7 +1,7 @@
 //! Work that is split among parallel jobs, and put together again.
 
 use super::Found;
-use super::judge::apply_policy;
+use super::judge::{Judged, apply_policy};
 use crate::error::CommandError;
 use crate::findings::{Finding, display_path};
 use crate::folder::ordinary;
@@ -75,7 +75,7 @@ pub(super) fn part(found: &Found, settings: &Settings) -> Result<Option<ShardPar
 }
 
 /// Applies the policy to what is common to all shards and to what is this
-/// part's own. The own findings come last.
+/// part's own.
 pub(super) fn apply_to_both(
     common: Vec<Finding>,
     own: Vec<Finding>,
@@ -83,19 +83,22 @@ pub(super) fn apply_to_both(
     settings: &Settings,
     now: chrono::DateTime<chrono::Utc>,
     notes: &mut Vec<String>,
-) -> Result<(Vec<Finding>, crate::report::Policy, usize), CommandError> {
+) -> Result<(Vec<Judged>, crate::report::Policy), CommandError> {
     let (mut said, mut said_of_own) = (Vec::new(), Vec::new());
-    let (mut findings, mut policy) = apply_policy(common, settings, now, &mut said)?;
+    let (common, mut policy) = apply_policy(common, settings, now, &mut said)?;
     let (own, own_policy) = apply_policy(own, settings, now, &mut said_of_own)?;
     // A silence that matches nothing in one of them may in the other.
     said.retain(|note| said_of_own.contains(note));
     notes.append(&mut said);
-    let first_own = findings.len();
-    findings.extend(own);
+    let own = own.into_iter().map(|finding| Judged {
+        finding,
+        is_own: true,
+    });
+    let findings = common.into_iter().map(Judged::common).chain(own).collect();
     (part.silenced, part.baselined) = (own_policy.silenced, own_policy.baselined);
     policy.silenced += own_policy.silenced;
     policy.baselined += own_policy.baselined;
-    Ok((findings, policy, first_own))
+    Ok((findings, policy))
 }
 
 /// SHA-256 of names and sizes in both caches.

@@ -5,14 +5,14 @@ use crate::drift;
 use crate::error::CommandError;
 use crate::findings::{Finding, display_path};
 use crate::graph;
-use crate::locate::{self, Caches, Gap, GoSettings, Project};
+use crate::locate::{self, Caches, GoSettings, Project};
 use crate::plan::{self, Policy, Uses};
 use crate::report::Report;
 use crate::scan::{self, Inventory, Scan};
 use crate::settings::{Environment, Live, Settings};
-use crate::usage::ledger::{self, Ledger, Record};
+use crate::usage::ledger::{self, Ledger, LedgerError, Record};
 use crate::usage::state::{self, StateError};
-use crate::usage::{Context, Observed, State, mark, observe};
+use crate::usage::{Context, Needs, Observed, State, mark, observe};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, HashSet};
 use std::io::ErrorKind;
@@ -157,7 +157,7 @@ pub(super) fn observed(
     let context = Context {
         cache_elsewhere,
         modules_unseen: modules_unseen(&go, projects),
-        go_versions: super::retention::go_versions(inventory, &[], settings)
+        go_versions: super::weigh::go_versions(inventory, &[], settings)
             .into_iter()
             .collect(),
         modcache: inventory
@@ -221,7 +221,7 @@ pub(super) fn read_ledger(inventory: &Inventory, findings: &mut Vec<Finding>) ->
     let read = match folder {
         Ok(folder) => Ledger::read(&folder),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Ledger::default()),
-        Err(error) => Err(format!("cannot be reached: {error}")),
+        Err(error) => Err(LedgerError::Unreachable(error)),
     };
     read.map_err(|why| findings.push(ledger::unusable(&path, &why)))
         .ok()
@@ -274,7 +274,7 @@ pub fn record(
             name: &name,
             bytes,
             oldest: oldest.into_iter().flatten().min(),
-            projects: &needs_by_name(found),
+            projects: &needs_by_name(&found.projects),
             sums: &found.sums,
             accounts: &modules.map(drift::of_cache).unwrap_or_default(),
         },
@@ -308,63 +308,51 @@ fn job_name(environment: &Environment) -> String {
 
 /// What the projects' go.sum files say that they need, by the module path that
 /// they declare.
-fn needs_by_name(found: &Found) -> BTreeMap<String, ledger::Needs> {
-    let mut by_name: BTreeMap<String, ledger::Needs> = BTreeMap::new();
-    for project in &found.projects {
+fn needs_by_name(projects: &[Project]) -> Vec<Needs> {
+    let mut by_name: BTreeMap<&String, Needs> = BTreeMap::new();
+    for project in projects {
         let Some(name) = &project.module else {
             continue;
         };
-        let needs = by_name.entry(name.clone()).or_default();
-        for file in &project.go_sum {
-            needs.source.extend(file.sums.zips.keys().cloned());
-            needs.go_mods.extend(file.sums.go_mods.keys().cloned());
-        }
-        needs.toolchains.extend(project.toolchains.iter().cloned());
-        needs.unknown = needs
-            .unknown
-            .take()
-            .or(project.gap.as_ref().map(Gap::to_string));
+        let more = Needs::of(project);
+        let needs = by_name.entry(name).or_default();
+        needs.project.clone_from(name);
+        needs.source.extend(more.source);
+        needs.go_mods.extend(more.go_mods);
+        needs.toolchains.extend(more.toolchains);
+        needs.unknown = needs.unknown.take().or(more.unknown);
     }
-    by_name
+    by_name.into_values().collect()
 }
 
 /// What the ledger's projects need, but for those of this run.
-fn needs_of_others(found: &Found) -> Vec<plan::Needs> {
-    let here: HashSet<&String> = found
-        .projects
-        .iter()
-        .filter_map(|it| it.module.as_ref())
-        .collect();
-    let known = found.ledger.as_ref().map(Ledger::needs).unwrap_or_default();
-    let others = known.into_iter().filter(|(name, _)| !here.contains(name));
-    let needs = others.map(|(project, needs)| plan::Needs {
-        project,
-        source: needs.source,
-        go_mods: needs.go_mods,
-        toolchains: needs.toolchains.into_iter().collect(),
-        last_seen: Some(needs.seen),
-        unknown: needs.unknown,
-    });
-    needs.collect()
+pub(super) fn needs_of_others(ledger: Option<&Ledger>, projects: &[Project]) -> Vec<Needs> {
+    let mut known = ledger.map(Ledger::needs).unwrap_or_default();
+    for name in projects.iter().filter_map(|it| it.module.as_ref()) {
+        known.remove(name);
+    }
+    known.into_values().collect()
 }
 
 /// What is known of use, for a plan: this job's, and that of the last marked
 /// ones.
-pub fn uses(found: &Found, policy: &Policy, now: DateTime<Utc>) -> Uses {
+pub(super) fn uses(
+    observed: Option<&Observed>,
+    ledger: Option<&Ledger>,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Uses {
     let forgotten = TimeDelta::from_std(policy.forget_after).ok();
     let oldest = forgotten.and_then(|age| now.checked_sub_signed(age));
-    let recent = found
-        .ledger
-        .as_ref()
-        .map(|ledger| ledger.used_in_last(policy.idle_runs, oldest.unwrap_or_default()));
+    let recent =
+        ledger.map(|ledger| ledger.used_in_last(policy.idle_runs, oldest.unwrap_or_default()));
     let (versions, actions) = recent.unwrap_or_default();
     let mut uses = Uses {
         versions: versions.into_iter().collect(),
         actions: actions.into_iter().collect(),
-        projects: needs_of_others(found),
         ..Uses::default()
     };
-    if let Some(observed) = &found.observed {
+    if let Some(observed) = observed {
         uses.since = Some(observed.usage.since).filter(|_| observed.usage.buildcache.is_some());
         uses.unknown_modules = observed.unknown.modcache.clone();
         uses.unknown_builds = observed.unknown.buildcache.clone();

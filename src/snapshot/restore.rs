@@ -20,6 +20,9 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
+/// The most that is read of a list of versions; a longer one is made anew.
+const MAX_LIST: u64 = 1 << 20;
+
 /// What came of a restore.
 #[derive(Debug, Default)]
 pub(crate) struct Restored {
@@ -133,6 +136,8 @@ pub(crate) fn restore(
         caches,
         trust,
     };
+    // By this a folder is known as a build cache, should this be killed.
+    restore.trim_time()?;
     let (entries, others): (Vec<Work>, Vec<Work>) =
         restore.work().partition(|work| restore.has_entries(work));
     let mut all = Restored {
@@ -153,7 +158,6 @@ pub(crate) fn restore(
         }
     }
     restore.lists()?;
-    restore.trim_time()?;
     Ok(all)
 }
 
@@ -423,12 +427,17 @@ impl<'a> Restore<'a> {
                     ids.insert(ModuleVersion::new(path, piece.version));
                 }
             }
+            let lines: String = ids.iter().map(|id| format!("{}\n", id.version)).collect();
             let mut list = folder.edit(OsStr::new("list"), true)?;
             list.lock()?;
-            list.set_len(0)?;
-            list.rewind()?;
-            let lines: String = ids.iter().map(|id| format!("{}\n", id.version)).collect();
-            list.write_all(lines.as_bytes())?;
+            let mut there = String::new();
+            // One that is no text is made anew.
+            let _ = (&mut list).take(MAX_LIST).read_to_string(&mut there);
+            if there != lines {
+                list.set_len(0)?;
+                list.rewind()?;
+                list.write_all(lines.as_bytes())?;
+            }
         }
         Ok(())
     }

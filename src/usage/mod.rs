@@ -10,8 +10,10 @@ mod kinds;
 pub mod ledger;
 pub mod mark;
 mod modules;
+mod needs;
 mod observed;
 pub mod state;
 
+pub use needs::Needs;
 pub use observed::{Context, Observed, observe};
 pub use state::State;

@@ -51,7 +51,7 @@ fn start(state: State) -> (String, Arc<Mutex<State>>) {
                 _ if !authorized => (401, json!({"errors": [{"status": 401}]})),
                 _ if state.down => (503, json!({"errors": [{"status": 503}]})),
                 ["POST", "/artifactory/api/search/aql"] => (200, state.query(&body)),
-                ["DELETE", path] => match path.strip_prefix("/artifactory/go-local/") {
+                ["DELETE", path] => match path.strip_prefix("/artifactory/artifactory-go/") {
                     Some(path)
                         if state
                             .files
@@ -82,7 +82,7 @@ fn start(state: State) -> (String, Arc<Mutex<State>>) {
 impl State {
     /// Answers the one query that is asked, and no other.
     fn query(&self, query: &str) -> Value {
-        let expected = "items.find({\"repo\":\"go-local\",\"type\":\"file\"}).include(\"path\",\"name\",\"size\",\"created\",\"stat.downloads\",\"stat.downloaded\").sort({\"$asc\":[\"path\",\"name\"]}).offset(";
+        let expected = "items.find({\"repo\":\"artifactory-go\",\"type\":\"file\"}).include(\"path\",\"name\",\"size\",\"created\",\"stat.downloads\",\"stat.downloaded\").sort({\"$asc\":[\"path\",\"name\"]}).offset(";
         let rest = query
             .strip_prefix(expected)
             .unwrap_or_else(|| panic!("{query}"));
@@ -140,7 +140,7 @@ fn mirror(url: &str, args: &[&str]) -> crate::support::Run {
             "--artifactory",
             url,
             "--artifactory-repo",
-            "go-local",
+            "artifactory-go",
             "--project",
         ])
         .arg(project);
@@ -213,7 +213,8 @@ fn a_server_that_is_down_is_said_to_be() {
     state.lock().unwrap().down = true;
     let run = mirror(&url, &["mirror", "trim", "--cutoff-days", "1", "--yes"]).expect_code(3);
     assert!(
-        run.stderr.contains("go-local: failed with status 503"),
+        run.stderr
+            .contains("artifactory-go: failed with status 503"),
         "{}",
         run.stderr
     );

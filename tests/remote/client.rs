@@ -12,7 +12,7 @@ pub fn limits() -> Limits {
     Limits {
         timeout: Duration::from_secs(5),
         patience: Duration::from_secs(3),
-        body: 1 << 20,
+        until: None,
         tries: 3,
     }
 }

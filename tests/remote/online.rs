@@ -189,6 +189,17 @@ fn with_no_network_it_says_so_at_once() {
     let run = doctor(&env, &vars, "json").expect_code(3);
     assert!(run.stderr.contains("--online: nothing answers"), "{run}");
     assert!(run.stderr.contains("HTTPS_PROXY"), "{run}");
+    // Nor can anything be asked that is encrypted, without certificates.
+    let vars = [
+        ("GOPROXY", "https://127.0.0.1:1"),
+        ("GOSUMDB", "off"),
+        ("SSL_CERT_FILE", "/dev/null"),
+    ];
+    let run = doctor(&env, &vars, "json").expect_code(3);
+    assert!(run.stderr.contains("No CA certificates"), "{run}");
+    let (proxy, _) = honest();
+    let vars = [("GOPROXY", proxy.address.as_str()), vars[1], vars[2]];
+    doctor(&env, &vars, "json").expect_code(0);
     // One of two: a finding.
     let (proxy, sumdb) = honest();
     let list = format!("{},http://127.0.0.1:1", proxy.address);
@@ -209,7 +220,10 @@ fn a_web_proxy_from_the_environment_is_used_and_exceptions_are_kept() {
     doctor(&env, &vars, "json");
     let asked = proxy.asked();
     assert!(
-        asked.iter().any(|path| path.contains("goproxy.test")),
+        asked
+            .iter()
+            .all(|path| path.starts_with("http://goproxy.test/"))
+            && !asked.is_empty(),
         "{asked:?}"
     );
     let (unused, _) = honest();

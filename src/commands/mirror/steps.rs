@@ -12,9 +12,10 @@ use crate::folder::ordinary;
 use crate::formats::gosum::MergedSums;
 use crate::locate::{self};
 use crate::report::{Failure, Tool, Verdict};
+use crate::services::eviction::{Plan, PlanReport, UseRules};
 use crate::services::heat::Heat;
 use crate::services::mirror::access::Accesses;
-use crate::services::mirror::plan::{self, Needs, Plan, Policy, Removal};
+use crate::services::mirror::plan::{self, Needs, Policy};
 use crate::services::mirror::report::{self, MirrorReport, OutcomeReport, SCHEMA, Verified};
 use crate::services::mirror::{Layout, Mirror, StoredVersion, remove, scan, verify};
 use crate::settings::{Environment, Options, VerifyLevel};
@@ -49,6 +50,12 @@ pub(crate) fn run(
     };
     let as_json = options.wants_json()?;
     let (storage, mirror) = open(args, environment)?;
+    tracing::debug!(
+        "{}: {} versions, laid out as {}",
+        storage.name(),
+        mirror.versions.len(),
+        storage.layout()
+    );
     let known = known(environment, options)?;
     if trim.is_some() && !known.gaps.is_empty() {
         return Err(CommandError::Usage(
@@ -107,7 +114,7 @@ pub(crate) fn run(
         versions: report::versions(&mirror, heat_of, &known.needs, plan.as_ref(), now),
         findings,
         verified,
-        plan: plan.as_ref().map(|plan| report::plan(&mirror, plan)),
+        plan: (plan.as_ref()).map(|plan| PlanReport::new(plan, mirror.bytes())),
         outcome,
         notes,
     };
@@ -165,11 +172,13 @@ fn policy(args: &MirrorTrimArgs, options: &Options, environment: &Environment) -
     let max_size = options.max_size.and_then(|limit| limit.fail.or(limit.warn));
     Policy {
         keep: args.keep.clone(),
-        keep_since: args
-            .keep_since
-            .and_then(|age| TimeDelta::from_std(age.0).ok()),
-        cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
-        min_hit_count: args.min_hit_count,
+        uses: UseRules {
+            keep_since: args
+                .keep_since
+                .and_then(|age| TimeDelta::from_std(age.0).ok()),
+            cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
+            min_hit_count: args.min_hit_count,
+        },
         max_bytes: max_size.map(|size| size.0),
         private: private.unwrap_or_else(|| go_private(environment)),
         force: args.force,
@@ -211,16 +220,12 @@ fn open_artifactory(
     name: &str,
     environment: &Environment,
 ) -> Result<(Storage, Mirror), CommandError> {
-    use crate::services::remote::client::{Http, Limits};
+    use crate::services::remote::client::{Http, USUAL};
     let token =
         crate::commands::remote::token(environment, &["ARTIFACTORY_TOKEN", "JFROG_ACCESS_TOKEN"])?;
-    let http = Http::new(url, token, Limits::default())
-        .map_err(|error| CommandError::Usage(error.into()))?;
-    let server = crate::services::mirror::artifactory::Artifactory::new(http, name)
-        .map_err(|error| CommandError::Usage(error.into()))?;
-    let (mirror, downloads) = server
-        .list()
-        .map_err(|fault| CommandError::Work(format!("{name}: {fault}").into()))?;
+    let http = Http::new(url, token, USUAL)?;
+    let server = crate::services::mirror::artifactory::Artifactory::new(http, name)?;
+    let (mirror, downloads) = server.list().map_err(CommandError::failed(name))?;
     let name = format!("{}/{name}", url.trim_end_matches('/'));
     Ok((
         Storage::Artifactory {
@@ -276,7 +281,7 @@ impl Storage {
     fn remove(&self, mirror: &Mirror, plan: &Plan) -> OutcomeReport {
         let mut outcome = OutcomeReport::default();
         for (version, decision) in mirror.versions.iter().zip(&plan.decisions) {
-            if decision.removal == Removal::Nothing {
+            if !decision.removes() {
                 continue;
             }
             let done = match self {
@@ -340,6 +345,7 @@ fn read_logs(
     let mut accesses = Accesses::default();
     for log in &args.access_logs {
         let path = environment.resolve(log);
+        tracing::debug!("reading accesses from {}", display_path(&path));
         let wrong = CommandError::file(&path);
         let file = ordinary::open(&path).map_err(&wrong)?;
         accesses

@@ -9,14 +9,16 @@ use super::{RemoteArgs, RemoteCommand, RemoteTrimArgs};
 use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::folder::ordinary;
+use crate::net::Limits;
 use crate::report::{Tool, Verdict};
 use crate::run as steps;
+use crate::services::eviction::{Plan, PlanReport, UseRules};
 use crate::services::remote::client::{
-    Client, Fault, Http, Limits, Store, Token, valid_name, valid_repository,
+    Client, Fault, Http, Store, Token, USUAL, valid_name, valid_repository,
 };
 use crate::services::remote::entry::Repository;
 use crate::services::remote::history::{self, History};
-use crate::services::remote::plan::{self, Plan, Policy};
+use crate::services::remote::plan::{self, Policy};
 use crate::services::remote::prefix::KeyPrefix;
 use crate::services::remote::report::{
     self, FailedDeletion, OutcomeReport, RemoteReport, RepositoryReport, SCHEMA,
@@ -56,6 +58,7 @@ pub(crate) fn run(
     let (client, api) = connect(args, environment, std::mem::take(&mut history.replies))?;
     let (names, mut unknown) = repositories(args, environment, &client)?;
     let prefixes = prefixes(args, environment, &names, &mut unknown)?;
+    tracing::debug!("{} key prefixes tell what supersedes what", prefixes.len());
     let policy = trim
         .map(|args| policy(args, limit, &prefixes))
         .transpose()?;
@@ -136,6 +139,14 @@ impl Run<'_> {
         if wants_refs {
             self.client.look_at_refs(&mut repository);
         }
+        tracing::debug!(
+            "{name}: {} entries, {}",
+            repository.entries.len(),
+            match repository.complete {
+                true => "the whole list",
+                false => "not the whole list: nothing goes for its size",
+            }
+        );
         history.sample(&repository, self.now);
         let plan = self.policy.as_ref();
         let plan = plan.map(|policy| plan::plan(&repository, history, policy, self.now));
@@ -162,7 +173,7 @@ impl Run<'_> {
         let report = RepositoryReport {
             summary: summary::summary(&repository, &self.prefixes),
             entries: (!is_usage).then(entries),
-            plan: plan.as_ref().map(|plan| report::plan(&repository, plan)),
+            plan: (plan.as_ref()).map(|plan| PlanReport::new(plan, repository.bytes())),
             outcome,
         };
         Done {
@@ -228,11 +239,16 @@ fn policy(
     Ok(Policy {
         keep: args.keep.clone(),
         keep_refs: args.keep_refs.clone(),
-        keep_since: args.keep_since.map(span),
-        superseded: args.superseded.then(|| prefixes.to_vec()),
+        superseded: match args.superseded {
+            true => prefixes.to_vec(),
+            false => Vec::new(),
+        },
         closed_prs: args.closed_prs,
-        cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
-        min_hit_count: args.min_hit_count,
+        uses: UseRules {
+            keep_since: args.keep_since.map(span),
+            cutoff: args.cutoff_days.map(|days| TimeDelta::days(days.into())),
+            min_hit_count: args.min_hit_count,
+        },
         max_size,
     })
 }
@@ -252,14 +268,13 @@ fn connect(
             .unwrap_or("https://api.github.com")
             .to_owned(),
     };
-    let usual = Limits::default();
     let limits = Limits {
-        timeout: args.timeout.map_or(usual.timeout, |age| age.0),
-        patience: args.patience.map_or(usual.patience, |age| age.0),
-        ..usual
+        timeout: args.timeout.map_or(USUAL.timeout, |age| age.0),
+        patience: args.patience.map_or(USUAL.patience, |age| age.0),
+        ..USUAL
     };
-    let http = Http::new(&api, token(environment, &TOKENS)?, limits)
-        .map_err(|error| CommandError::Usage(error.into()))?;
+    let http = Http::new(&api, token(environment, &TOKENS)?, limits)?;
+    tracing::debug!("asking {api}");
     Ok((Client::new(http.with_store(store)), api))
 }
 
@@ -353,6 +368,7 @@ fn prefixes(
         }
     };
     for file in files {
+        tracing::trace!("reading {}", display_path(&file));
         match ordinary::read(&file, workflow::MAX_BYTES) {
             Ok(bytes) => {
                 let (found, error) = workflow::restore_keys(&String::from_utf8_lossy(&bytes));
@@ -414,7 +430,7 @@ fn delete(client: &Client, repository: &Repository, plan: &Plan) -> OutcomeRepor
     let mut outcome = OutcomeReport::default();
     let mut hopeless: Option<Fault> = None;
     for (entry, decision) in repository.entries.iter().zip(&plan.decisions) {
-        if !decision.remove {
+        if !decision.removes() {
             continue;
         }
         let result = match &hopeless {

@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::source::{Fault, Limits, Source};
+use super::source::{Fault, Source};
 use crate::doctor::proxies::{Proxy, Separator};
 use crate::findings::{Finding, Rule};
 use crate::formats::module::{ModuleVersion, escape_path, escape_version};
+use crate::net::Limits;
 use crate::parallel;
 use crate::settings::Environment;
 use crate::sumdb::database::{Standing, Standpoint, Sums, examine, open_head};

@@ -7,7 +7,6 @@
 
 mod compare;
 mod database;
-mod detour;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -16,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use self::compare::Statements;
-use self::source::{Fault, Limits, Source};
+use self::source::{Fault, Source};
 use super::proxies::{Proxy, Separator, chain};
 use super::{Gathered, Situation, privacy};
 use crate::drift::{self, Account, Accounts, Comparison, Testimony};
@@ -24,6 +23,7 @@ use crate::findings::{Finding, Rule};
 use crate::formats::gosum::MergedSums;
 use crate::formats::h1::H1;
 use crate::formats::module::{ModuleVersion, match_prefix_patterns};
+use crate::net::Limits;
 use crate::parallel;
 use crate::report::DriftTable;
 use crate::scan::VersionKind;
@@ -68,7 +68,8 @@ pub fn ask(
     let situation = &gathered.situation;
     let limits = Limits {
         timeout: effort.timeout,
-        until: Instant::now() + effort.patience,
+        patience: effort.patience,
+        until: Some(Instant::now() + effort.patience),
         tries: 3,
     };
     let known = Known {
@@ -117,11 +118,10 @@ pub fn ask(
             .push("no checksum database is asked: GOSUMDB=off".to_owned()),
         Err(_) => {} // a finding of its own
     }
-    let unreached = |fault: &Fault| matches!(fault, Fault::Unreachable(_) | Fault::Slow(_));
     if !asked.is_empty()
         && asked
             .iter()
-            .all(|(_, fault)| fault.as_ref().is_some_and(unreached))
+            .all(|(_, fault)| fault.as_ref().is_some_and(Fault::is_silence))
     {
         let all: Vec<String> = asked
             .iter()

@@ -7,6 +7,7 @@ use std::thread;
 
 use super::database::{Told, find};
 use super::*;
+use crate::net;
 use crate::settings::Environment;
 use crate::sumdb::testing::{Log, MemoryFiles, module};
 
@@ -107,7 +108,8 @@ fn serve(
 fn limits() -> Limits {
     Limits {
         timeout: Duration::from_millis(1500),
-        until: Instant::now() + Duration::from_secs(60),
+        patience: Duration::from_secs(60),
+        until: Some(Instant::now() + Duration::from_secs(60)),
         tries: 2,
     }
 }
@@ -285,7 +287,10 @@ fn what_is_gone_is_not_asked_again_and_what_stumbles_is() {
     let silent = Server::new(|_| Reply::Silence);
     let source = silent.source();
     for _ in 0..3 {
-        assert!(matches!(source.get("a", 10), Err(Fault::Slow(_))));
+        assert!(matches!(
+            source.get("a", 10),
+            Err(Fault::Net(net::Fault::Slow(_)))
+        ));
     }
     assert_eq!(silent.asked(), ["/a"]);
 
@@ -320,7 +325,7 @@ fn redirects_within_the_host_are_followed_and_logins_sent_as_go_sends_them() {
     );
     assert!(matches!(
         source.get("circle", 10),
-        Err(Fault::Redirected(_))
+        Err(Fault::Net(net::Fault::Redirected(_)))
     ));
 }
 

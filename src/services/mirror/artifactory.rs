@@ -11,11 +11,11 @@ use std::path::PathBuf;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use super::plan::Removal;
 use super::{Mirror, Oddity, StoredFile, StoredVersion};
 use crate::formats::module::{AtVName, ModuleVersion, PieceKind, parse_at_v_name, unescape_path};
+use crate::services::eviction::Removal;
 use crate::services::heat::{Heat, WINDOW};
-use crate::services::remote::client::{Fault, Http, valid_name};
+use crate::services::remote::client::{Fault, Http, Unusable, escape, valid_name};
 
 /// Rows asked for at a time.
 const PAGE: usize = 1000;
@@ -84,9 +84,9 @@ impl Artifactory {
     ///
     /// # Errors
     /// When the name cannot be one.
-    pub fn new(http: Http, repository: &str) -> Result<Self, String> {
+    pub fn new(http: Http, repository: &str) -> Result<Self, Unusable> {
         if !valid_name(repository) {
-            return Err(format!("{repository:?} names no repository"));
+            return Err(Unusable::Repository(repository.to_owned()));
         }
         Ok(Self {
             http,
@@ -141,7 +141,7 @@ impl Artifactory {
             Removal::Whole => version.files().collect(),
         };
         for file in files {
-            let path = crate::services::remote::client::escape(&file.path.to_string_lossy());
+            let path = escape(&file.path.to_string_lossy());
             match self.http.delete(&format!("/{}/{path}", self.repository)) {
                 Ok(()) | Err(Fault::NotFound) => {}
                 Err(fault) => return Err(fault),

@@ -1,26 +1,22 @@
 //! Which stored versions go, which stay, and why. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{Mirror, StoredVersion};
 use crate::formats::gosum::GoSum;
 use crate::formats::module::{ModuleVersion, match_prefix_patterns};
-use crate::services::eviction::Ruling;
-use crate::services::heat::{self, Candidate, Heat, WINDOW};
+use crate::services::eviction::{self, Limit, Order, Plan, Removal, Ruling, Unit, UseRules};
+use crate::services::heat::{self, Heat};
 
 /// What the user asked for. Nothing is removed unless something here says so.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     /// Globs of module paths that stay, with `@version` if only that.
     pub keep: Vec<String>,
-    /// Keep what was asked for within this time.
-    pub keep_since: Option<TimeDelta>,
-    /// Remove what was not asked for so long.
-    pub cutoff: Option<TimeDelta>,
-    /// Remove what was asked for less often within the window.
-    pub min_hit_count: Option<u32>,
+    /// What the accesses say.
+    pub uses: UseRules,
     /// Remove by score until all fits.
     pub max_bytes: Option<u64>,
     /// Patterns of modules that cannot be had again, as in `GOPRIVATE`.
@@ -53,41 +49,6 @@ impl Needs {
     }
 }
 
-/// How much of a version goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removal {
-    /// Nothing.
-    Nothing,
-    /// Only the zip: the `.mod` file is needed to load the module graph.
-    Zip,
-    /// All of it.
-    Whole,
-}
-
-/// What becomes of one version.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
-    /// How much goes.
-    pub removal: Removal,
-    /// Bytes that go.
-    pub bytes: u64,
-    /// Why, in words.
-    pub reason: String,
-    /// The accesses that the score comes from.
-    pub heat: Heat,
-}
-
-/// The plan for a storage; one decision for each of its versions, in their order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// What becomes of each version.
-    pub decisions: Vec<Decision>,
-    /// What could not be judged, and why.
-    pub unjudged: Vec<String>,
-    /// Bytes that should still go, had the kept versions allowed it.
-    pub over: u64,
-}
-
 /// Weighs every version; the first rule that decides wins.
 pub fn plan(
     mirror: &Mirror,
@@ -96,92 +57,50 @@ pub fn plan(
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Plan {
-    let mut decisions = Vec::with_capacity(mirror.versions.len());
-    let mut open = Vec::new();
-    let mut dear = Vec::new();
     let mut unknown = 0usize;
-    for (index, version) in mirror.versions.iter().enumerate() {
+    let unit = |version: &StoredVersion| {
         let heat = heat_of(version);
-        let ruling = weigh(version, &heat, needs, policy, now, &mut unknown);
-        // Whatever removes a version leaves the `.mod` that a project's
-        // module graph is loaded from.
-        let only_zip = needs.go_mod.contains(&version.id);
-        let bytes = match only_zip {
-            true => version.zip.as_ref().map_or(0, |zip| zip.bytes),
-            false => version.bytes(),
+        // Whatever removes a version without force leaves the `.mod` that a
+        // project's module graph is loaded from.
+        let (part, part_bytes) = match needs.go_mod.contains(&version.id) {
+            true => (
+                Removal::Zip,
+                version.zip.as_ref().map_or(0, |zip| zip.bytes),
+            ),
+            false => (Removal::Whole, version.bytes()),
         };
-        let (removal, reason) = match ruling {
-            Ruling::Remove(reason) if bytes > 0 => (part(only_zip), reason),
-            Ruling::Remove(_) => (Removal::Nothing, "a project needs its go.mod".to_owned()),
-            Ruling::Keep(reason) => (Removal::Nothing, reason),
-            Ruling::Open => {
-                open.push(Candidate { index, bytes, heat });
-                (Removal::Nothing, "nothing speaks against it".to_owned())
+        let ruling = match weigh(version, heat, needs, policy, now, &mut unknown) {
+            Ruling::Remove(_) if part_bytes == 0 => {
+                Ruling::Keep("a project needs its go.mod".to_owned())
             }
-            Ruling::Dear(reason) => {
-                dear.push(Candidate {
-                    index,
-                    bytes: version.bytes(),
-                    heat,
-                });
-                (Removal::Nothing, reason)
-            }
+            ruling => ruling,
         };
-        let bytes = if removal == Removal::Nothing {
-            0
-        } else {
-            bytes
-        };
-        decisions.push(Decision {
-            removal,
-            bytes,
-            reason,
+        Unit {
+            ruling,
+            bytes: version.bytes(),
+            part,
+            part_bytes,
             heat,
-        });
-    }
-    let mut over = 0;
-    if let Some(limit) = policy.max_bytes {
-        let gone: u64 = decisions.iter().map(|decision| decision.bytes).sum();
-        over = mirror.bytes().saturating_sub(gone).saturating_sub(limit);
-        for (candidates, forced) in [(open, false), (dear, true)] {
-            if forced && !policy.force {
-                continue;
-            }
-            over = over.saturating_sub(evict(
-                mirror,
-                &mut decisions,
-                candidates,
-                over,
-                forced,
-                needs,
-                now,
-            ));
         }
-    }
+    };
+    let units: Vec<Unit> = mirror.versions.iter().map(unit).collect();
     let mut unjudged = Vec::new();
     if unknown > 0 {
         unjudged.push(format!(
             "min-hit-count: {unknown} versions without a week of access logs"
         ));
     }
-    Plan {
-        decisions,
-        unjudged,
-        over,
-    }
-}
-
-fn part(only_zip: bool) -> Removal {
-    if only_zip {
-        Removal::Zip
-    } else {
-        Removal::Whole
-    }
+    let limit = Limit {
+        bytes: policy.max_bytes,
+        order: Order::Coldest,
+        force: policy.force,
+    };
+    eviction::plan(&units, limit, unjudged, now)
 }
 
 fn weigh(
     version: &StoredVersion,
-    heat: &Heat,
+    heat: Heat,
     needs: &Needs,
     policy: &Policy,
     now: DateTime<Utc>,
@@ -197,68 +116,13 @@ fn weigh(
     if match_prefix_patterns(&policy.private, &version.id.path) {
         return Ruling::Dear("private, cannot be had again".to_owned());
     }
-    if let Some(limit) = policy.keep_since.filter(|limit| idle <= *limit) {
+    if let Some(limit) = policy.uses.lately(idle) {
         return Ruling::Keep(format!("asked for within {}", heat::span(limit)));
     }
-    if policy.cutoff.is_some_and(|limit| idle > limit) {
+    if policy.uses.too_long(idle) {
         return Ruling::Remove(format!("not asked for in {}", heat::span(idle)));
     }
-    // What was stored within the window had no time to be asked for.
-    if let Some(least) = policy
-        .min_hit_count
-        .filter(|_| now - version.stored > WINDOW)
-    {
-        if heat.count < least && heat.exact {
-            return Ruling::Remove(format!("{} of {least} accesses within 7 days", heat.count));
-        }
-        if heat.count < least {
-            *unknown += 1;
-        }
-    }
-    Ruling::Open
-}
-
-/// Marks the coldest for removal and tells what that frees.
-fn evict(
-    mirror: &Mirror,
-    decisions: &mut [Decision],
-    candidates: Vec<Candidate>,
-    excess: u64,
-    forced: bool,
-    needs: &Needs,
-    now: DateTime<Utc>,
-) -> u64 {
-    let sizes: BTreeMap<usize, u64> = candidates
-        .iter()
-        .map(|candidate| (candidate.index, candidate.bytes))
-        .collect();
-    let mut freed = 0u64;
-    for index in heat::coldest(candidates, excess, now) {
-        let bytes = sizes.get(&index).copied().unwrap_or(0);
-        let (Some(decision), Some(version)) =
-            (decisions.get_mut(index), mirror.versions.get(index))
-        else {
-            continue;
-        };
-        if bytes == 0 {
-            continue;
-        }
-        freed = freed.saturating_add(bytes);
-        decision.removal = part(!forced && needs.go_mod.contains(&version.id));
-        decision.bytes = bytes;
-        let though = if forced {
-            format!("forced, though {}; ", decision.reason)
-        } else {
-            String::new()
-        };
-        decision.reason = format!(
-            "max-size: {though}score {:.3} ({} within 7 days, last {} ago) is among the lowest",
-            decision.heat.score(now),
-            decision.heat.count,
-            heat::span(now - decision.heat.last),
-        );
-    }
-    freed
+    (policy.uses).often_enough(heat, version.stored, now, unknown)
 }
 
 /// Whether a `keep` pattern (`path` or `path@version`, both globs) fits.
@@ -271,6 +135,7 @@ fn matches(glob: &str, id: &ModuleVersion) -> bool {
 mod tests {
     use super::*;
     use crate::services::mirror::testing::{mirror, now};
+    use chrono::TimeDelta;
 
     /// Each version has an .info of 10, a .mod of 20 and a .zip of 1000 bytes
     /// and was last asked for as many hours ago as the fixture says.
@@ -326,7 +191,10 @@ mod tests {
     fn what_projects_need_and_what_is_private_stays() {
         let policy = Policy {
             private: "corp.example".into(),
-            cutoff: Some(TimeDelta::days(30)),
+            uses: UseRules {
+                cutoff: Some(TimeDelta::days(30)),
+                ..UseRules::default()
+            },
             ..Policy::default()
         };
         insta::assert_snapshot!(explain(&policy), @r#"
@@ -371,7 +239,10 @@ mod tests {
     #[test]
     fn a_low_count_removes_only_if_it_is_known() {
         let policy = Policy {
-            min_hit_count: Some(3),
+            uses: UseRules {
+                min_hit_count: Some(3),
+                ..UseRules::default()
+            },
             ..Policy::default()
         };
         let (mirror, heat) = fixture();

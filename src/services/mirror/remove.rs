@@ -6,9 +6,9 @@
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
-use super::plan::Removal;
 use super::{Layout, StoredVersion};
 use crate::formats::module::escape_path;
+use crate::services::eviction::Removal;
 
 /// A larger `list` was written by no proxy.
 const MAX_LIST_BYTES: u64 = 16 << 20;

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::plan::{Needs, Plan, Removal};
+use super::plan::Needs;
 use super::{Mirror, StoredVersion};
 use crate::findings::Finding;
 use crate::render::table;
 use crate::report::{Failure, Tool, Verdict};
-use crate::services::eviction::{self, PlanReport};
+use crate::services::eviction::{self, Plan, PlanReport, Removal};
 use crate::services::heat::Heat;
 use crate::text::escape::{clip, terminal};
 use crate::text::human;
@@ -134,14 +134,6 @@ pub fn versions(
             .then(b.bytes.cmp(&a.bytes))
     });
     reports
-}
-
-/// Sums up a plan; the versions say what goes and why.
-pub fn plan(mirror: &Mirror, plan: &Plan) -> PlanReport {
-    let decisions = plan.decisions.iter();
-    let gone = decisions.filter(|decision| decision.removal != Removal::Nothing);
-    let gone = gone.map(|decision| decision.bytes);
-    PlanReport::new(gone, mirror.bytes(), plan.over, &plan.unjudged)
 }
 
 /// For a person at a terminal. Module paths come from the storage: they are

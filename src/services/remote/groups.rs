@@ -1,128 +1,91 @@
 //! What entries have to do with each other.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use super::entry::{CacheEntry, Repository};
 use super::prefix::{self, KeyPrefix};
-
-/// Entries of one repository that hold the same content, as far as can be
-/// told without downloading them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Duplicates {
-    /// Positions in the repository's list, newest first.
-    pub entries: Vec<usize>,
-    /// What makes them alike.
-    pub likeness: Likeness,
-    /// Bytes of all but the newest.
-    pub wasted: u64,
-}
-
-/// Why entries are taken for the same content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Likeness {
-    /// One key and version, saved for several refs.
-    Key,
-    /// Several keys, one version (the same paths), sizes within one percent.
-    Size,
-}
+use crate::report::remote::DuplicateSummary;
 
 /// Archives of the same files differ a little in size: times, order, and the
 /// compressor's mood.
 const SIZE_TOLERANCE: f64 = 0.01;
 
-/// Finds the same content under several keys or refs; most waste first.
-pub fn duplicates(repository: &Repository) -> Vec<Duplicates> {
-    let entries = &repository.entries;
-    let mut by_key: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
-    for (index, entry) in entries.iter().enumerate() {
+/// Finds the same content under several keys or refs, as far as can be told
+/// without downloading it; most waste first.
+pub fn duplicates(repository: &Repository) -> Vec<DuplicateSummary> {
+    let mut by_key: BTreeMap<(&str, &str), Vec<&CacheEntry>> = BTreeMap::new();
+    for entry in &repository.entries {
         let class = (entry.version.as_str(), entry.key.as_str());
-        by_key.entry(class).or_default().push(index);
+        by_key.entry(class).or_default().push(entry);
     }
     let mut found = Vec::new();
-    let mut by_version: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for ((version, _), mut group) in by_key {
-        newest_first(&mut group, entries);
+    let mut by_version: BTreeMap<&str, Vec<&CacheEntry>> = BTreeMap::new();
+    for ((version, _), group) in by_key {
         // One entry stands for the key below, so that nothing counts twice.
-        by_version.entry(version).or_default().extend(group.first());
-        found.extend(Duplicates::of(group, Likeness::Key, entries));
+        let newest = group.iter().copied().max_by_key(|entry| age(entry));
+        by_version.entry(version).or_default().extend(newest);
+        found.extend(duplicate(group, "key"));
     }
     for (_, mut group) in by_version {
-        group.sort_by_key(|&index| size(entries, index));
-        let mut class: Vec<usize> = Vec::new();
-        for index in group {
-            let alike = class.first().is_some_and(|&first| {
-                let limit = size(entries, first) as f64 * (1.0 + SIZE_TOLERANCE);
-                size(entries, index) as f64 <= limit
-            });
-            if !alike {
-                let done = std::mem::take(&mut class);
-                found.extend(Duplicates::of(done, Likeness::Size, entries));
-            }
-            class.push(index);
+        group.sort_by_key(|entry| entry.bytes);
+        let alike = |smallest: &CacheEntry, entry: &CacheEntry| {
+            entry.bytes as f64 <= smallest.bytes as f64 * (1.0 + SIZE_TOLERANCE)
+        };
+        let mut rest = group.as_slice();
+        while let Some(smallest) = rest.first() {
+            let count = rest.partition_point(|entry| alike(smallest, entry));
+            let (class, larger) = rest.split_at(count);
+            found.extend(duplicate(class.to_vec(), "size"));
+            rest = larger;
         }
-        found.extend(Duplicates::of(class, Likeness::Size, entries));
     }
-    found.sort_by_key(|group| std::cmp::Reverse(group.wasted));
+    found.sort_by_key(|group| Reverse(group.wasted_bytes));
     found
 }
 
-impl Duplicates {
-    fn of(mut group: Vec<usize>, likeness: Likeness, entries: &[CacheEntry]) -> Option<Self> {
-        newest_first(&mut group, entries);
-        let wasted = group
-            .iter()
-            .skip(1)
-            .map(|&index| size(entries, index))
-            .sum();
-        (wasted > 0).then_some(Self {
-            entries: group,
-            likeness,
-            wasted,
-        })
-    }
+fn duplicate(mut group: Vec<&CacheEntry>, likeness: &str) -> Option<DuplicateSummary> {
+    group.sort_by_key(|entry| Reverse(age(entry)));
+    let wasted_bytes = group.iter().skip(1).map(|entry| entry.bytes).sum();
+    (wasted_bytes > 0).then(|| DuplicateSummary {
+        likeness: likeness.to_owned(),
+        ids: group.iter().map(|entry| entry.id).collect(),
+        wasted_bytes,
+    })
 }
 
-fn size(entries: &[CacheEntry], index: usize) -> u64 {
-    entries.get(index).map_or(0, |entry| entry.bytes)
+fn age(entry: &CacheEntry) -> impl Ord + use<> {
+    (entry.created, entry.id)
 }
 
-fn newest_first(group: &mut [usize], entries: &[CacheEntry]) {
-    group.sort_by_key(|&index| {
-        std::cmp::Reverse(entries.get(index).map(|entry| (entry.created, entry.id)))
-    });
-}
-
-/// For each entry the position of the newer one that takes its place: the
-/// newest of the same ref, version and key prefix. A job that falls back on
-/// the prefix restores that one, never this.
+/// Each entry with the newer one that takes its place: the newest of the same
+/// ref, version and key prefix. A job that falls back on the prefix restores
+/// that one, never this.
 ///
 /// Where several prefixes cover a key the longest tells. Keys that no prefix
 /// covers are restored by their full name only and never superseded.
-pub fn superseded(repository: &Repository, prefixes: &[KeyPrefix]) -> Vec<Option<usize>> {
-    let entries = &repository.entries;
-    let age = |index: usize| entries.get(index).map(|entry| (entry.created, entry.id));
-    let mut newest: HashMap<Class, usize> = HashMap::new();
-    let classes: Vec<_> = entries.iter().map(|entry| class(entry, prefixes)).collect();
-    for (index, class) in classes.iter().enumerate() {
-        let Some(class) = class else { continue };
-        let best = newest.entry(*class).or_insert(index);
-        if age(index) > age(*best) {
-            *best = index;
+pub fn superseded<'a>(
+    repository: &'a Repository,
+    prefixes: &[KeyPrefix],
+) -> Vec<(&'a CacheEntry, Option<&'a CacheEntry>)> {
+    let class = |entry: &'a CacheEntry| {
+        let prefix = prefix::longest(prefixes, &entry.key)?;
+        Some((&entry.git_ref, &entry.version, prefix))
+    };
+    let mut newest = HashMap::new();
+    for entry in &repository.entries {
+        let Some(class) = class(entry) else { continue };
+        let best = newest.entry(class).or_insert(entry);
+        if age(entry) > age(best) {
+            *best = entry;
         }
     }
-    let successor = |(index, class): (usize, &Option<_>)| {
-        let best = *newest.get(class.as_ref()?)?;
-        (best != index).then_some(best)
+    let successor = |entry: &'a CacheEntry| {
+        let best = *newest.get(&class(entry)?)?;
+        (best.id != entry.id).then_some(best)
     };
-    classes.iter().enumerate().map(successor).collect()
-}
-
-/// Ref, version and key prefix: what stands in for each other.
-type Class<'a> = (&'a str, &'a str, &'a str);
-
-fn class<'a>(entry: &'a CacheEntry, prefixes: &[KeyPrefix]) -> Option<Class<'a>> {
-    let prefix = prefix::longest(prefixes, &entry.key)?;
-    Some((&entry.git_ref, &entry.version, prefix))
+    let entries = repository.entries.iter();
+    entries.map(|entry| (entry, successor(entry))).collect()
 }
 
 #[cfg(test)]
@@ -137,6 +100,13 @@ mod tests {
             .collect()
     }
 
+    /// By entry the id of what takes its place.
+    fn successors(repository: &Repository, texts: &[&str]) -> Vec<Option<u64>> {
+        let found = superseded(repository, &prefixes(texts));
+        let ids = found.iter().map(|(_, newer)| newer.map(|newer| newer.id));
+        ids.collect()
+    }
+
     #[test]
     fn the_same_key_under_several_refs_is_a_duplicate() {
         let repository = repository(vec![
@@ -146,10 +116,10 @@ mod tests {
         ]);
         assert_eq!(
             duplicates(&repository),
-            [Duplicates {
-                entries: vec![1, 0],
-                likeness: Likeness::Key,
-                wasted: 100
+            [DuplicateSummary {
+                likeness: "key".into(),
+                ids: vec![2, 1],
+                wasted_bytes: 100
             }]
         );
     }
@@ -165,10 +135,10 @@ mod tests {
         repository.entries[3].version = "w".into();
         assert_eq!(
             duplicates(&repository),
-            [Duplicates {
-                entries: vec![1, 0],
-                likeness: Likeness::Size,
-                wasted: 10_000
+            [DuplicateSummary {
+                likeness: "size".into(),
+                ids: vec![2, 1],
+                wasted_bytes: 10_000
             }]
         );
     }
@@ -185,9 +155,9 @@ mod tests {
             entry(7, "Linux-go-d", "refs/heads/main", 1, 50),
         ]);
         repository.entries[6].version = "other paths".into();
-        let found = superseded(&repository, &prefixes(&["${{ runner.os }}-go-"]));
-        assert_eq!(found, [Some(1), None, None, None, Some(1), None, None]);
-        assert_eq!(superseded(&repository, &[]), [None; 7]);
+        let found = successors(&repository, &["${{ runner.os }}-go-"]);
+        assert_eq!(found, [Some(2), None, None, None, Some(2), None, None]);
+        assert_eq!(successors(&repository, &[]), [None; 7]);
     }
 
     #[test]
@@ -197,7 +167,7 @@ mod tests {
             entry(2, "go-test-a", "refs/heads/main", 1, 3),
             entry(3, "go-test-b", "refs/heads/main", 1, 2),
         ]);
-        let found = superseded(&repository, &prefixes(&["go-", "go-lint-", "go-test-"]));
-        assert_eq!(found, [None, Some(2), None]);
+        let found = successors(&repository, &["go-", "go-lint-", "go-test-"]);
+        assert_eq!(found, [None, Some(3), None]);
     }
 }

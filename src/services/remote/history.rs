@@ -29,6 +29,17 @@ pub struct History {
     pub replies: Store,
 }
 
+/// Why a file is not a history.
+#[derive(Debug, thiserror::Error)]
+pub enum NoHistory {
+    /// It is not JSON, or of another form.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Something else wrote it.
+    #[error("schema is {0:?}, not {SCHEMA:?}")]
+    Schema(String),
+}
+
 /// Answers by address.
 pub type Store = BTreeMap<String, Reply>;
 
@@ -65,11 +76,11 @@ impl History {
     /// Reads what [`History::to_json`] wrote.
     ///
     /// # Errors
-    /// When it is not such a file, in words for the user.
-    pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let history: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    /// When it is not such a file.
+    pub fn parse(text: &[u8]) -> Result<Self, NoHistory> {
+        let history: Self = serde_json::from_slice(text)?;
         if history.schema != SCHEMA {
-            return Err(format!("schema is {:?}, not {SCHEMA:?}", history.schema));
+            return Err(NoHistory::Schema(history.schema));
         }
         Ok(history)
     }

@@ -1,13 +1,13 @@
 //! Which remote entries go, which stay, and why. Pure.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-use super::entry::{Place, RefState, Repository};
+use super::entry::{CacheEntry, Place, RefState, Repository};
 use super::groups;
 use super::history::History;
 use super::prefix::KeyPrefix;
-use crate::services::eviction::Ruling;
-use crate::services::heat::{self, Candidate, Heat, WINDOW};
+use crate::services::eviction::{self, Limit, Order, Plan, Removal, Ruling, Unit, UseRules};
+use crate::services::heat::{self, Heat};
 use crate::values::{Rate, Share, Size};
 
 /// What the user asked for. Nothing is removed unless something here says so.
@@ -17,42 +17,15 @@ pub struct Policy {
     pub keep: Vec<String>,
     /// Globs of refs whose entries stay.
     pub keep_refs: Vec<String>,
-    /// Keep what was accessed within this time.
-    pub keep_since: Option<TimeDelta>,
+    /// What the accesses say.
+    pub uses: UseRules,
     /// Remove what a newer entry of these prefixes took the place of.
-    pub superseded: Option<Vec<KeyPrefix>>,
+    pub superseded: Vec<KeyPrefix>,
     /// Remove entries of closed pull requests and deleted branches and tags.
     pub closed_prs: bool,
-    /// Remove what was not accessed for so long.
-    pub cutoff: Option<TimeDelta>,
-    /// Remove what was restored less often within the window.
-    pub min_hit_count: Option<u32>,
     /// Remove the longest unused until a repository's entries fit: in bytes, or as a
     /// share of its quota.
     pub max_size: Option<Share>,
-}
-
-/// The plan for one repository; one decision for each of its entries, in
-/// their order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// What becomes of each entry.
-    pub decisions: Vec<Decision>,
-    /// What could not be judged, and why.
-    pub unjudged: Vec<String>,
-    /// Bytes that should still go, had the kept entries allowed it.
-    pub over: u64,
-}
-
-/// What becomes of one entry.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
-    /// Stay or go.
-    pub remove: bool,
-    /// Why, in words.
-    pub reason: String,
-    /// What is known of its accesses.
-    pub heat: Heat,
 }
 
 /// Weighs every entry; the first rule that decides wins.
@@ -62,122 +35,91 @@ pub fn plan(
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Plan {
-    let mut unjudged = Vec::new();
-    let successors = match &policy.superseded {
-        Some(prefixes) => groups::superseded(repository, prefixes),
-        None => vec![None; repository.entries.len()],
-    };
-    let mut decisions = Vec::with_capacity(repository.entries.len());
-    let mut unknown_refs = 0usize;
-    let mut unknown_hits = 0usize;
-    let mut movable = Vec::new();
-    for (index, (entry, successor)) in repository.entries.iter().zip(successors).enumerate() {
+    let mut unknown = Unknown::default();
+    let entries = groups::superseded(repository, &policy.superseded);
+    let unit = |(entry, newer): (&CacheEntry, Option<&CacheEntry>)| {
         let heat = history.heat(&repository.name, entry, now);
-        let idle = now.signed_duration_since(entry.accessed);
-        let ruling = if let Some(glob) = first_match(&policy.keep, &entry.key) {
-            Ruling::Keep(format!("key matches keep {glob:?}"))
-        } else if let Some(glob) = first_match(&policy.keep_refs, &entry.git_ref) {
-            Ruling::Keep(format!("ref matches keep-ref {glob:?}"))
-        } else if let Some(limit) = policy.keep_since.filter(|limit| idle <= *limit) {
-            Ruling::Keep(format!("accessed within {}", heat::span(limit)))
-        } else if let Some(newer) = successor.and_then(|index| repository.entries.get(index)) {
-            Ruling::Remove(format!("superseded by {} ({})", newer.key, newer.id))
-        } else if let Some(why) = (policy.closed_prs)
-            .then(|| dead(repository, &entry.git_ref))
-            .flatten()
-        {
-            Ruling::Remove(why)
-        } else if policy.cutoff.is_some_and(|limit| idle > limit) {
-            Ruling::Remove(format!("not accessed for {}", heat::span(idle)))
-        } else if let Some(least) = policy
-            .min_hit_count
-            .filter(|_| now - entry.created > WINDOW)
-        {
-            // The save counts as heat but is older than the window here, so
-            // what is left are restores.
-            if heat.count >= least {
-                Ruling::Open
-            } else if heat.exact {
-                Ruling::Remove(format!("{} of {least} accesses within 7 days", heat.count))
-            } else {
-                unknown_hits += 1;
-                Ruling::Open
-            }
-        } else {
-            Ruling::Open
-        };
-        let open = matches!(ruling, Ruling::Open);
-        if open && policy.closed_prs && undecided(repository, &entry.git_ref) {
-            unknown_refs += 1;
-        }
-        let (remove, reason) = match ruling {
-            Ruling::Remove(reason) => (true, reason),
-            Ruling::Keep(reason) | Ruling::Dear(reason) => (false, reason),
-            Ruling::Open => {
-                movable.push(Candidate {
-                    index,
-                    bytes: entry.bytes,
-                    heat,
-                });
-                (false, "nothing speaks against it".to_owned())
-            }
-        };
-        decisions.push(Decision {
-            remove,
-            reason,
+        Unit {
+            ruling: weigh(repository, entry, newer, heat, policy, now, &mut unknown),
+            bytes: entry.bytes,
+            part: Removal::Whole,
+            part_bytes: entry.bytes,
             heat,
-        });
-    }
-    if unknown_refs > 0 {
-        unjudged.push(format!(
-            "closed-prs: state of the ref unknown for {unknown_refs} entries"
-        ));
-    }
-    if unknown_hits > 0 {
-        unjudged.push(format!(
-            "min-hit-count: {unknown_hits} entries without a week of samples (see --history)"
-        ));
-    }
-    let mut over = 0;
-    match policy.max_size.map(|limit| resolve(limit, repository)) {
-        None => {}
-        Some(Err(why)) => unjudged.push(why),
-        Some(Ok(limit)) => over = shrink(repository, &mut decisions, movable, limit, now),
-    }
-    Plan {
-        decisions,
-        unjudged,
-        over,
+        }
+    };
+    let units: Vec<Unit> = entries.into_iter().map(unit).collect();
+    let mut unjudged = unknown.told();
+    let limit = policy.max_size.map(|limit| resolve(limit, repository));
+    let limit = Limit {
+        bytes: limit.transpose().unwrap_or_else(|why| {
+            unjudged.push(why);
+            None
+        }),
+        order: Order::LongestUnused,
+        force: false,
+    };
+    eviction::plan(&units, limit, unjudged, now)
+}
+
+/// How many entries could not be judged.
+#[derive(Default)]
+struct Unknown {
+    refs: usize,
+    hits: usize,
+}
+
+impl Unknown {
+    fn told(&self) -> Vec<String> {
+        let refs = format!(
+            "closed-prs: state of the ref unknown for {} entries",
+            self.refs
+        );
+        let hits = format!(
+            "min-hit-count: {} entries without a week of samples (see --history)",
+            self.hits
+        );
+        let told = [(self.refs, refs), (self.hits, hits)];
+        let told = told.into_iter().filter(|(count, _)| *count > 0);
+        told.map(|(_, text)| text).collect()
     }
 }
 
-/// Marks the coldest for removal until the rest fits; what is then left over.
-fn shrink(
+fn weigh(
     repository: &Repository,
-    decisions: &mut [Decision],
-    movable: Vec<Candidate>,
-    limit: u64,
+    entry: &CacheEntry,
+    newer: Option<&CacheEntry>,
+    heat: Heat,
+    policy: &Policy,
     now: DateTime<Utc>,
-) -> u64 {
-    let staying = |decisions: &[Decision]| -> u64 {
-        let stay = repository
-            .entries
-            .iter()
-            .zip(decisions)
-            .filter(|(_, decision)| !decision.remove);
-        stay.fold(0, |sum, (entry, _)| sum.saturating_add(entry.bytes))
-    };
-    let excess = staying(decisions).saturating_sub(limit);
-    for index in heat::longest_unused(movable, excess) {
-        if let Some(decision) = decisions.get_mut(index) {
-            decision.remove = true;
-            decision.reason = format!(
-                "max-size: not accessed for {}, which is among the longest",
-                heat::span(now - decision.heat.last),
-            );
-        }
+    unknown: &mut Unknown,
+) -> Ruling {
+    let idle = now.signed_duration_since(entry.accessed);
+    if let Some(glob) = first_match(&policy.keep, &entry.key) {
+        return Ruling::Keep(format!("key matches keep {glob:?}"));
     }
-    staying(decisions).saturating_sub(limit)
+    if let Some(glob) = first_match(&policy.keep_refs, &entry.git_ref) {
+        return Ruling::Keep(format!("ref matches keep-ref {glob:?}"));
+    }
+    if let Some(limit) = policy.uses.lately(idle) {
+        return Ruling::Keep(format!("accessed within {}", heat::span(limit)));
+    }
+    if let Some(newer) = newer {
+        return Ruling::Remove(format!("superseded by {} ({})", newer.key, newer.id));
+    }
+    if policy.closed_prs
+        && let Some(why) = dead(repository, &entry.git_ref)
+    {
+        return Ruling::Remove(why);
+    }
+    if policy.uses.too_long(idle) {
+        return Ruling::Remove(format!("not accessed for {}", heat::span(idle)));
+    }
+    let ruling = (policy.uses).often_enough(heat, entry.created, now, &mut unknown.hits);
+    let open = matches!(ruling, Ruling::Open);
+    if open && policy.closed_prs && undecided(repository, &entry.git_ref) {
+        unknown.refs += 1;
+    }
+    ruling
 }
 
 /// The limit in bytes.
@@ -222,12 +164,13 @@ mod tests {
     use super::*;
     use crate::services::remote::entry::Quota;
     use crate::services::remote::testing::{ago, entry, now, repository};
+    use chrono::TimeDelta;
 
     fn explain(repository: &Repository, policy: &Policy) -> String {
         let plan = plan(repository, &History::default(), policy, now());
         let mut text = String::new();
         for (entry, decision) in repository.entries.iter().zip(&plan.decisions) {
-            let verb = if decision.remove { "remove" } else { "keep" };
+            let verb = if decision.removes() { "remove" } else { "keep" };
             text += &format!("{verb} {} {}: {}\n", entry.id, entry.key, decision.reason);
         }
         for why in &plan.unjudged {
@@ -261,7 +204,7 @@ mod tests {
     #[test]
     fn without_a_policy_nothing_goes() {
         let plan = plan(&many(), &History::default(), &Policy::default(), now());
-        assert!(plan.decisions.iter().all(|decision| !decision.remove));
+        assert!(plan.decisions.iter().all(|decision| !decision.removes()));
         assert_eq!((plan.over, plan.unjudged.len()), (0, 0));
     }
 
@@ -269,9 +212,14 @@ mod tests {
     fn every_rule_explains_itself() {
         let policy = Policy {
             keep: vec!["tool*".into()],
-            superseded: KeyPrefix::parse("${{ runner.os }}-go-").map(|prefix| vec![prefix]),
+            superseded: KeyPrefix::parse("${{ runner.os }}-go-")
+                .into_iter()
+                .collect(),
             closed_prs: true,
-            min_hit_count: Some(1),
+            uses: UseRules {
+                min_hit_count: Some(1),
+                ..UseRules::default()
+            },
             ..Policy::default()
         };
         insta::assert_snapshot!(explain(&many(), &policy), @r#"
@@ -287,7 +235,7 @@ mod tests {
         let mut ignorant = many();
         ignorant.refs.clear();
         let policy = Policy {
-            min_hit_count: None,
+            uses: UseRules::default(),
             ..policy
         };
         let text = explain(&ignorant, &policy);
@@ -301,8 +249,11 @@ mod tests {
     fn size_takes_the_coldest_that_may_go() {
         let policy = Policy {
             keep_refs: vec!["refs/x".into()],
-            keep_since: Some(TimeDelta::hours(4)),
-            cutoff: Some(TimeDelta::days(30)),
+            uses: UseRules {
+                keep_since: Some(TimeDelta::hours(4)),
+                cutoff: Some(TimeDelta::days(30)),
+                min_hit_count: None,
+            },
             max_size: Some(Share::Bytes(Size(9000))),
             ..Policy::default()
         };

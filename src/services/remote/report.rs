@@ -5,11 +5,10 @@ use serde::Serialize;
 
 use super::entry::{RefState, Repository};
 use super::history::History;
-use super::plan::Plan;
 use crate::render::{remote_lines, table};
 use crate::report::remote::RepositorySummary;
 use crate::report::{Tool, Verdict};
-use crate::services::eviction::{self, PlanReport};
+use crate::services::eviction::{self, Decision, Plan, PlanReport};
 use crate::text::escape::{clip, terminal};
 use crate::text::human;
 
@@ -133,19 +132,11 @@ pub fn entries(
             last_accessed_at: entry.accessed,
             accesses: heat.count,
             accesses_exact: heat.exact,
-            remove: decision(index).map(|decision| decision.remove),
+            remove: decision(index).map(Decision::removes),
             reason: decision(index).map(|decision| decision.reason.clone()),
         }
     };
     repository.entries.iter().enumerate().map(entry).collect()
-}
-
-/// Sums up a plan; the entries say which go and why.
-pub fn plan(repository: &Repository, plan: &Plan) -> PlanReport {
-    let decided = repository.entries.iter().zip(&plan.decisions);
-    let gone = decided.filter(|(_, decision)| decision.remove);
-    let gone = gone.map(|(entry, _)| entry.bytes);
-    PlanReport::new(gone, repository.bytes(), plan.over, &plan.unjudged)
 }
 
 /// For a person at a terminal. Keys and refs are whatever somebody chose:

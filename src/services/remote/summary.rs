@@ -1,19 +1,16 @@
 //! What is said of a repository's caches in the report.
 
 use super::entry::{RefState, Repository};
-use super::groups::{self, Likeness};
+use super::groups;
 use super::prefix::{self, KeyPrefix};
-use crate::report::remote::{DuplicateSummary, Evicted, Figure, NextSave, RepositorySummary};
+use crate::report::remote::{Evicted, Figure, NextSave, RepositorySummary};
 
 /// Sums up a repository. Superseded entries are looked for under `prefixes`.
 pub fn summary(repository: &Repository, prefixes: &[KeyPrefix]) -> RepositorySummary {
     let entries = &repository.entries;
     let superseded = || {
-        let successors = groups::superseded(repository, prefixes);
-        let older = entries
-            .iter()
-            .zip(successors)
-            .filter(|(_, newer)| newer.is_some());
+        let found = groups::superseded(repository, prefixes);
+        let older = found.iter().filter(|(_, newer)| newer.is_some());
         figure(older.map(|(entry, _)| entry.bytes))
     };
     let asked = entries
@@ -26,16 +23,6 @@ pub fn summary(repository: &Repository, prefixes: &[KeyPrefix]) -> RepositorySum
             .filter(|entry| state(&entry.git_ref) != Some(RefState::Alive));
         figure(gone.map(|entry| entry.bytes))
     };
-    let duplicate = |group: groups::Duplicates| DuplicateSummary {
-        likeness: match group.likeness {
-            Likeness::Key => "key".to_owned(),
-            Likeness::Size => "size".to_owned(),
-        },
-        ids: (group.entries.iter().filter_map(|&index| entries.get(index)))
-            .map(|entry| entry.id)
-            .collect(),
-        wasted_bytes: group.wasted,
-    };
     RepositorySummary {
         name: repository.name.clone(),
         complete: repository.complete,
@@ -44,10 +31,7 @@ pub fn summary(repository: &Repository, prefixes: &[KeyPrefix]) -> RepositorySum
         quota_bytes: repository.quota.map(|quota| quota.bytes),
         quota_assumed: repository.quota.is_some_and(|quota| quota.assumed),
         share: share(repository, repository.bytes()),
-        duplicates: groups::duplicates(repository)
-            .into_iter()
-            .map(duplicate)
-            .collect(),
+        duplicates: groups::duplicates(repository),
         superseded: (!prefixes.is_empty()).then(superseded),
         unreachable: asked.then(unreachable),
         never_accessed: figure(

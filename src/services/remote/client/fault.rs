@@ -1,17 +1,14 @@
 //! What can go wrong between here and a service, told apart because each
 //! calls for another remedy.
 
-use std::time::Duration;
+use crate::net;
 
 /// Why a request brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// No connection, or it broke.
-    #[error("cannot be reached: {0}")]
-    Unreachable(String),
-    /// No whole answer in time.
-    #[error("did not answer within {} s", .0.as_secs())]
-    Slow(Duration),
+    /// Nothing came back.
+    #[error(transparent)]
+    Net(#[from] net::Fault),
     /// The service failed (5xx), again and again.
     #[error("failed with status {0}")]
     Failed(u16),
@@ -38,12 +35,6 @@ pub enum Fault {
         /// What the service says.
         message: String,
     },
-    /// Sent elsewhere: not followed, so that the token stays here.
-    #[error("redirects to {0}, which is not followed")]
-    Redirected(String),
-    /// The answer exceeds the limit.
-    #[error("answer is larger than {0} bytes")]
-    TooLarge(usize),
     /// The answer is not JSON, or not of the documented form.
     #[error("answer not understood: {0}")]
     Malformed(String),

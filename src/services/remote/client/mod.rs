@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub use super::history::Store;
 pub use fault::Fault;
-pub use http::{Http, Limits, Token};
+pub use http::{Http, Token, USUAL, Unusable};
 
 use super::entry::{CacheEntry, Place, Quota, RefState, Repository};
 

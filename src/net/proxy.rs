@@ -3,12 +3,11 @@
 
 use std::net::IpAddr;
 
-use http::Uri;
-
+use super::Url;
 use crate::settings::Environment;
 
 /// The web proxy through which Go would ask `target`.
-pub(super) fn proxy_for(target: &Uri, environment: &Environment) -> Option<String> {
+pub fn proxy_for(target: &Url, environment: &Environment) -> Option<String> {
     let var = |name: &str| {
         let value = environment
             .var(name)
@@ -16,14 +15,14 @@ pub(super) fn proxy_for(target: &Uri, environment: &Environment) -> Option<Strin
         let value = value.to_str()?.trim();
         (!value.is_empty()).then(|| value.to_owned())
     };
-    let https = target.scheme_str() == Some("https");
+    let https = target.scheme() == "https";
     // Under CGI, `HTTP_PROXY` is what a stranger's request says.
     if !https && environment.var("REQUEST_METHOD").is_some() {
         return None;
     }
     let proxy = var(if https { "HTTPS_PROXY" } else { "HTTP_PROXY" })?;
-    let host = target.host().unwrap_or_default();
-    let port = target.port_u16().unwrap_or(if https { 443 } else { 80 });
+    let host = target.host_str().unwrap_or_default();
+    let port = target.port_or_known_default().unwrap_or_default();
     if is_local(host) || is_exempt(host, port, &var("NO_PROXY").unwrap_or_default()) {
         return None;
     }
@@ -35,7 +34,7 @@ pub(super) fn proxy_for(target: &Uri, environment: &Environment) -> Option<Strin
 }
 
 /// Whether a host is this very machine by name or address.
-pub(super) fn is_local(host: &str) -> bool {
+pub fn is_local(host: &str) -> bool {
     let address = bare(host).parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
