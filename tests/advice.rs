@@ -753,6 +753,15 @@ const ROWS: &[Row] = &[
         cure: Commands,
     },
     Row {
+        rule: "snapshot-damaged",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere(
+            "tests/snapshots.rs",
+            "a_tampered_frame_is_left_out_and_the_next_save_replaces_it",
+        ),
+    },
+    Row {
         rule: "vcs-unsafe",
         with: CHECK,
         plant: |_| {},

@@ -102,10 +102,6 @@ struct Work {
     files: u64,
 }
 
-fn told(finding: Finding) -> Trouble {
-    Trouble::Told(finding.into())
-}
-
 struct Restore<'a> {
     snapshot: &'a Snapshot,
     kept: HashMap<&'a str, Kept<'a>>,
@@ -282,7 +278,7 @@ impl<'a> Restore<'a> {
                 };
                 let mut proof = None;
                 let placed = hand.version(self.caches, (&id, path), used, content, |h1| {
-                    proof = self.trust.zip(&id, h1).map_err(told)?;
+                    proof = self.trust.zip(&id, h1).map_err(Trouble::Told)?;
                     match module.is_some_and(|module| module.h1 == h1.to_string()) {
                         true => Ok(()),
                         false => Err(Trouble::Damaged(format!(
@@ -357,7 +353,7 @@ impl<'a> Restore<'a> {
                     .h1
                     .parse()
                     .map_err(|_| damaged("has no hash".to_owned()))?;
-                let proof = self.trust.go_mod(&go_mod.id(), h1).map_err(told)?;
+                let proof = self.trust.go_mod(&go_mod.id(), h1).map_err(Trouble::Told)?;
                 done.proven += proof.map_or(0, |_| kept.file.bytes);
             }
             Role::Action(id) => self.has_output(*id, &bytes)?,

@@ -258,10 +258,10 @@ impl<'a> Known<'a> {
         };
         let mut kept: Vec<u64> = vec![0; snapshot.bundles.len()];
         for (path, file) in &self.files {
-            if used.paths.contains(*path) || file.used >= oldest {
-                if let Some(kept) = kept.get_mut(file.bundle) {
-                    *kept += file.file.bytes;
-                }
+            if (used.paths.contains(*path) || file.used >= oldest)
+                && let Some(kept) = kept.get_mut(file.bundle)
+            {
+                *kept += file.file.bytes;
             }
         }
         let Some(base) = snapshot.bundles.first() else {
@@ -425,11 +425,7 @@ impl<'a> Local<'a> {
         let actions = observed.actions.iter().chain(&observed.unseen);
         let whole = actions.filter(|id| self.output(**id).is_some());
         used.actions = whole.copied().collect();
-        used.paths = self
-            .files(&used)
-            .into_iter()
-            .map(|(path, _)| path)
-            .collect();
+        used.paths = self.files(&used).into_keys().collect();
         Some(used)
     }
 

@@ -85,7 +85,7 @@ impl Trust {
     }
 
     /// Who says that a zip is this version's; nobody knows better if `None`.
-    pub(super) fn zip(&self, id: &ModuleVersion, h1: H1) -> Result<Option<Source>, Finding> {
+    pub(super) fn zip(&self, id: &ModuleVersion, h1: H1) -> Result<Option<Source>, Box<Finding>> {
         if !self.is_exempt(id)
             && let Some(source) = recorded(id, self.sumdb.check(id, Some(h1), None))?
         {
@@ -93,17 +93,18 @@ impl Trust {
         }
         if id.is_toolchain() {
             let message = "no record of the checksum database proves it: it was left out";
-            return Err(Finding::new(
-                Rule::ToolchainUnproven,
-                id.to_string(),
-                message,
-            ));
+            let finding = Finding::new(Rule::ToolchainUnproven, id.to_string(), message);
+            return Err(Box::new(finding));
         }
         self.listed(id, h1, self.sums.zip(id), Rule::ZipHashMismatch)
     }
 
     /// The same of a go.mod.
-    pub(super) fn go_mod(&self, id: &ModuleVersion, h1: H1) -> Result<Option<Source>, Finding> {
+    pub(super) fn go_mod(
+        &self,
+        id: &ModuleVersion,
+        h1: H1,
+    ) -> Result<Option<Source>, Box<Finding>> {
         if !self.is_exempt(id)
             && let Some(source) = recorded(id, self.sumdb.check(id, None, Some(h1)))?
         {
@@ -122,19 +123,21 @@ impl Trust {
         h1: H1,
         claims: &[SumClaim],
         rule: Rule,
-    ) -> Result<Option<Source>, Finding> {
+    ) -> Result<Option<Source>, Box<Finding>> {
         match agreed(claims) {
             None => Ok(None),
             Some(listed) if listed == h1 => Ok(Some(Source::GoSum)),
             Some(listed) => {
                 let message = "is not what go.sum says: it was left out";
-                Err(Finding::new(rule, id.to_string(), message).differs(listed, h1))
+                Err(Box::new(
+                    Finding::new(rule, id.to_string(), message).differs(listed, h1),
+                ))
             }
         }
     }
 }
 
-fn recorded(id: &ModuleVersion, proof: Proof) -> Result<Option<Source>, Finding> {
+fn recorded(id: &ModuleVersion, proof: Proof) -> Result<Option<Source>, Box<Finding>> {
     match proof {
         Proof::Proven(_) => Ok(Some(Source::Sumdb)),
         // Its record was left out, and proves nothing.
@@ -147,7 +150,7 @@ fn recorded(id: &ModuleVersion, proof: Proof) -> Result<Option<Source>, Finding>
         }) => {
             let message = format!("is not what {database} says: it was left out");
             let finding = Finding::new(Rule::SumdbMismatch, id.to_string(), message);
-            Err(finding.differs(expected, actual))
+            Err(Box::new(finding.differs(expected, actual)))
         }
     }
 }

@@ -64,7 +64,11 @@ impl Gocachevet {
         use std::os::unix::process::CommandExt;
         const NOBODY: u32 = 65534;
         let copy = home.join("gocachevet");
-        std::fs::copy(self.command.get_program(), &copy).unwrap();
+        // By a program of its own: a file that this process has open for writing may
+        // be inherited by another test's child, and then cannot be run.
+        let mut copier = Command::new("cp");
+        let copied = copier.arg(self.command.get_program()).arg(&copy).status();
+        assert!(copied.unwrap().success());
         let mut command = Command::new(copy);
         command
             .env_clear()
