@@ -77,17 +77,19 @@ export function removeTree(dir) {
   rmSync(dir, { recursive: true });
 }
 
-/** Runs the job, on a runner that has nothing: what it knows comes from the cache. */
+/** Runs the job, on a runner that has nothing: what it knows comes from the cache. `runner`: another one than that. */
 export async function job(event, more = {}) {
   const engine = more.engine ?? 'act';
-  for (const dir of ['caches', 'home/.gocachevet']) removeTree(join(lab, dir));
-  const eventFile = join(lab, 'event.json');
+  const runner = join(lab, more.runner ?? '');
+  for (const dir of ['caches', 'home/.gocachevet']) removeTree(join(runner, dir));
+  mkdirSync(join(runner, 'home'), { recursive: true });
+  const eventFile = join(runner, 'event.json');
   writeFileSync(eventFile, JSON.stringify({ paths: `${modcache}\n${gocache}`, out: join(lab, 'out'), ref: 'refs/heads/main', ...event }));
   const env = {
     GITHUB_REPOSITORY: 'example/hello',
     RUNNER_ENVIRONMENT: 'github-hosted',
-    GOMODCACHE: modcache,
-    GOCACHE: gocache,
+    GOMODCACHE: join(runner, 'caches', 'mod'),
+    GOCACHE: join(runner, 'caches', 'build'),
     GOPROXY: `file://${seed}/cache/download`,
     GOSUMDB: 'off',
     GOTOOLCHAIN: 'local',
@@ -99,17 +101,17 @@ export async function job(event, more = {}) {
     more.on ?? 'push', '--json', '-P', 'ubuntu-latest=-self-hosted', '-W', `.github/workflows/${more.workflow ?? 'ci.yml'}`, '-e', eventFile, '-s', 'GITHUB_TOKEN=none',
     '--action-cache-path', join(lab, 'actions'),
     '--cache-server-path', join(lab, `${engine}-server`), '--cache-server-addr', '127.0.0.1',
-    '--artifact-server-path', join(lab, 'artifacts'), '--artifact-server-addr', '127.0.0.1', '--artifact-server-port', String(more.port ?? 34599),
+    '--artifact-server-path', join(lab, 'artifacts'), '--artifact-server-addr', '127.0.0.1', '--artifact-server-port', String(more.runner ? 34600 : 34599),
     ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
   ];
   const path = [...(more.path ?? []), ...(more.noBinary ? [] : [join(lab, 'bin')]), process.env.PATH].join(delimiter);
-  const act = spawn(engine, args, { cwd: repository, env: { ...process.env, HOME: join(lab, 'home'), PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const act = spawn(engine, args, { cwd: repository, env: { ...process.env, HOME: join(runner, 'home'), PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let err = '';
   act.stdout.on('data', (data) => (out += data));
   act.stderr.on('data', (data) => (err += data));
   const code = await new Promise((resolve, reject) => act.on('error', reject).on('close', resolve));
-  writeFileSync(join(lab, `act-${event.key ?? 'run'}.log`), out + err);
+  writeFileSync(join(runner, `act-${event.key ?? 'run'}.log`), out + err);
   return new Run(code, out, err);
 }
 

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -129,6 +129,37 @@ await scenario("a branch begins with the default branch's snapshot, and takes th
   const newer = (await on({ ...feature, edit: 'four' }, offline)).ended(0);
   assert.match(newer.summary('Post'), /saved \d+ s ago on `main`/);
   assert.equal(compiled(newer), 0, newer.text);
+});
+
+await scenario('two jobs that save at the same time add up', async () => {
+  const wait = join(lab, 'out', 'other-ended');
+  let waits = true;
+  const first = on({ edit: 'first', wait }).finally(() => (waits = false));
+  while (waits && !existsSync(`${wait}.started`)) await new Promise((later) => setTimeout(later, 200));
+  const second = (await on({ edit: 'second' }, { runner: 'second' })).ended(0);
+  assert.match(second.summary('Post'), /^\*\*Saved\*\* a delta/m);
+  writeFileSync(wait, '');
+  assert.match((await first).ended(0).summary('Post'), /^\*\*Saved\*\* a delta/m);
+  for (const edit of ['first', 'second']) assert.equal(compiled((await on({ edit }, offline)).ended(0)), 0, edit);
+});
+
+await scenario('a crossed limit fails the job, and what it used is saved all the same', async () => {
+  const run = (await on({ edit: 'large', 'max-size': '1MB' }, offline)).ended(1);
+  assert.match(run.summary('Post'), /^\*\*Saved\*\* a delta/m);
+  assert.match(run.annotations('error').map(({ text }) => text).join('\n'), /^the policy failed\. Crossed: max-size\. Save less \(`trim-to`\)/m);
+});
+
+await scenario('the end can be a step of its own', async () => {
+  const run = (await on({ edit: 'split', phase: 'before' }, offline)).ended(0);
+  assert.match(run.summary('Main'), /^\*\*Restored\*\* .*% of it was used/m);
+  assert.match(run.summary('Main'), /^\*\*Saved\*\* a delta/m);
+  assert.equal(run.summary('Post'), '');
+});
+
+await scenario('what was there before the step is checked', async () => {
+  const run = (await on({ prefill: true })).ended(1);
+  assert.equal(run.step('build'), undefined, 'the build ran');
+  assert.ok(run.annotations('error').some(({ title }) => title === 'extracted-hash-mismatch'), run.text);
 });
 
 await scenario('superseded heads are deleted, but one generation; and where that is refused it is said', async () => {
