@@ -9,10 +9,11 @@ import { input, workspace } from './runner.mjs';
 export class InputError extends Error {}
 
 const CHOICES = {
+  cache: ['true', 'false'],
   phase: ['auto', 'before', 'after'],
   'on-corrupt': ['fail', 'repair', 'warn'],
   trim: ['off', 'unused', 'tiers'],
-  'pull-requests': ['check', 'trim'],
+  'pull-requests': ['check', 'trim', 'save'],
   'fail-on': ['deny', 'warn', 'never'],
   'project-config': ['auto', 'true', 'false'],
   'job-summary': ['true', 'false'],
@@ -44,10 +45,19 @@ export function readInputs() {
     chosen[name] = value;
   }
   if (chosen.trim === 'tiers' && input('tiers') === '') throw new InputError('input tiers: empty, while trim is `tiers`');
+  const cache = chosen.cache === 'true';
+  if (cache && chosen.trim !== 'off') {
+    throw new InputError(`input trim: \`${chosen.trim}\` is for caches that another step saves (\`cache: false\`); this one saves what jobs use, and nothing else`);
+  }
   // Whoever can open a pull request can change the project's own configuration.
   const foreign = chosen['project-config'] === 'auto' && input('config') === '' && mayBeFork();
   return {
     foreign,
+    cache,
+    key: input('key'),
+    // What a snapshot may hold.
+    room: flag('max-size', input('trim-to')),
+    savePullRequests: chosen['pull-requests'] === 'save',
     phase: chosen.phase,
     onCorrupt: chosen['on-corrupt'],
     failOn: chosen['fail-on'],

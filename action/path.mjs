@@ -38,22 +38,32 @@ function isProgram(file) {
   }
 }
 
+const rootsOf = (home) => {
+  const named = [...anyones(), ...(home ? [] : [homedir()])];
+  return [...new Set([...named.map((root) => resolve(root)), ...named.map(real)])];
+};
+const liesIn = (paths, roots) => paths.some((path) => roots.some((root) => inside(path, root)));
+
+/** PATH for what others start: without the folders that are passed over, but for the rest of the home folder. */
+export function soundPath() {
+  const roots = rootsOf(true);
+  return (env.PATH ?? '').split(delimiter).filter((dir) => isAbsolute(dir) && !liesIn([dir, real(dir)], roots)).join(delimiter);
+}
+
 /**
  * The first program of this name that is not passed over, and those that were.
  * `home`: whether it may lie in the rest of the home folder, which caches
  * restore as well (`~/.local/bin`, `~/.cargo/bin`).
  */
 export function inPath(name, { home = false } = {}) {
-  const named = [...anyones(), ...(home ? [] : [homedir()])];
-  const roots = [...new Set([...named.map((root) => resolve(root)), ...named.map(real)])];
+  const roots = rootsOf(home);
   const passedOver = [];
   for (const dir of (env.PATH ?? '').split(delimiter)) {
     if (!isAbsolute(dir)) continue; // such as `.`
     const file = join(dir, process.platform === 'win32' ? `${name}.exe` : name);
     if (!isProgram(file)) continue;
     // As it is named, by its folder's real name, and what it leads to in the end.
-    const names = [file, join(real(dirname(file)), basename(file)), real(file)];
-    if (!names.some((path) => roots.some((root) => inside(path, root)))) return { file, passedOver };
+    if (!liesIn([file, join(real(dirname(file)), basename(file)), real(file)], roots)) return { file, passedOver };
     passedOver.push(file);
   }
   return { file: undefined, passedOver };

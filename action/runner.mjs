@@ -5,12 +5,21 @@
 // its place between the lines of the program that is run in between.
 
 import { randomUUID } from 'node:crypto';
-import { appendFileSync, writeSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeSync } from 'node:fs';
 
 const { env } = process;
 
 /** The folder of the checked-out project. */
 export const workspace = () => env.GITHUB_WORKSPACE || process.cwd();
+
+/** What happened, as the service tells it; empty where it is not told. */
+export function event() {
+  try {
+    return JSON.parse(readFileSync(env.GITHUB_EVENT_PATH, 'utf8')) ?? {};
+  } catch {
+    return {};
+  }
+}
 
 /** An input as given, or as action.yml's default says; '' if neither. */
 export const input = (name) => (env[`INPUT_${name.toUpperCase()}`] ?? '').trim();

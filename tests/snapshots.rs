@@ -393,6 +393,9 @@ fn outputs_of_another_go_stay_away() {
     let run = job.run("restore", &["--goroot", goroot]).expect_code(0);
     let restored = &run.json()["snapshot"]["restored"];
     assert_eq!(restored["modules_only"], true, "{run}");
+    let difference = &restored["differences"][0];
+    assert_eq!(difference["name"], "go", "{run}");
+    assert_eq!(difference["now"], "go1.99.1", "{run}");
     assert!(job.env.modcache.join("gopkg.in/yaml.v3@v3.0.1").exists());
     assert!(!job.env.gocache.join("00").exists());
 }

@@ -8,7 +8,7 @@ use crate::findings::{Finding, Level, Rule, display_path};
 use crate::folder::Root;
 use crate::formats::module::MOVABLE;
 use crate::locate;
-use crate::report::{self, ProvenBy, Verdict, Verification};
+use crate::report::{self, Difference, ProvenBy, Verdict, Verification};
 use crate::run::{self as steps, Found};
 use crate::settings::{Environment, Settings};
 use crate::snapshot::place::Caches;
@@ -26,6 +26,10 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
+
+/// How a report names what differs: Go's version, and the folder of the job.
+const GO: &str = "go";
+const DIRECTORY: &str = "directory";
 
 /// Where a snapshot lies.
 #[derive(Args, Clone, Debug, Default)]
@@ -113,7 +117,7 @@ pub fn run(
     let mut record = Record::default();
     let mut told = report::Snapshot::default();
     if let Some((branch, head, snapshot)) = &located {
-        let (caches, modules_only) = fitting(caches, snapshot, settings, &found, &mut notes);
+        let (caches, differences) = fitting(caches, snapshot, settings, &found, &mut notes);
         let go = locate::go_settings(&settings.environment);
         let exempt = go.get("GONOSUMDB").0.to_string_lossy().into_owned();
         let keys = steps::sumdb_setting(&go).keys();
@@ -138,7 +142,8 @@ pub fn run(
             age_seconds: u64::try_from(age).unwrap_or_default(),
             skipped: restored.left_out.len() as u64,
             present: restored.present,
-            modules_only,
+            modules_only: differences.iter().any(|it| it.name == GO),
+            differences,
         });
         tell(&mut found, restored, args.on_corrupt, seconds);
     }
@@ -222,37 +227,44 @@ fn located(
     Ok(None)
 }
 
-/// Says where this job differs from the one that saved, in what decides whether
-/// Go finds the outputs. Those of another Go version are not restored.
+/// Where this job differs from the one that saved, in what decides whether Go
+/// finds the outputs. Those of another Go version are not restored.
 fn fitting(
     mut caches: Caches,
     snapshot: &Snapshot,
     settings: &Settings,
     found: &Found,
     notes: &mut Vec<String>,
-) -> (Caches, bool) {
+) -> (Caches, Vec<Difference>) {
     let Some(saver) = snapshot.newest().map(|newest| &newest.said) else {
-        return (caches, false);
+        return (caches, Vec::new());
     };
+    let mut differences = Vec::new();
     let here = builds_with(settings, &found.projects);
-    let modules_only = !same_go(&saver.go, &here);
-    if modules_only {
+    if !same_go(&saver.go, &here) {
         caches.builds = None;
+        let (then, now) = (saver.go.join(", "), here.join(", "));
         notes.push(format!(
-            "only modules are restored: the build outputs are of {}, and this job runs {}",
-            saver.go.join(", "),
-            here.join(", ")
+            "only modules are restored: the build outputs are of {then}, and this job runs {now}"
         ));
+        differences.push(Difference::new(GO, then, now));
     }
-    for (name, value) in go_settings(settings) {
-        let then = saver.settings.get(&name).map_or("", String::as_str);
-        if then != value && name != "directory" {
-            notes.push(format!(
-                "{name} is {value:?}, and was {then:?} in the job that saved: Go may not find its build outputs"
-            ));
+    let settings = go_settings(settings);
+    // Then Go leaves it out of what it knows a package by.
+    let is_trimmed = settings
+        .get("GOFLAGS")
+        .is_some_and(|flags| flags.contains("-trimpath"));
+    for (name, now) in settings {
+        let then = saver.settings.get(&name).cloned().unwrap_or_default();
+        if then == now || (is_trimmed && name == DIRECTORY) {
+            continue;
         }
+        notes.push(format!(
+            "{name} is {now:?}, and was {then:?} in the job that saved: Go may not find its build outputs"
+        ));
+        differences.push(Difference::new(&name, then, now));
     }
-    (caches, modules_only)
+    (caches, differences)
 }
 
 /// The settings that decide whether Go finds build outputs again.
@@ -282,7 +294,7 @@ pub(super) fn go_settings(settings: &Settings) -> BTreeMap<String, String> {
         .map(|name| ((*name).to_owned(), value(name)))
         .collect();
     let directory = display_path(&settings.environment.cwd);
-    all.insert("directory".to_owned(), directory);
+    all.insert(DIRECTORY.to_owned(), directory);
     all
 }
 

@@ -168,6 +168,33 @@ pub struct Restored {
     pub present: u64,
     /// Only modules were restored: the build outputs are of another Go version.
     pub modules_only: bool,
+    /// Where this job differs from the one that saved, in what decides whether Go
+    /// finds the build outputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+}
+
+/// Something that was not the same in the job that saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Difference {
+    /// `go` for the version, `directory` for the folder, else the setting, such as
+    /// `GOFLAGS`.
+    pub name: String,
+    /// What it was; empty if nothing was set.
+    pub then: String,
+    /// What it is.
+    pub now: String,
+}
+
+impl Difference {
+    pub(crate) fn new(name: &str, then: String, now: String) -> Difference {
+        Difference {
+            name: name.to_owned(),
+            then,
+            now,
+        }
+    }
 }
 
 /// What was saved.

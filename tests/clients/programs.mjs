@@ -28,7 +28,7 @@ Object.assign(process.env, {
   INPUT_MODCACHE: at('other-mod'),
 });
 for (const dir of ['home', 'workspace', 'temp']) mkdirSync(at(dir));
-const { inPath } = await import('../../action/path.mjs');
+const { inPath, soundPath } = await import('../../action/path.mjs');
 const { findBinary, releaseSource } = await import('../../action/binary.mjs');
 const { mayBeFork } = await import('../../action/fork.mjs');
 const look = (dirs, name = 'gocachevet', more) => {
@@ -71,7 +71,9 @@ assert.equal(look([good], 'other').file, undefined, 'not executable');
 const sdk = dirname(program('home/sdk/go/bin/go'));
 program('home/go/bin/go');
 assert.equal(look([at('home/go/bin'), sdk], 'go', { home: true }).file, join(sdk, 'go'));
-console.log('ok: go itself is found where it is installed, not where a cache lays it');
+process.env.PATH = [at('workspace/node_modules/.bin'), at('home/go/bin'), '.', at('link-to-workspace'), sdk, good].join(delimiter);
+assert.equal(soundPath(), [sdk, good].join(delimiter));
+console.log('ok: go itself is found where it is installed, not where a cache lays it; and so is what others start');
 
 const none = { version: null, files: {} };
 const built = at('no-module.wasm');

@@ -14,13 +14,29 @@ const repository = join(lab, 'repository');
 const seed = join(root, 'target', 'test-clients', 'modules');
 const native = process.env.GOCACHEVET ?? join(root, 'target', 'debug', 'gocachevet');
 
+/** Runs it, if its name has the words that were asked for, and says how it ended. */
+export const scenario = async (name, run) => {
+  if (process.argv[2] && !name.includes(process.argv[2])) return;
+  const start = performance.now();
+  let result = 'ok';
+  try {
+    await run();
+  } catch (error) {
+    result = 'FAILED';
+    process.exitCode = 1;
+    console.log(error);
+  }
+  console.log(`${result}: ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+};
+
 /** Makes it all anew. */
 export function setUp() {
   removeTree(lab);
   for (const dir of ['home', 'bin', 'out', 'repository/.github/workflows']) mkdirSync(join(lab, dir), { recursive: true });
   cpSync(join(root, 'tests/support/projects/hello'), repository, { recursive: true });
+  execFileSync(join(root, 'release/dist'), { stdio: 'inherit' });
   for (const part of ['action.yml', 'action', 'wasm/run.mjs']) {
-    cpSync(join(root, part), join(repository, 'gocachevet', part), { recursive: true });
+    cpSync(join(root, part), join(repository, 'gocachevet', part), { recursive: true, filter: (file) => !file.endsWith('node_modules') });
   }
   const client = join(root, 'tests/clients/act');
   mkdirSync(join(repository, 'cache'));
@@ -29,7 +45,7 @@ export function setUp() {
     const bundle = ['--bundle', '--platform=node', '--log-level=warning', `--outfile=${join(repository, 'cache', `${half}.js`)}`];
     execFileSync('esbuild', [join(client, 'cache', `${half}.src.js`), ...bundle], { stdio: 'inherit' });
   }
-  cpSync(join(client, 'ci.yml'), join(repository, '.github/workflows/ci.yml'));
+  for (const file of ['ci.yml', 'snapshots.yml']) cpSync(join(client, file), join(repository, '.github/workflows', file));
   cpSync(native, join(lab, 'bin/gocachevet'));
   const git = (...args) => execFileSync('git', ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], { stdio: 'pipe' });
   git('init', '-q', '-b', 'main');
@@ -61,17 +77,19 @@ export function removeTree(dir) {
   rmSync(dir, { recursive: true });
 }
 
-/** Runs the job, on a runner that has nothing: what it knows comes from the cache. */
+/** Runs the job, on a runner that has nothing: what it knows comes from the cache. `runner`: another one than that. */
 export async function job(event, more = {}) {
   const engine = more.engine ?? 'act';
-  removeTree(join(lab, 'caches'));
-  const eventFile = join(lab, 'event.json');
+  const runner = join(lab, more.runner ?? '');
+  for (const dir of ['caches', 'home/.gocachevet']) removeTree(join(runner, dir));
+  mkdirSync(join(runner, 'home'), { recursive: true });
+  const eventFile = join(runner, 'event.json');
   writeFileSync(eventFile, JSON.stringify({ paths: `${modcache}\n${gocache}`, out: join(lab, 'out'), ref: 'refs/heads/main', ...event }));
   const env = {
     GITHUB_REPOSITORY: 'example/hello',
     RUNNER_ENVIRONMENT: 'github-hosted',
-    GOMODCACHE: modcache,
-    GOCACHE: gocache,
+    GOMODCACHE: join(runner, 'caches', 'mod'),
+    GOCACHE: join(runner, 'caches', 'build'),
     GOPROXY: `file://${seed}/cache/download`,
     GOSUMDB: 'off',
     GOTOOLCHAIN: 'local',
@@ -80,20 +98,20 @@ export async function job(event, more = {}) {
     ...more.env,
   };
   const args = [
-    more.on ?? 'push', '--json', '-P', 'ubuntu-latest=-self-hosted', '-W', '.github/workflows/ci.yml', '-e', eventFile, '-s', 'GITHUB_TOKEN=none',
+    more.on ?? 'push', '--json', '-P', 'ubuntu-latest=-self-hosted', '-W', `.github/workflows/${more.workflow ?? 'ci.yml'}`, '-e', eventFile, '-s', 'GITHUB_TOKEN=none',
     '--action-cache-path', join(lab, 'actions'),
     '--cache-server-path', join(lab, `${engine}-server`), '--cache-server-addr', '127.0.0.1',
-    '--artifact-server-path', join(lab, 'artifacts'), '--artifact-server-addr', '127.0.0.1', '--artifact-server-port', String(more.port ?? 34599),
+    '--artifact-server-path', join(lab, 'artifacts'), '--artifact-server-addr', '127.0.0.1', '--artifact-server-port', String(more.runner ? 34600 : 34599),
     ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
   ];
-  const path = [...(more.noBinary ? [] : [join(lab, 'bin')]), process.env.PATH].join(delimiter);
-  const act = spawn(engine, args, { cwd: repository, env: { ...process.env, HOME: join(lab, 'home'), PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const path = [...(more.path ?? []), ...(more.noBinary ? [] : [join(lab, 'bin')]), process.env.PATH].join(delimiter);
+  const act = spawn(engine, args, { cwd: repository, env: { ...process.env, HOME: join(runner, 'home'), PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let err = '';
   act.stdout.on('data', (data) => (out += data));
   act.stderr.on('data', (data) => (err += data));
   const code = await new Promise((resolve, reject) => act.on('error', reject).on('close', resolve));
-  writeFileSync(join(lab, `act-${event.key ?? 'run'}.log`), out + err);
+  writeFileSync(join(runner, `act-${event.key ?? 'run'}.log`), out + err);
   return new Run(code, out, err);
 }
 

@@ -6,23 +6,9 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { job, lab, modcache, read, setUp, withModule } from './fixture.mjs';
+import { job, lab, modcache, read, scenario, setUp, withModule } from './fixture.mjs';
 
 const stale = join(modcache, 'github.com/pkg/errors@v0.9.1');
-const scenario = async (name, run) => {
-  if (process.argv[2] && !name.includes(process.argv[2])) return;
-  const start = performance.now();
-  let result = 'ok';
-  try {
-    await run();
-  } catch (error) {
-    result = 'FAILED';
-    process.exitCode = 1;
-    console.log(error);
-  }
-  console.log(`${result}: ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
-};
-
 setUp();
 
 await scenario('a first job, on empty caches, saves what it used', async () => {

@@ -45,25 +45,25 @@ function setUp() {
 }
 
 // JSON is YAML.
-function writeJob(inputs) {
+function writeJob({ component: name = 'gocachevet', ...inputs }) {
   // As a component, the way other projects include it: here from the project itself.
-  const component = '$CI_SERVER_FQDN/$CI_PROJECT_PATH/gocachevet@$CI_COMMIT_SHA';
+  const component = `$CI_SERVER_FQDN/$CI_PROJECT_PATH/${name}@$CI_COMMIT_SHA`;
   const include = [{ component, inputs: { script: ['go build -o /dev/null .'], ...inputs } }];
   writeFileSync(join(repository, '.gitlab-ci.yml'), `${JSON.stringify({ stages: ['test'], include }, null, 2)}\n`);
 }
 
 const caches = join(repository, '.gitlab-ci-local', 'cache');
-/** The folder of the one cache there is. */
-function cacheDir() {
-  const found = readdirSync(caches).map((name) => join(caches, name)).filter((dir) => existsSync(join(dir, '.go')));
+/** The folder of the one cache there is that holds this. */
+function cacheDir(what = '.go') {
+  const found = readdirSync(caches).map((name) => join(caches, name)).filter((dir) => existsSync(join(dir, what)));
   assert.equal(found.length, 1, `one cache under ${caches}`);
   return found[0];
 }
 
 /** What happens to a cache between two jobs: packed, and unpacked on another machine. */
-function carry(format) {
+function carry(format, what) {
   const file = join(lab, `cache.${format}`);
-  const dir = cacheDir();
+  const dir = cacheDir(what);
   execFileSync(archiver, ['pack', format, file, dir]);
   remove(dir);
   mkdirSync(dir);
@@ -214,5 +214,44 @@ scenario("a program in the project's folder is not run, whatever PATH says", () 
 scenario('a wrong input is refused', () => {
   const run = job({ trim: 'everything' }).ended(1);
   assert.ok(run.text.includes('is not in the list of allowed options') || run.text.includes('cannot be used'), run.text);
+});
+const store = '.gocachevet/store';
+const snapshot = { component: 'snapshots', script: ['go build -v -o /dev/null .'] };
+const trimmed = { GOFLAGS: '-modcacherw -trimpath' };
+
+scenario('snapshots, cold: what the job used is saved as a base', () => {
+  const run = job(snapshot, trimmed).ended(0);
+  assert.match(run.text, /there is no snapshot of "go-test" to restore/);
+  assert.match(run.text, /saved a base of/);
+  assert.equal(run.report().verdict, 'pass');
+});
+
+for (const format of ['fastzip', 'tarzstd']) {
+  scenario(`snapshots, warm: after ${format} nothing is compiled or downloaded, and nothing is saved`, () => {
+    carry(format, store);
+    const run = job({ ...snapshot, 'min-hit-rate': '90%' }, { ...trimmed, GOPROXY: 'off' }).ended(0);
+    assert.match(run.text, /restored [\d.]+ MB in /);
+    assert.match(run.text, /saved nothing: nothing new was used/);
+    assert.equal(/> gopkg\.in\/yaml/.test(run.text), false, run.text);
+    assert.deepEqual([run.report().usage.modcache.hits, run.report().usage.modcache.misses], [3, 0]);
+  });
+}
+
+scenario('snapshots, read only: with `policy: pull` nothing is saved', () => {
+  const run = job({ ...snapshot, 'cache-policy': 'pull', script: ['go vet .'] }, trimmed).ended(0);
+  assert.equal(/saved (a|nothing)/.test(run.text), false, run.text);
+});
+
+scenario('snapshots, tampered with: the job stops before the build, or goes on without what is damaged', () => {
+  const bundles = join(cacheDir(store), store, 'bundles');
+  const [name] = readdirSync(bundles);
+  const bytes = readFileSync(join(bundles, name));
+  bytes[bytes.length - 100] ^= 1;
+  writeFileSync(join(bundles, name), bytes);
+  const stopped = job({ ...snapshot, script: ['echo the build runs'] }, trimmed).ended(1);
+  assert.equal(/> the build runs/.test(stopped.text), false, 'the build ran');
+  assert.ok(stopped.quality().some(({ check_name }) => check_name === 'snapshot-damaged'), stopped.text);
+  const run = job({ ...snapshot, 'on-corrupt': 'warn' }, trimmed).ended(0);
+  assert.match(run.text, /saved a base of .*: a part of the snapshot was damaged/);
 });
 console.log(`gitlab-ci-local's output is in ${repository}/.gitlab-ci-local`);
