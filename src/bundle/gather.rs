@@ -402,10 +402,7 @@ fn builds(
         let Some(entry) = action.entry.filter(|_| actions.contains(&action.id)) else {
             continue;
         };
-        let at = cache
-            .outputs
-            .binary_search_by(|output| output.id.cmp(&entry.output));
-        let Some(output) = at.ok().and_then(|at| cache.outputs.get(at)) else {
+        let Some(output) = cache.output(entry.output) else {
             lost += 1;
             continue;
         };

@@ -56,15 +56,8 @@ pub(super) fn draft<'a>(inputs: &Inputs<'a>, plan: &mut Plan<'a>) -> Vec<Draft<'
         needs: counted_in,
     };
     plan.notes.extend(rules.left_alone());
-    let proofs = inputs.evidence.versions.iter().copied();
-    // An emptying verifies nothing.
-    let proofs = proofs.chain(std::iter::repeat(VersionProof::default()));
-    let drafts: Vec<Draft<'a>> = cache
-        .versions
-        .iter()
-        .zip(proofs)
-        .map(|(version, proof)| rules.draft(version, proof))
-        .collect();
+    let versions = cache.versions.iter();
+    let drafts: Vec<Draft<'a>> = versions.map(|version| rules.draft(version)).collect();
     rules.note_kept(&drafts, plan);
     let young = rules.young(&drafts) + rules.residue(cache, plan);
     if young > 0 {
@@ -194,7 +187,10 @@ impl<'a> Rules<'a> {
         })
     }
 
-    fn draft(&self, version: &'a Version, proof: VersionProof) -> Draft<'a> {
+    fn draft(&self, version: &'a Version) -> Draft<'a> {
+        // An emptying verifies nothing.
+        let proof = self.inputs.evidence.versions.get(&version.id).copied();
+        let proof = proof.unwrap_or_default();
         let last_use = self.last_use(version);
         let mut fate = self.weigh(version, &proof, last_use);
         if let (Some(slim), Fate::Keep(reason)) = (self.policy.slim, fate) {
@@ -397,12 +393,12 @@ impl<'a> Rules<'a> {
 
     fn clones(&self, cache: &'a ModCache, plan: &mut Plan<'a>) {
         let (policy, evidence) = (self.policy, self.inputs.evidence);
-        for (index, clone) in cache.vcs.iter().enumerate() {
+        for clone in &cache.vcs {
             let cause = if policy.all {
                 Cause::All
-            } else if policy.repair && evidence.unsafe_clones.contains(&index) {
+            } else if policy.repair && evidence.unsafe_clones.contains(&clone.path) {
                 Cause::Damaged
-            } else if policy.repair && evidence.stale_clones.contains(&index) {
+            } else if policy.repair && evidence.stale_clones.contains(&clone.path) {
                 Cause::StaleClone
             } else if policy.vcs && self.is_idle(clone.modified) {
                 Cause::Vcs

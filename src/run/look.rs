@@ -159,10 +159,9 @@ impl Found {
         let Some(cache) = &mut inventory.modcache else {
             return;
         };
-        for (version, proof) in cache.versions.iter().zip(&evidence.versions) {
+        for (id, proof) in &evidence.versions {
             tracing::trace!(
-                "{}: zip {:?}, tree {:?}, .mod {:?}",
-                version.id,
+                "{id}: zip {:?}, tree {:?}, .mod {:?}",
                 proof.zip,
                 proof.tree,
                 proof.go_mod

@@ -92,7 +92,7 @@ pub fn set_mark(settings: &Settings, now: DateTime<Utc>) -> Result<Marked, Comma
             state.remember_stuck(&set.stuck);
             write(&state)?;
         }
-        unseen = mark::unseen(&state, &found.actions);
+        unseen = mark::unseen(&state, found);
     }
     Ok(Marked {
         path,

@@ -368,9 +368,7 @@ impl<'a> Local<'a> {
     }
 
     fn action(&self, id: ActionId) -> Option<&Action> {
-        let cache = self.builds?;
-        let found = cache.actions.binary_search_by_key(&id, |action| action.id);
-        cache.actions.get(found.ok()?)
+        self.builds?.action(id)
     }
 
     /// The output of an action, if it is an ordinary file that is there.
