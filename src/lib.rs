@@ -33,6 +33,7 @@ mod act;
 mod drift;
 mod judge;
 mod locate;
+mod needs;
 mod plan;
 mod render;
 mod report;

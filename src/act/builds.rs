@@ -164,11 +164,7 @@ fn named_since(root: &Folder, cache: &BuildCache, jobs: usize) -> Vec<OutputId> 
                 let (Some(EntryName::Action(id)), Kind::File) = (name, entry.kind) else {
                     continue;
                 };
-                if cache
-                    .actions
-                    .binary_search_by_key(&id, |action| action.id)
-                    .is_ok()
-                {
+                if cache.action(id).is_some() {
                     continue;
                 }
                 let mut content = Vec::new();

@@ -1,18 +1,20 @@
 //! Where each needed piece lies, whether it is there, and whether it is right.
 
+use super::choose::TOOLCHAIN;
 #[cfg(target_os = "linux")]
 use super::layout;
 use super::manifest::{GoMod, Module};
-use super::needs::{Needs, TOOLCHAIN};
 use super::{Shape, manifest, records};
 #[cfg(target_os = "linux")]
 use crate::findings::display_path;
 use crate::folder;
 use crate::formats::action::{ActionId, OutputId};
 use crate::formats::gomod::MAX_BYTES as MAX_GO_MOD_BYTES;
+use crate::formats::gosum::{MergedSums, SumClaim};
 use crate::formats::h1::{H1, h1_of_go_mod};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::{self, ModuleError, ModuleVersion};
+use crate::needs::Needs;
 use crate::parallel;
 use crate::run::Watch;
 use crate::scan::{BuildCache, Version};
@@ -168,6 +170,8 @@ pub(crate) fn lookup_name(id: &ModuleVersion) -> Option<String> {
 pub(crate) struct From<'a> {
     pub(crate) roots: &'a Roots,
     pub(crate) versions: &'a [Version],
+    /// What the projects' go.sum files list.
+    pub(crate) sums: &'a MergedSums,
     pub(crate) sumdb: &'a Sumdb,
     /// The keys of the checksum databases that Go asks.
     pub(crate) keys: Vec<Verifier>,
@@ -179,12 +183,6 @@ pub(crate) struct From<'a> {
 /// Looks every needed piece up and holds it against its hash.
 pub(crate) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn Watch) -> Gathered {
     let mut gathered = Gathered::default();
-    for (id, problem) in &needs.broken {
-        gathered.damaged.insert(Damaged {
-            subject: format!("{id}: its go.mod"),
-            message: problem.clone(),
-        });
-    }
     let mut wanted = Vec::new();
     modules(needs, shape, from, &mut wanted, &mut gathered);
     sumdb_files(needs, shape, from, &mut wanted, &mut gathered);
@@ -282,19 +280,26 @@ fn modules(
         piece,
         why,
     };
-    for (id, hashes) in needs.zips.iter().chain(&needs.go_mods) {
-        if hashes.len() > 1 {
+    let mut trusted = |id: &ModuleVersion, claims: &[SumClaim]| {
+        if claims.len() > 1 {
             gathered.damaged.insert(Damaged {
                 subject: id.to_string(),
                 message: "the lines of go.sum files differ for it, so none of them proves it"
                     .to_owned(),
             });
         }
-    }
-    for (id, hashes) in &needs.zips {
+        claims.iter().map(|claim| claim.h1).collect()
+    };
+    for id in &needs.source {
+        // A toolchain is proven by the checksum database alone.
+        let claims = match id.is_toolchain() {
+            true => &[],
+            false => from.sums.zip(id),
+        };
+        let hashes = trusted(id, claims);
         match cached(id) {
             Some(version) if version.zip.is_some() => {
-                want(id, "zip", Expect::Zip(id.clone(), hashes.clone()));
+                want(id, "zip", Expect::Zip(id.clone(), hashes));
             }
             Some(version) if version.tree.is_some() => {
                 let why = "its extracted tree is there, but its zip is not";
@@ -309,14 +314,15 @@ fn modules(
     }
     let mut lists: BTreeMap<String, BTreeSet<&ModuleVersion>> = BTreeMap::new();
     let mut made_infos = Vec::new();
-    for (id, hashes) in &needs.go_mods {
+    for id in &needs.go_mods {
+        let hashes = trusted(id, from.sums.go_mod(id));
         let Some(version) = cached(id).filter(|version| version.go_mod.is_some()) else {
             gathered
                 .missing
                 .insert(missing(id, "mod", "not in the cache"));
             continue;
         };
-        want(id, "mod", Expect::GoMod(id.clone(), hashes.clone()));
+        want(id, "mod", Expect::GoMod(id.clone(), hashes));
         if version.info.is_some() {
             want(id, "info", Expect::Info(id.clone()));
         } else if shape == Shape::Proxy
@@ -354,7 +360,7 @@ fn sumdb_files(
     wanted: &mut Vec<Wanted>,
     gathered: &mut Gathered,
 ) {
-    let ids = needs.zips.keys().chain(needs.go_mods.keys());
+    let ids = needs.source.iter().chain(&needs.go_mods);
     let lookups: BTreeSet<String> = ids.filter_map(lookup_name).collect();
     for database in from.sumdb.databases() {
         let Some(key) = from.keys.iter().find(|key| key.name() == database.name) else {
@@ -396,10 +402,7 @@ fn builds(
         let Some(entry) = action.entry.filter(|_| actions.contains(&action.id)) else {
             continue;
         };
-        let at = cache
-            .outputs
-            .binary_search_by(|output| output.id.cmp(&entry.output));
-        let Some(output) = at.ok().and_then(|at| cache.outputs.get(at)) else {
+        let Some(output) = cache.output(entry.output) else {
             lost += 1;
             continue;
         };

@@ -1,7 +1,7 @@
 //! Bundles for builds without a network: made from the cache alone, carried,
 //! verified, unpacked.
 //!
-//! - `needs`: which module versions the projects' builds read, by module graph
+//! - `choose`: which module versions the projects' builds read, by module graph
 //!   and go.sum.
 //! - `reach`, `imports`: which of these the builds for some systems get to.
 //! - `gather`: where each piece of them lies, and whether it is there and right.
@@ -26,13 +26,13 @@
 //! bundle's digest, is told when it is packed, to be carried another way; and
 //! go.sum, which comes with the sources, has the last word when Go builds.
 
+pub(crate) mod choose;
 #[cfg(target_os = "linux")]
 pub(crate) mod frames;
 pub(crate) mod gather;
 mod imports;
 pub(crate) mod layout;
 pub mod manifest;
-pub(crate) mod needs;
 mod reach;
 pub(crate) mod read;
 mod records;

@@ -4,9 +4,9 @@
 //! as <https://github.com/package-url/purl-spec> has them for `golang`. Without
 //! a serial number and a time, which the same input would not give twice.
 
+use super::choose::Choice;
 use super::gather::{Gathered, piece_name};
 use super::manifest::Module;
-use super::needs::Needs;
 use super::{Shape, gather};
 use crate::formats::action::OutputId;
 use crate::formats::module::ModuleVersion;
@@ -25,7 +25,7 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The file's bytes.
 pub(crate) fn sbom(
-    needs: &Needs,
+    choice: &Choice,
     gathered: &Gathered,
     shape: Shape,
 ) -> Result<Vec<u8>, serde_json::Error> {
@@ -36,7 +36,7 @@ pub(crate) fn sbom(
         .collect();
     let mut references: BTreeMap<String, String> = BTreeMap::new();
     let mut projects = Vec::new();
-    for path in &needs.projects {
+    for path in &choice.projects {
         references.insert(path.clone(), path.clone());
         projects.push(json!({ "type": "application", "bom-ref": path, "name": path }));
     }
@@ -54,7 +54,7 @@ pub(crate) fn sbom(
         "specVersion": "1.5",
         "version": 1,
         "metadata": { "tools": { "components": [this_tool()] } },
-        "dependencies": dependencies(needs, &references),
+        "dependencies": dependencies(choice, &references),
     });
     // A bill is of one thing; a workspace's modules are among its parts.
     if let (1, Some(project)) = (projects.len(), projects.first_mut()) {
@@ -95,9 +95,9 @@ fn component(module: &Module, url: &str, sha256: Option<[u8; 32]>) -> Value {
 }
 
 /// What each project and module requires, as far as it is in the bill.
-fn dependencies(needs: &Needs, references: &BTreeMap<String, String>) -> Vec<Value> {
+fn dependencies(choice: &Choice, references: &BTreeMap<String, String>) -> Vec<Value> {
     let each = references.iter().map(|(name, reference)| {
-        let required = needs.requires.get(name).into_iter().flatten();
+        let required = choice.requires.get(name).into_iter().flatten();
         let known: Vec<&String> = required.filter_map(|name| references.get(name)).collect();
         json!({ "ref": reference, "dependsOn": known })
     });

@@ -6,6 +6,7 @@ use crate::doctor::online::Online;
 use crate::doctor::{self, Gathered};
 use crate::error::CommandError;
 use crate::formats::gosum::MergedSums;
+use crate::needs;
 use crate::report::Verdict;
 use crate::run::{self as steps, Found};
 use crate::settings::{Settings, VerifyLevel};
@@ -45,7 +46,7 @@ pub fn run(
     let now = Utc::now();
     let jobs = steps::jobs(settings);
     let gathered = doctor::gather(&settings.environment, &settings.options, jobs)?;
-    let sums = steps::merged_sums(&gathered.projects);
+    let sums = needs::sums_of(&gathered.projects);
     let mut findings = doctor::diagnose(&gathered.situation);
     let (mut drift, mut notes) = (None, Vec::new());
     if args.online {

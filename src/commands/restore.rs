@@ -8,6 +8,7 @@ use crate::findings::{Finding, Level, Rule, display_path};
 use crate::folder::Root;
 use crate::formats::module::MOVABLE;
 use crate::locate;
+use crate::needs;
 use crate::report::{self, Difference, ProvenBy, Verdict, Verification};
 use crate::run::{self as steps, Found};
 use crate::settings::{Environment, Settings};
@@ -188,7 +189,7 @@ fn prepared(settings: &Settings, now: DateTime<Utc>) -> Result<Caches, CommandEr
 /// The projects, and caches in which nothing was looked at.
 fn looked(settings: &Settings) -> Result<Found, CommandError> {
     let projects = locate::projects(&settings.environment, &settings.options)?;
-    let sums = steps::merged_sums(&projects.list);
+    let sums = needs::sums_of(&projects.list);
     Ok(Found {
         projects: projects.list,
         unread: projects.unread,

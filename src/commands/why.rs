@@ -4,6 +4,7 @@
 use crate::error::CommandError;
 use crate::formats::module::ModuleVersion;
 use crate::graph::{self, Graph, Standing};
+use crate::needs;
 use crate::plan::{Fate, Keep, Plan, Policy};
 use crate::report::Verdict;
 use crate::run::{self, Found, Unwatched};
@@ -12,7 +13,6 @@ use crate::text::escape::terminal;
 use chrono::Utc;
 use serde::Serialize;
 use std::io::Write;
-use std::path::PathBuf;
 
 /// What there is to say of one version.
 #[derive(Debug, Serialize)]
@@ -48,7 +48,7 @@ pub(super) fn why(
         .iter()
         .flat_map(|cache| &cache.versions)
         .map(|version| &version.id)
-        .chain(graphs.iter().flat_map(|(_, graph)| graph.modules()))
+        .chain(graphs.iter().flat_map(Graph::modules))
         .filter(|id| id.path == path && version.is_none_or(|version| id.version == version))
         .filter(|id| !id.version.is_empty())
         .cloned()
@@ -85,7 +85,7 @@ pub(super) fn why(
     Ok(Verdict::Pass)
 }
 
-fn answer(id: &ModuleVersion, plan: &Plan<'_>, graphs: &[(PathBuf, Graph)]) -> Answer {
+fn answer(id: &ModuleVersion, plan: &Plan<'_>, graphs: &[Graph]) -> Answer {
     let mut fates = plan.versions.iter();
     let fate = fates.find_map(|(version, fate)| (version.id == *id).then_some(fate));
     let (fate, reason) = match fate {
@@ -101,7 +101,7 @@ fn answer(id: &ModuleVersion, plan: &Plan<'_>, graphs: &[(PathBuf, Graph)]) -> A
     };
     let required_by = graphs
         .iter()
-        .filter_map(|(_, graph)| graph.why(&id.path, Some(&id.version)))
+        .filter_map(|graph| graph.why(&id.path, Some(&id.version)))
         .map(|path| path.into_iter().map(name).collect())
         .collect();
     Answer {
@@ -112,14 +112,12 @@ fn answer(id: &ModuleVersion, plan: &Plan<'_>, graphs: &[(PathBuf, Graph)]) -> A
     }
 }
 
-fn standing(id: &ModuleVersion, graphs: &[(PathBuf, Graph)]) -> String {
-    let found = graphs
-        .iter()
-        .find_map(|(_, graph)| match graph.standing(id) {
-            Standing::Selected => Some("a project's build list has it".to_owned()),
-            Standing::Superseded { by } => Some(format!("required, but {by} is selected")),
-            Standing::Main | Standing::Absent => None,
-        });
+fn standing(id: &ModuleVersion, graphs: &[Graph]) -> String {
+    let found = graphs.iter().find_map(|graph| match graph.standing(id) {
+        Standing::Selected => Some("a project's build list has it".to_owned()),
+        Standing::Superseded { by } => Some(format!("required, but {by} is selected")),
+        Standing::Main | Standing::Absent => None,
+    });
     found.unwrap_or_else(|| "no project requires it".to_owned())
 }
 
@@ -131,23 +129,13 @@ fn name(module: &ModuleVersion) -> String {
 }
 
 /// The projects' graphs, a workspace's once. What cannot be loaded is left out.
-fn graphs(found: &Found) -> Vec<(PathBuf, Graph)> {
+fn graphs(found: &Found) -> Vec<Graph> {
     let Some(cache) = &found.inventory.modcache else {
         return Vec::new();
     };
     let files = graph::ModCache::of(cache.folders.clone());
-    let mut graphs: Vec<(PathBuf, Graph)> = Vec::new();
-    for project in &found.projects {
-        let key = match &project.workspace {
-            Some(workspace) => workspace.path.clone(),
-            None => project.dir.clone(),
-        };
-        if graphs.iter().any(|(path, _)| *path == key) {
-            continue;
-        }
-        if let Ok(graph) = crate::plan::graph_of(project, &found.projects, &files) {
-            graphs.push((key, graph));
-        }
-    }
-    graphs
+    let groups = needs::groups(&found.projects).into_iter();
+    groups
+        .filter_map(|group| group.graph(&files).ok())
+        .collect()
 }

@@ -55,6 +55,12 @@ impl ModuleVersion {
         self.path == "golang.org/toolchain"
     }
 
+    /// What a toolchain is called in go.mod and go.work, such as `go1.24.0`.
+    pub fn toolchain_name(&self) -> Option<&str> {
+        let (name, _platform) = self.version.strip_prefix("v0.0.1-")?.rsplit_once('.')?;
+        self.is_toolchain().then_some(name)
+    }
+
     /// The system and architecture that a toolchain is for, such as
     /// `linux-amd64`: `v0.0.1-go1.24.0.linux-amd64` (`toolchain/select.go:Exec`).
     pub fn toolchain_platform(&self) -> Option<&str> {

@@ -107,8 +107,8 @@ impl Groups {
     fn of(projects: &[Project]) -> Groups {
         let mut groups: BTreeMap<PathBuf, Group> = BTreeMap::new();
         for project in projects {
-            let is_new = !groups.contains_key(key(project));
-            let group = groups.entry(key(project).to_owned()).or_default();
+            let is_new = !groups.contains_key(project.built_by());
+            let group = groups.entry(project.built_by().to_owned()).or_default();
             for file in &project.go_sum {
                 group.told.extend(file.sums.modules().cloned());
             }
@@ -128,7 +128,7 @@ impl Groups {
         if project.vendored {
             return None;
         }
-        let group = self.0.get(key(project))?;
+        let group = self.0.get(project.built_by())?;
         let required = project.go_mod.require.iter().map(|require| &require.module);
         let mut untold = required
             .filter(|module| !group.mains.contains(&module.path))
@@ -158,13 +158,6 @@ impl Group {
             Some(Replacement::Module(other)) => Some(other),
             Some(Replacement::Dir(_)) => None,
         }
-    }
-}
-
-fn key(project: &Project) -> &Path {
-    match &project.workspace {
-        Some(workspace) => &workspace.path,
-        None => &project.dir,
     }
 }
 

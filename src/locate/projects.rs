@@ -64,6 +64,17 @@ pub struct Project {
     pub gap: Option<Gap>,
 }
 
+impl Project {
+    /// What it is built by: its workspace's go.work, or its own folder. Projects
+    /// with the same one are built together.
+    pub fn built_by(&self) -> &Path {
+        match &self.workspace {
+            Some(workspace) => &workspace.path,
+            None => &self.dir,
+        }
+    }
+}
+
 /// A go.work file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workspace {

@@ -8,21 +8,18 @@
 
 mod builds;
 mod modules;
-mod needs;
 mod policy;
 mod reason;
 mod size;
 mod uses;
 
-pub use crate::usage::Needs;
-pub(crate) use needs::graph_of;
-pub use needs::needs_of;
 pub use policy::Policy;
 pub use reason::{Cause, Keep};
 pub use uses::Uses;
 
 use crate::findings::display_path;
 use crate::formats::module::PieceKind;
+use crate::needs::Needs;
 use crate::report;
 use crate::scan::{
     Action, BuildCache, Inventory, ModCache, Output, Residue, VcsClone, Version, VersionKind,

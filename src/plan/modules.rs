@@ -1,9 +1,10 @@
 //! The module cache's part of a plan.
 
 use super::policy::in_words;
-use super::{Cause, Fate, InModules, Inputs, Keep, Needs, Part, Plan, Policy, Target};
+use super::{Cause, Fate, InModules, Inputs, Keep, Part, Plan, Policy, Target};
 use crate::formats::action::ActionId;
 use crate::formats::module::ModuleVersion;
+use crate::needs::Needs;
 use crate::scan::{ModCache, Piece, Version, VersionKind};
 use crate::settings::{Slim, Tier};
 use crate::text::human::counted;
@@ -43,29 +44,20 @@ pub(super) fn draft<'a>(inputs: &Inputs<'a>, plan: &mut Plan<'a>) -> Vec<Draft<'
     let Some(cache) = &inputs.inventory.modcache else {
         return Vec::new();
     };
-    let counted_in = inputs
-        .needs
-        .iter()
-        .filter(|needs| !forgotten(needs, inputs));
+    let needs = inputs.needs.iter();
+    let counted_in: Vec<&Needs> = needs.filter(|needs| !forgotten(needs, inputs)).collect();
+    let gaps = counted_in.iter();
+    let gaps = gaps.filter_map(|it| Some(format!("{}: {}", it.project, it.unknown.as_ref()?)));
     let rules = Rules {
         inputs: *inputs,
         policy: inputs.policy,
-        needs: needs(counted_in.clone()),
-        named: counted_in.clone().flat_map(|it| &it.toolchains).collect(),
-        gaps: counted_in
-            .filter_map(|it| Some(format!("{}: {}", it.project, it.unknown.as_ref()?)))
-            .collect(),
+        by_version: by_version(&counted_in),
+        gaps: gaps.collect(),
+        needs: counted_in,
     };
     plan.notes.extend(rules.left_alone());
-    let proofs = inputs.evidence.versions.iter().copied();
-    // An emptying verifies nothing.
-    let proofs = proofs.chain(std::iter::repeat(VersionProof::default()));
-    let drafts: Vec<Draft<'a>> = cache
-        .versions
-        .iter()
-        .zip(proofs)
-        .map(|(version, proof)| rules.draft(version, proof))
-        .collect();
+    let versions = cache.versions.iter();
+    let drafts: Vec<Draft<'a>> = versions.map(|version| rules.draft(version)).collect();
     rules.note_kept(&drafts, plan);
     let young = rules.young(&drafts) + rules.residue(cache, plan);
     if young > 0 {
@@ -128,7 +120,7 @@ pub(super) fn part_bytes(version: &Version, part: Part) -> u64 {
     }
 }
 
-fn needs<'a>(projects: impl Iterator<Item = &'a Needs>) -> HashMap<&'a ModuleVersion, Need<'a>> {
+fn by_version<'a>(projects: &[&'a Needs]) -> HashMap<&'a ModuleVersion, Need<'a>> {
     let mut all: HashMap<&ModuleVersion, Need> = HashMap::new();
     for project in projects {
         let is_given = project.last_seen.is_none();
@@ -164,9 +156,9 @@ pub(super) fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
 struct Rules<'a> {
     inputs: Inputs<'a>,
     policy: &'a Policy,
-    needs: HashMap<&'a ModuleVersion, Need<'a>>,
-    /// The toolchains that projects name.
-    named: Vec<&'a String>,
+    /// What the projects that count need.
+    needs: Vec<&'a Needs>,
+    by_version: HashMap<&'a ModuleVersion, Need<'a>>,
     /// Why it is not known of some projects what they need.
     gaps: Vec<String>,
 }
@@ -195,7 +187,10 @@ impl<'a> Rules<'a> {
         })
     }
 
-    fn draft(&self, version: &'a Version, proof: VersionProof) -> Draft<'a> {
+    fn draft(&self, version: &'a Version) -> Draft<'a> {
+        // An emptying verifies nothing.
+        let proof = self.inputs.evidence.versions.get(&version.id).copied();
+        let proof = proof.unwrap_or_default();
         let last_use = self.last_use(version);
         let mut fate = self.weigh(version, &proof, last_use);
         if let (Some(slim), Fate::Keep(reason)) = (self.policy.slim, fate) {
@@ -205,7 +200,7 @@ impl<'a> Rules<'a> {
             version,
             proof,
             last_use,
-            most: match self.needs.contains_key(&version.id) {
+            most: match self.by_version.contains_key(&version.id) {
                 true => Part::Source,
                 false => Part::Whole,
             },
@@ -283,7 +278,11 @@ impl<'a> Rules<'a> {
         {
             return Fate::Remove(part, Cause::Residue);
         }
-        let need = self.needs.get(&version.id).copied().unwrap_or_default();
+        let need = self
+            .by_version
+            .get(&version.id)
+            .copied()
+            .unwrap_or_default();
         if let Some(reason) = self.kept(version, &need, age) {
             return Fate::Keep(reason);
         }
@@ -306,7 +305,6 @@ impl<'a> Rules<'a> {
     /// What keeps a version whole, whatever removals were asked for.
     fn kept(&self, version: &Version, need: &Need<'a>, age: Duration) -> Option<Keep<'a>> {
         let policy = self.policy;
-        let is_toolchain = version.kind == VersionKind::Toolchain;
         if let Some(pattern) = policy.pattern(&version.id) {
             return Some(Keep::Pattern(pattern));
         }
@@ -316,7 +314,7 @@ impl<'a> Rules<'a> {
         if let Some(project) = need.source {
             return Some(Keep::Needed(project));
         }
-        if is_toolchain && self.is_named(&version.id) {
+        if self.needs.iter().any(|needs| needs.names(&version.id)) {
             return Some(Keep::ToolchainNamed);
         }
         if self.inputs.uses.versions.contains(&version.id) {
@@ -363,19 +361,6 @@ impl<'a> Rules<'a> {
         })
     }
 
-    fn is_named(&self, id: &ModuleVersion) -> bool {
-        let version = id.version.strip_prefix("v0.0.1-");
-        let Some((name, _platform)) = version.and_then(|version| version.rsplit_once('.')) else {
-            return false;
-        };
-        self.named.iter().any(|named| {
-            name.strip_prefix(named.as_str()).is_some_and(|rest| {
-                // `go1.24` is any of the 1.24 releases, but not 1.240.
-                rest.is_empty() || rest.starts_with('.') && named.matches('.').count() == 1
-            })
-        })
-    }
-
     fn is_idle(&self, modified: DateTime<Utc>) -> bool {
         age(modified, self.inputs.now) >= self.policy.grace
     }
@@ -408,12 +393,12 @@ impl<'a> Rules<'a> {
 
     fn clones(&self, cache: &'a ModCache, plan: &mut Plan<'a>) {
         let (policy, evidence) = (self.policy, self.inputs.evidence);
-        for (index, clone) in cache.vcs.iter().enumerate() {
+        for clone in &cache.vcs {
             let cause = if policy.all {
                 Cause::All
-            } else if policy.repair && evidence.unsafe_clones.contains(&index) {
+            } else if policy.repair && evidence.unsafe_clones.contains(&clone.path) {
                 Cause::Damaged
-            } else if policy.repair && evidence.stale_clones.contains(&index) {
+            } else if policy.repair && evidence.stale_clones.contains(&clone.path) {
                 Cause::StaleClone
             } else if policy.vcs && self.is_idle(clone.modified) {
                 Cause::Vcs

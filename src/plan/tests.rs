@@ -80,7 +80,7 @@ impl Case {
         };
         Case {
             evidence: Evidence {
-                versions: vec![proof; versions.len()],
+                versions: versions.iter().map(|it| (it.id.clone(), proof)).collect(),
                 ..Evidence::default()
             },
             inventory: Inventory {
@@ -93,6 +93,11 @@ impl Case {
             },
             ..Case::default()
         }
+    }
+
+    /// What is known of a version, by its place among their names.
+    fn proof(&mut self, place: usize) -> &mut VersionProof {
+        self.evidence.versions.values_mut().nth(place).unwrap()
     }
 
     fn needing(mut self, source: &[&str], go_mods: &[&str]) -> Case {
@@ -187,15 +192,21 @@ fn a_repair_removes_what_is_wrong_and_what_would_bring_it_back() {
         only_tree: false,
         ..damaged
     };
-    case.evidence.versions[..4].copy_from_slice(&[damaged, damaged, odd_ziphash, by_ziphash]);
-    case.evidence.unsafe_clones = [0].into();
-    case.evidence.stale_clones = [0, 1].into();
+    for (place, proof) in [damaged, damaged, odd_ziphash, by_ziphash]
+        .into_iter()
+        .enumerate()
+    {
+        *case.proof(place) = proof;
+    }
+    let clone = |name: &str| PathBuf::from("/mc/cache/vcs").join(name);
+    case.evidence.unsafe_clones = [clone("unsafe")].into();
+    case.evidence.stale_clones = ["unsafe", "stale"].map(clone).into();
     case.evidence.damaged_sumdb = vec!["/mc/cache/download/sumdb/s/lookup/x".into()];
     let modcache = case.inventory.modcache.as_mut().unwrap();
     modcache.versions[1].partial = modcache.versions[1].lock;
     modcache.vcs = ["unsafe", "stale", "idle"]
         .map(|name| VcsClone {
-            path: "/mc/cache/vcs".into(),
+            path: clone(name),
             url: Some(name.to_owned()),
             measure: Measure::default(),
             modified: ago(9),
@@ -269,7 +280,7 @@ fn the_first_rule_that_decides_wins() {
         });
     }
     case.needs[0].toolchains = ["go1.24", "go1.2"].map(str::to_owned).into();
-    case.evidence.versions[0].damaged = true;
+    case.proof(0).damaged = true;
     case.policy = policy(|policy| {
         policy.unused = true;
         policy.repair = true;
@@ -319,7 +330,7 @@ fn tiers_demote_only_what_the_proven_zip_brings_back() {
         version("a.b/c", 31),
         version("a.b/d", 91),
     ]);
-    case.evidence.versions[2].zip = Proof::Unknown;
+    case.proof(2).zip = Proof::Unknown;
     case.policy.tier = "observe=7d,demote=30d,purge=90d".parse().ok();
     assert_eq!(
         case.goes(),
@@ -342,7 +353,7 @@ fn slim_leaves_what_is_not_proven_and_what_may_be_in_use() {
             version("a.b/today", 0),
         ])
         .needing(&["a.b/a", "a.b/b"], &[]);
-        case.evidence.versions[1] = VersionProof::default();
+        *case.proof(1) = VersionProof::default();
         case.policy.slim = Some(slim);
         assert_eq!(case.goes(), [format!("{unit} a.b/a@v1.0.0")]);
     }

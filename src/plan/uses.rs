@@ -49,8 +49,7 @@ impl Uses {
             let tree = modules.tree_path(&version.id);
             for go in go_versions {
                 let id = module_index_action(go, tree.as_os_str().as_encoded_bytes());
-                let found = builds.actions.binary_search_by_key(&id, |action| action.id);
-                let Some(action) = found.ok().and_then(|at| builds.actions.get(at)) else {
+                let Some(action) = builds.action(id) else {
                     continue;
                 };
                 let indexes = self.indexes.entry(version.id.clone()).or_default();

@@ -8,6 +8,7 @@ use crate::folder::Root;
 use crate::formats::gosum::MergedSums;
 use crate::formats::module::match_prefix_patterns;
 use crate::locate::{self, Caches, GoSettings, Project, Unread};
+use crate::needs;
 use crate::parallel;
 use crate::report::{self};
 use crate::scan::{self, Inventory, ModCache, Scan};
@@ -18,7 +19,6 @@ use crate::usage::Observed;
 use crate::usage::ledger::Ledger;
 use crate::values::shard::Shard;
 use crate::verify::{self, Evidence};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -124,7 +124,7 @@ impl Found {
         for project in &located.list {
             tracing::debug!("project {}", project.dir.display());
         }
-        self.sums = merged_sums(&located.list);
+        self.sums = needs::sums_of(&located.list);
         (self.projects, self.unread) = (located.list, located.unread);
         self.findings = located.findings;
         Ok(())
@@ -159,10 +159,9 @@ impl Found {
         let Some(cache) = &mut inventory.modcache else {
             return;
         };
-        for (version, proof) in cache.versions.iter().zip(&evidence.versions) {
+        for (id, proof) in &evidence.versions {
             tracing::trace!(
-                "{}: zip {:?}, tree {:?}, .mod {:?}",
-                version.id,
+                "{id}: zip {:?}, tree {:?}, .mod {:?}",
                 proof.zip,
                 proof.tree,
                 proof.go_mod
@@ -305,18 +304,6 @@ pub fn jobs(settings: &Settings) -> usize {
         .jobs
         .filter(|&jobs| jobs > 0)
         .unwrap_or_else(parallel::default_jobs)
-}
-
-pub(crate) fn merged_sums(projects: &[Project]) -> MergedSums {
-    let mut sums = MergedSums::new();
-    // Members of a workspace share its go.work.sum.
-    let mut seen: BTreeSet<&Path> = BTreeSet::new();
-    for file in projects.iter().flat_map(|project| &project.go_sum) {
-        if seen.insert(&file.path) {
-            sums.add(display_path(&file.path), &file.sums);
-        }
-    }
-    sums
 }
 
 /// The path of a cache, as a plain one.

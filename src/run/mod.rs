@@ -17,7 +17,7 @@ pub use aftermath::{Gone, next_go_trim};
 pub use compare::{accounts, compare};
 pub use judge::report;
 pub use look::{Found, Unwatched, Watch, jobs, look, look_briefly};
-pub(crate) use look::{cached_sumdb, merged_sums, root_of, sumdb_setting};
+pub(crate) use look::{cached_sumdb, root_of, sumdb_setting};
 pub(crate) use output::refuse_links;
 pub use output::write_report;
 pub use price::{restore_rate, restored, saved_per_restore, with_measured_rate};

@@ -6,15 +6,15 @@ use crate::error::CommandError;
 use crate::findings::{Finding, display_path};
 use crate::graph;
 use crate::locate::{self, Caches, GoSettings, Project};
-use crate::plan::{self, Policy, Uses};
+use crate::needs::{self, Needs};
+use crate::plan::{Policy, Uses};
 use crate::report::Report;
 use crate::scan::{self, Inventory, Scan};
 use crate::settings::{Environment, Live, Settings};
 use crate::usage::ledger::{self, Ledger, LedgerError, Record};
 use crate::usage::state::{self, StateError};
-use crate::usage::{Context, Needs, Observed, State, mark, observe};
+use crate::usage::{Context, Observed, State, mark, observe};
 use chrono::{DateTime, TimeDelta, Utc};
-use std::collections::{BTreeMap, HashSet};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -92,7 +92,7 @@ pub fn set_mark(settings: &Settings, now: DateTime<Utc>) -> Result<Marked, Comma
             state.remember_stuck(&set.stuck);
             write(&state)?;
         }
-        unseen = mark::unseen(&state, &found.actions);
+        unseen = mark::unseen(&state, found);
     }
     Ok(Marked {
         path,
@@ -149,10 +149,8 @@ pub(super) fn observed(
     let needed = needed.map(|cache| {
         let live = settings.options.live.unwrap_or(Live::GoSum);
         let files = graph::ModCache::of(cache.folders.clone());
-        plan::needs_of(projects, live, &files, notes)
-            .into_iter()
-            .flat_map(|needs| needs.source)
-            .collect::<HashSet<_>>()
+        let needs = needs::of_each(projects, live, &files, notes);
+        needs.into_iter().flat_map(|needs| needs.source).collect()
     });
     let context = Context {
         cache_elsewhere,
@@ -274,7 +272,7 @@ pub fn record(
             name: &name,
             bytes,
             oldest: oldest.into_iter().flatten().min(),
-            projects: &needs_by_name(&found.projects),
+            projects: &needs::by_name(&found.projects),
             sums: &found.sums,
             accounts: &modules.map(drift::of_cache).unwrap_or_default(),
         },
@@ -304,25 +302,6 @@ fn job_name(environment: &Environment) -> String {
         Some(values.collect::<Vec<_>>().join(" / "))
     };
     NAMES.iter().find_map(said).unwrap_or_default()
-}
-
-/// What the projects' go.sum files say that they need, by the module path that
-/// they declare.
-fn needs_by_name(projects: &[Project]) -> Vec<Needs> {
-    let mut by_name: BTreeMap<&String, Needs> = BTreeMap::new();
-    for project in projects {
-        let Some(name) = &project.module else {
-            continue;
-        };
-        let more = Needs::of(project);
-        let needs = by_name.entry(name).or_default();
-        needs.project.clone_from(name);
-        needs.source.extend(more.source);
-        needs.go_mods.extend(more.go_mods);
-        needs.toolchains.extend(more.toolchains);
-        needs.unknown = needs.unknown.take().or(more.unknown);
-    }
-    by_name.into_values().collect()
 }
 
 /// What the ledger's projects need, but for those of this run.

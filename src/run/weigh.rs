@@ -2,12 +2,12 @@
 
 use super::{Found, usage};
 use crate::error::CommandError;
-use crate::findings::display_path;
 use crate::folder::ordinary;
 use crate::formats::modindex::parse_go_version_file;
 use crate::graph;
 use crate::locate::{self, Project};
-use crate::plan::{self, Inputs, Needs, Plan, Policy, Uses};
+use crate::needs::{self, Needs};
+use crate::plan::{self, Inputs, Plan, Policy, Uses};
 use crate::scan::Inventory;
 use crate::settings::{Live, Settings};
 use chrono::{DateTime, Utc};
@@ -32,7 +32,7 @@ pub fn weights(
 ) -> Result<Weights, CommandError> {
     let mut notes = Vec::new();
     let mut needs = match &found.inventory.modcache {
-        Some(cache) => plan::needs_of(
+        Some(cache) => needs::of_each(
             &found.projects,
             settings.options.live.unwrap_or(Live::GoSum),
             &graph::ModCache::of(cache.folders.clone()),
@@ -40,11 +40,7 @@ pub fn weights(
         ),
         None => Vec::new(),
     };
-    needs.extend(found.unread.iter().map(|unread| Needs {
-        project: display_path(&unread.dir),
-        unknown: Some(unread.gap.to_string()),
-        ..Needs::default()
-    }));
+    needs.extend(found.unread.iter().map(Needs::from));
     needs.extend(usage::needs_of_others(
         found.ledger.as_ref(),
         &found.projects,
@@ -114,9 +110,7 @@ pub(crate) fn go_versions(
         .modcache
         .iter()
         .flat_map(|cache| &cache.versions)
-        .filter(|version| version.id.is_toolchain())
-        .filter_map(|version| version.id.version.strip_prefix("v0.0.1-")?.rsplit_once('.'))
-        .map(|(name, _)| name.to_owned());
+        .filter_map(|version| version.id.toolchain_name().map(str::to_owned));
     versions.extend(cached);
     let named = projects.iter().flat_map(|project| &project.toolchains);
     versions.extend(named.cloned());

@@ -8,7 +8,7 @@ use super::{Action, BuildCache, Measure, Output, link_in_cache};
 use crate::findings::{Finding, Rule, display_path};
 use crate::folder::{Entry, Folder, Kind, Root, Stat};
 use crate::formats::action::{
-    ActionEntry, ActionId, EntryName, parse_entry_name, parse_shard_name,
+    ActionEntry, ActionId, EntryName, OutputId, parse_entry_name, parse_shard_name,
 };
 use crate::formats::trim_marker::{MAX_MARK_BYTES, parse_trim_txt};
 use crate::parallel;
@@ -30,6 +30,18 @@ impl BuildCache {
         self.folders
             .as_ref()
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the cache is not open"))
+    }
+
+    /// An action entry.
+    pub fn action(&self, id: ActionId) -> Option<&Action> {
+        let found = self.actions.binary_search_by_key(&id, |action| action.id);
+        self.actions.get(found.ok()?)
+    }
+
+    /// An output.
+    pub fn output(&self, id: OutputId) -> Option<&Output> {
+        let found = self.outputs.binary_search_by_key(&id, |output| output.id);
+        self.outputs.get(found.ok()?)
     }
 
     /// The shard that an entry lies in, opened.

@@ -9,11 +9,11 @@ use crate::bundle::Shape;
 use crate::bundle::frames::Carried;
 use crate::bundle::gather::{self, Gathered, Roots, lookup_name, piece_name};
 use crate::bundle::manifest::{self, Base, Manifest, Snapshot as Said};
-use crate::bundle::needs::Needs;
 use crate::bundle::write::{self, Contents, Form};
 use crate::error::CommandError;
 use crate::formats::action::{ActionId, OutputId};
 use crate::formats::module::ModuleVersion;
+use crate::needs::Needs;
 use crate::report::Tool;
 use crate::run::{Found, Watch};
 use crate::scan::{Action, BuildCache, ModCache};
@@ -290,35 +290,31 @@ struct Local<'a> {
 /// Things to keep, and the names of their files.
 #[derive(Default)]
 struct Units {
-    versions: BTreeSet<ModuleVersion>,
-    go_mods: BTreeSet<ModuleVersion>,
+    modules: Needs,
     actions: BTreeSet<ActionId>,
     paths: HashSet<String>,
 }
 
 impl Units {
     fn is_empty(&self) -> bool {
-        self.versions.is_empty() && self.go_mods.is_empty() && self.actions.is_empty()
+        let modules = &self.modules;
+        modules.source.is_empty() && modules.go_mods.is_empty() && self.actions.is_empty()
     }
 
     /// Those that are not known, and what their new files have together.
     fn but(&self, known: &Known<'_>, caches: &Local<'_>) -> (Units, u64) {
         let is_new = |path: &str| !known.files.contains_key(path);
-        let versions = self
-            .versions
-            .iter()
-            .filter(|id| is_new(&version_path(id, "zip")));
-        let go_mods = self
-            .go_mods
-            .iter()
-            .filter(|id| is_new(&version_path(id, "mod")));
-        let actions = self.actions.iter().filter(|id| is_new(&action_path(**id)));
         let mut new = Units {
-            versions: versions.cloned().collect(),
-            go_mods: go_mods.cloned().collect(),
-            actions: actions.copied().collect(),
+            modules: self.modules.clone(),
+            actions: self.actions.clone(),
             paths: HashSet::new(),
         };
+        let modules = &mut new.modules;
+        modules.source.retain(|id| is_new(&version_path(id, "zip")));
+        modules
+            .go_mods
+            .retain(|id| is_new(&version_path(id, "mod")));
+        new.actions.retain(|id| is_new(&action_path(*id)));
         let files: Vec<(String, u64)> = caches
             .files(&new)
             .into_iter()
@@ -372,9 +368,7 @@ impl<'a> Local<'a> {
     }
 
     fn action(&self, id: ActionId) -> Option<&Action> {
-        let cache = self.builds?;
-        let found = cache.actions.binary_search_by_key(&id, |action| action.id);
-        cache.actions.get(found.ok()?)
+        self.builds?.action(id)
     }
 
     /// The output of an action, if it is an ordinary file that is there.
@@ -403,22 +397,16 @@ impl<'a> Local<'a> {
         }
         let mut used = Units::default();
         let versions: HashSet<&ModuleVersion> = observed.versions.iter().collect();
-        let toolchains = found
-            .projects
-            .iter()
-            .flat_map(|project| &project.toolchains);
-        let toolchains: Vec<String> = toolchains.map(|name| format!("v0.0.1-{name}.")).collect();
+        let mut needs = Needs::default();
+        needs.join(found.projects.iter().map(Needs::of));
         for version in self.modules.into_iter().flat_map(|cache| &cache.versions) {
             let id = &version.id;
-            let is_named = toolchains.iter().any(|name| id.version.starts_with(name));
-            let is_used = versions.contains(id)
-                || !found.sums.zip(id).is_empty()
-                || id.is_toolchain() && is_named;
+            let is_used = versions.contains(id) || needs.source.contains(id) || needs.names(id);
             if version.zip.is_some() && is_used {
-                used.versions.insert(id.clone());
+                used.modules.source.insert(id.clone());
             }
-            if version.go_mod.is_some() && (is_used || !found.sums.go_mod(id).is_empty()) {
-                used.go_mods.insert(id.clone());
+            if version.go_mod.is_some() && (is_used || needs.go_mods.contains(id)) {
+                used.modules.go_mods.insert(id.clone());
             }
         }
         // What may have been used is not taken for unused.
@@ -438,10 +426,10 @@ impl<'a> Local<'a> {
         let mut all = Units::default();
         for version in self.modules.into_iter().flat_map(|cache| &cache.versions) {
             if version.zip.is_some() && is_kept(version_path(&version.id, "zip")) {
-                all.versions.insert(version.id.clone());
+                all.modules.source.insert(version.id.clone());
             }
             if version.go_mod.is_some() && is_kept(version_path(&version.id, "mod")) {
-                all.go_mods.insert(version.id.clone());
+                all.modules.go_mods.insert(version.id.clone());
             }
         }
         let actions = self.builds.into_iter().flat_map(|cache| &cache.actions);
@@ -460,11 +448,11 @@ impl<'a> Local<'a> {
                 let bytes = piece.map_or(0, |piece| piece.bytes);
                 files.insert(version_path(id, suffix), bytes);
             };
-            if units.versions.contains(id) {
+            if units.modules.source.contains(id) {
                 add("zip", version.zip);
                 add("ziphash", version.ziphash);
             }
-            if units.go_mods.contains(id) {
+            if units.modules.go_mods.contains(id) {
                 add("mod", version.go_mod);
                 add("info", version.info);
             }
@@ -620,13 +608,13 @@ impl Plan {
         roots: &Roots,
         watch: &dyn Watch,
     ) -> Gathered {
-        let needs = Needs::of_versions(&self.chosen.versions, &self.chosen.go_mods, &found.sums);
         let from = gather::From {
             roots,
             versions: caches
                 .modules
                 .map(|cache| cache.versions.as_slice())
                 .unwrap_or_default(),
+            sums: &found.sums,
             sumdb: &asked.sumdb,
             keys: asked.keys.clone(),
             builds: caches
@@ -634,7 +622,7 @@ impl Plan {
                 .map(|cache| (cache, self.chosen.actions.clone())),
             jobs: asked.jobs,
         };
-        let mut gathered = gather::gather(&needs, Shape::Modcache, &from, watch);
+        let mut gathered = gather::gather(&self.chosen.modules, Shape::Modcache, &from, watch);
         gathered.add_lasting(roots);
         for damaged in &gathered.damaged {
             tracing::debug!("{} is not saved: {}", damaged.subject, damaged.message);

@@ -296,8 +296,9 @@ mod tests {
     use crate::drift::Accounts;
     use crate::formats::gosum::MergedSums;
     use crate::formats::module::ModuleVersion;
+    use crate::needs::Needs;
     use crate::scan::{Action, BuildCache};
-    use crate::usage::{Needs, Observed};
+    use crate::usage::Observed;
     use proptest::prelude::*;
 
     fn at(day: i64) -> DateTime<Utc> {

@@ -10,7 +10,7 @@ use crate::findings::display_path;
 use crate::folder::Folder;
 use crate::formats::action::ActionId;
 use crate::parallel;
-use crate::scan::{Action, BuildCache, Inventory};
+use crate::scan::{BuildCache, Inventory};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Younger entries are not refreshed when they are used.
@@ -98,9 +98,10 @@ pub fn set(cache: &BuildCache, state: &State, jobs: usize) -> Set {
     let young: Vec<&MarkedAction> = state
         .actions
         .iter()
-        .zip(&cache.actions)
-        .filter(|(marked, found)| marked.set != nanos(found.modified))
-        .map(|(marked, _)| marked)
+        .filter(|marked| {
+            let found = cache.action(marked.id);
+            found.is_some_and(|found| marked.set != nanos(found.modified))
+        })
         .collect();
     let shards: Vec<&[&MarkedAction]> = young.chunk_by(|a, b| first(a.id) == first(b.id)).collect();
     let results = parallel::map(
@@ -133,11 +134,14 @@ impl State {
 
 /// Entries whose use will not be seen: another user's, whose times Go cannot
 /// touch, those dated in the future, which it does not, and those that did not
-/// take what the mark set. `found` are the entries that the state was made of.
-pub fn unseen(state: &State, found: &[Action]) -> usize {
-    let marked = state.actions.iter().zip(found);
+/// take what the mark set.
+pub fn unseen(state: &State, cache: &BuildCache) -> usize {
+    let marked = state.actions.iter();
     marked
-        .filter(|(marked, found)| found.foreign || !refreshed(marked.set, state.head.since))
+        .filter(|marked| {
+            let found = cache.action(marked.id);
+            found.is_some_and(|it| it.foreign) || !refreshed(marked.set, state.head.since)
+        })
         .count()
 }
 
@@ -266,8 +270,8 @@ mod tests {
         let mut inventory = inventory(&[old, now, now + TimeDelta::hours(9), old]);
         let cache = inventory.buildcache.as_mut().unwrap();
         cache.actions[3].foreign = true;
-        let found = cache.actions.clone();
         let mut marked = state(&inventory, None, now);
+        let found = inventory.buildcache.unwrap();
         // The one dated in the future and the other user's.
         assert_eq!(unseen(&marked, &found), 2);
         marked.remember_stuck(&[ActionId([2; 32])]);

@@ -10,10 +10,8 @@ mod kinds;
 pub mod ledger;
 pub mod mark;
 mod modules;
-mod needs;
 mod observed;
 pub mod state;
 
-pub use needs::Needs;
 pub use observed::{Context, Observed, observe};
 pub use state::State;

@@ -33,10 +33,8 @@ impl Indexes<'_> {
         };
         let tree = self.root.join(tree);
         let entry = |go: &String| {
-            let cache = self.builds?;
             let id = module_index_action(go, tree.as_os_str().as_encoded_bytes());
-            let found = cache.actions.binary_search_by_key(&id, |action| action.id);
-            Some(builds::of(cache.actions.get(found.ok()?)?, state))
+            Some(builds::of(self.builds?.action(id)?, state))
         };
         self.go_versions.iter().filter_map(entry).collect()
     }

@@ -9,7 +9,7 @@ use crate::findings::{Finding, Rule, display_path};
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
 use crate::formats::modzip::MAX_ZIP_BYTES;
-use crate::scan::{ModCache, VersionKind};
+use crate::scan::{ModCache, Version, VersionKind};
 use crate::values::shard::Shard;
 use std::fs::File;
 use std::io::Read;
@@ -21,17 +21,15 @@ const MAX_SUMS: u64 = 1 << 20;
 /// Holds the trees of snapshots against the zips that the installations have.
 /// An installation that lies in this cache, a toolchain, counts if it is proven.
 pub fn snapshots(cache: &ModCache, goroots: &[PathBuf], shard: Shard, evidence: &mut Evidence) {
-    let is_snapshot = |index: &usize| {
-        let version = &cache.versions[*index];
-        version.kind == VersionKind::Fips140 && version.tree.is_some()
-    };
-    let snapshots: Vec<usize> = (0..cache.versions.len()).filter(is_snapshot).collect();
-    if snapshots.is_empty() || evidence.vouched.is_empty() {
+    let with_trees = cache.versions.iter().filter(|it| it.tree.is_some());
+    let mut snapshots = with_trees
+        .filter(|it| it.kind == VersionKind::Fips140)
+        .peekable();
+    if snapshots.peek().is_none() {
         return;
     }
     let goroots = proven_goroots(cache, goroots, shard, evidence);
-    for index in snapshots {
-        let id = &cache.versions[index].id;
+    for Version { id, .. } in snapshots {
         let mine = shard.has_module(&id.path);
         let Some((zip, h1)) = goroots.iter().find_map(|goroot| match zip_of(goroot, id) {
             Some(Ok(found)) => Some(found),
@@ -45,13 +43,11 @@ pub fn snapshots(cache: &ModCache, goroots: &[PathBuf], shard: Shard, evidence: 
         }) else {
             continue;
         };
-        let Some(vouched) = evidence.vouched.get_mut(index) else {
+        let Some(proof) = evidence.versions.get_mut(id) else {
             continue;
         };
-        vouched.content = Some(Source::Goroot);
-        let hashed = evidence.hashes.get(index).and_then(|hashes| hashes.tree);
-        let (Some(tree), Some(proof), true) = (hashed, evidence.versions.get_mut(index), mine)
-        else {
+        proof.vouched.content = Some(Source::Goroot);
+        let (Some(tree), true) = (proof.hashes.tree, mine) else {
             continue;
         };
         if tree == h1 {
@@ -84,24 +80,19 @@ fn proven_goroots(
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let root = real(&cache.root);
     let outside = goroots.iter().filter(|path| !real(path).starts_with(&root));
-    let is_proven = |index: usize| {
-        let proof = evidence.versions.get(index).map(|proof| proof.tree);
-        let vouched = evidence.vouched.get(index).and_then(|of| of.content);
-        match shard.has_module(&cache.versions[index].id.path) {
-            true => proof == Some(Proof::Proven(Source::Sumdb)),
-            false => vouched == Some(Source::Sumdb),
-        }
+    let is_proven = |id: &ModuleVersion| {
+        let proof = evidence.versions.get(id);
+        proof.is_some_and(|proof| match shard.has_module(&id.path) {
+            true => proof.tree == Proof::Proven(Source::Sumdb),
+            false => proof.vouched.content == Some(Source::Sumdb),
+        })
     };
-    let toolchains = cache
-        .versions
-        .iter()
-        .enumerate()
-        .filter(|(index, version)| {
-            version.kind == VersionKind::Toolchain && version.tree.is_some() && is_proven(*index)
-        });
+    let toolchains = cache.versions.iter().filter(|version| {
+        version.kind == VersionKind::Toolchain && version.tree.is_some() && is_proven(&version.id)
+    });
     outside
         .cloned()
-        .chain(toolchains.map(|(_, version)| cache.tree_path(&version.id)))
+        .chain(toolchains.map(|version| cache.tree_path(&version.id)))
         .collect()
 }
 

@@ -235,7 +235,7 @@ impl Proof {
     }
 }
 
-/// What is known of a module version, in the order of `ModCache::versions`.
+/// What is known of a module version.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VersionProof {
     /// The zip.
@@ -250,6 +250,10 @@ pub struct VersionProof {
     pub only_tree: bool,
     /// It was another content than go.sum's already when it was downloaded.
     pub download_differs: bool,
+    /// What was read of it.
+    pub hashes: Hashes,
+    /// Who vouches for it.
+    pub vouched: Vouched,
 }
 
 /// The h1 of a module version's copies, of those that were read whole.
@@ -272,12 +276,8 @@ pub struct Evidence {
     pub overall: Vec<Finding>,
     /// Counts for the report.
     pub verification: Verification,
-    /// One per module version, in the inventory's order.
-    pub versions: Vec<VersionProof>,
-    /// What was read of them, in the same order.
-    pub hashes: Vec<Hashes>,
-    /// Who vouches for them, in the same order; empty if nobody was asked.
-    pub vouched: Vec<Vouched>,
+    /// All module versions; none if nothing was asked.
+    pub versions: BTreeMap<ModuleVersion, VersionProof>,
     /// Build outputs whose content or size is wrong.
     pub damaged_outputs: BTreeSet<OutputId>,
     /// What a running `go` was downloading or extracting at that moment, and
@@ -285,10 +285,10 @@ pub struct Evidence {
     pub in_progress: BTreeSet<ModuleVersion>,
     /// Files of the checksum database that do not hold and that Go would fetch again.
     pub damaged_sumdb: Vec<PathBuf>,
-    /// Clones with something in them that would be acted on, by their place in `ModCache::vcs`.
-    pub unsafe_clones: BTreeSet<usize>,
+    /// Clones, by their folders, with something in them that would be acted on.
+    pub unsafe_clones: BTreeSet<PathBuf>,
     /// Clones from which Go would make a damaged version again.
-    pub stale_clones: BTreeSet<usize>,
+    pub stale_clones: BTreeSet<PathBuf>,
 }
 
 /// Checks everything in `shard` that `level` asks for. Trees that are read on the way get
@@ -319,7 +319,7 @@ pub fn verify(
     }
     let damaged = evidence
         .versions
-        .iter()
+        .values()
         .filter(|proof| proof.damaged)
         .count();
     evidence.verification.failed += damaged as u64;
@@ -346,17 +346,19 @@ fn versions(
     tick: &(impl Fn() + Sync),
     evidence: &mut Evidence,
 ) {
-    evidence.versions = vec![VersionProof::default(); cache.versions.len()];
-    evidence.hashes = vec![Hashes::default(); cache.versions.len()];
     if level == VerifyLevel::Off {
         return;
     }
-    evidence.vouched = trust::by_go_sum(cache, sums);
+    let unread = |version: &Version| VersionProof {
+        vouched: trust::by_go_sum(version, sums),
+        ..VersionProof::default()
+    };
+    let all = cache.versions.iter();
+    evidence.versions = all.map(|it| (it.id.clone(), unread(it))).collect();
     // The largest first, so that no thread is left alone with one at the end.
-    let mut order: Vec<usize> = (0..cache.versions.len())
-        .filter(|&index| shard.has_module(&cache.versions[index].id.path))
-        .collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(weight(&cache.versions[index])));
+    let all = cache.versions.iter();
+    let mut order: Vec<&Version> = all.filter(|it| shard.has_module(&it.id.path)).collect();
+    order.sort_by_key(|version| std::cmp::Reverse(weight(version)));
     let in_memory = (ZIPS_IN_MEMORY / jobs.max(1) as u64).max(1 << 20);
     let checker = Checker {
         cache,
@@ -367,26 +369,29 @@ fn versions(
     let buffers = || Buffers::new(jobs);
     let results = parallel::map(jobs, order.len(), buffers, |buffers, index| {
         tick();
-        let version = &cache.versions[order[index]];
+        let version = order[index];
+        let id = version.id.clone();
         let checked = checker.check(version, buffers);
         if checked.findings.is_empty() {
-            return (checked, Now::Same, false);
+            return (id, (checked, Now::Same, false));
         }
         // The lock is kept until it has been checked again.
         let (now, _lock) = settle::look_again(cache, version, patience);
-        match now {
+        let settled = match now {
             Now::Same => (checked, now, false),
             Now::Changed(ref version) => (checker.check(version, buffers), now, false),
             Now::InProgress(mut version) => {
                 let (checked, excused) = settle::beside_go(&checker, &mut version, buffers);
                 (checked, Now::InProgress(version), excused)
             }
-        }
+        };
+        (id, settled)
     });
-    let mut results: Vec<_> = order.into_iter().zip(results).collect();
-    results.sort_by_key(|(index, _)| *index);
-    for (index, (checked, now, excused)) in results {
-        let version = &mut cache.versions[index];
+    let mut results: BTreeMap<ModuleVersion, _> = results.into_iter().collect();
+    for version in &mut cache.versions {
+        let Some((checked, now, excused)) = results.remove(&version.id) else {
+            continue;
+        };
         match now {
             Now::Same => {}
             Now::Changed(now) | Now::InProgress(now) => *version = *now,
@@ -400,8 +405,13 @@ fn versions(
         let verification = &mut evidence.verification;
         verification.versions_checked += u64::from(version.has_source());
         verification.bytes_hashed += checked.hashed;
-        evidence.versions[index] = checked.proof;
-        evidence.hashes[index] = checked.hashes;
+        if let Some(proof) = evidence.versions.get_mut(&version.id) {
+            let vouched = proof.vouched;
+            *proof = VersionProof {
+                vouched,
+                ..checked.proof
+            };
+        }
         evidence.findings.extend(checked.findings);
     }
 }

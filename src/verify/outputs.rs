@@ -42,8 +42,6 @@ enum Reach {
     Whole,
     /// Entries name it with other sizes: Go takes it for a miss (`cache.go:GetFile`).
     Miss,
-    /// No entry names it.
-    Orphan,
 }
 
 /// Checks the size of every output in `shard` and, from level `used` on, its
@@ -60,18 +58,15 @@ pub(super) fn verify(
         return;
     }
     let reach = sizes(cache, shard, evidence);
-    let outputs = cache.outputs.iter().zip(&reach);
-    let in_shard = |output: &Output| shard.has_output(&output.id.0);
-    let count = outputs
-        .clone()
-        .filter(|(output, _)| in_shard(output))
-        .count();
+    let in_shard = |output: &&Output| shard.has_output(&output.id.0);
+    let count = cache.outputs.iter().filter(in_shard).count();
     evidence.verification.outputs_checked = count as u64;
-    let of = |reach| {
-        let those = outputs.clone().filter(move |(_, it)| **it == reach);
-        those.map(|(output, _)| output).collect::<Vec<&Output>>()
+    let of = |how: Option<Reach>| {
+        let those = cache.outputs.iter();
+        let those = those.filter(|output| reach.get(&output.id).copied() == how);
+        those.collect::<Vec<&Output>>()
     };
-    let mut orphans = of(Reach::Orphan);
+    let mut orphans = of(None);
     orphans.sort_by_key(|output| (output.bytes, output.id));
     // Every shard must come to the same ones, so all are counted.
     let mut left = if level < VerifyLevel::Used {
@@ -92,18 +87,18 @@ pub(super) fn verify(
     orphans_found(cache, &orphans, unread, level, evidence);
     let mut largest_first = match level < VerifyLevel::Used {
         true => Vec::new(),
-        false => of(Reach::Whole),
+        false => of(Some(Reach::Whole)),
     };
     let orphan: HashSet<OutputId> = orphans.iter().map(|output| output.id).collect();
     largest_first.extend(hashed);
-    largest_first.retain(|output| in_shard(output));
+    largest_first.retain(in_shard);
     largest_first.sort_by_key(|output| std::cmp::Reverse(output.bytes));
     let groups: Vec<&[&Output]> = largest_first.chunks(GROUP).collect();
     let batch = || Batch::new(largest(jobs));
     let results = parallel::map(jobs, groups.len(), batch, |batch, index| {
         contents(cache, groups[index], batch, tick)
     });
-    for (output, result) in largest_first.iter().zip(results.into_iter().flatten()) {
+    for (output, result) in results.into_iter().flatten() {
         let path = cache.output_path(output.id);
         let actual = match result {
             Ok((sha256, bytes)) => {
@@ -151,17 +146,19 @@ fn unreached(mut finding: Finding) -> Finding {
 /// the last ones.
 const GROUP: usize = 16;
 
-/// Each output's hash and length.
-fn contents(
+/// An output, with its hash and length.
+type Hashed<'a> = (&'a Output, io::Result<([u8; 32], u64)>);
+
+fn contents<'a>(
     cache: &BuildCache,
-    outputs: &[&Output],
+    outputs: &[&'a Output],
     batch: &mut Batch<(usize, u64)>,
     tick: &(impl Fn() + Sync),
-) -> Vec<io::Result<([u8; 32], u64)>> {
-    let mut results: Vec<io::Result<([u8; 32], u64)>> = Vec::with_capacity(outputs.len());
+) -> Vec<Hashed<'a>> {
+    let mut results = Vec::with_capacity(outputs.len());
     for (index, output) in outputs.iter().enumerate() {
         tick();
-        results.push(open(cache, output).and_then(|mut file| {
+        let hashed = open(cache, output).and_then(|mut file| {
             let len = read_retrying(&mut file, batch.room())?;
             if len > batch.largest() {
                 file.seek(SeekFrom::Start(0))?;
@@ -169,10 +166,11 @@ fn contents(
             }
             batch.push(len, (index, len as u64));
             Ok(([0; 32], 0))
-        }));
+        });
+        results.push((*output, hashed));
         if batch.is_due() || index + 1 == outputs.len() {
             batch.finish(|(index, bytes), sha256| {
-                if let Some(result) = results.get_mut(index) {
+                if let Some((_, result)) = results.get_mut(index) {
                     *result = Ok((sha256, bytes));
                 }
             });
@@ -198,32 +196,22 @@ fn open(cache: &BuildCache, output: &Output) -> io::Result<File> {
 /// Actions against outputs: sizes that differ, and outputs that are gone. Only
 /// the first is split among shards: nothing is read for them. How each output
 /// can be reached.
-fn sizes(cache: &BuildCache, shard: Shard, evidence: &mut Evidence) -> Vec<Reach> {
-    let places: HashMap<OutputId, usize> = cache
-        .outputs
-        .iter()
-        .enumerate()
-        .map(|(place, output)| (output.id, place))
-        .collect();
-    let mut reach = vec![Reach::Orphan; cache.outputs.len()];
+fn sizes(cache: &BuildCache, shard: Shard, evidence: &mut Evidence) -> HashMap<OutputId, Reach> {
+    let mut reach = HashMap::new();
     let mut missing = 0_u64;
     let mut example = None;
     for action in &cache.actions {
         let Some(entry) = action.entry else { continue };
-        let place = places.get(&entry.output).copied();
-        let found = place.and_then(|place| cache.outputs.get(place).zip(reach.get_mut(place)));
-        let Some((output, reach)) = found else {
+        let Some(output) = cache.output(entry.output) else {
             missing += 1;
             example.get_or_insert(action);
             continue;
         };
         if output.bytes == entry.size {
-            *reach = Reach::Whole;
+            reach.insert(output.id, Reach::Whole);
             continue;
         }
-        if *reach == Reach::Orphan {
-            *reach = Reach::Miss;
-        }
+        reach.entry(output.id).or_insert(Reach::Miss);
         if shard.has_output(&output.id.0) && evidence.damaged_outputs.insert(output.id) {
             let message = format!("the output's size is not what action {} says", action.id);
             evidence.findings.push(

@@ -31,8 +31,7 @@ pub fn weigh(
     evidence.overall.extend(trust::toolchain_lines(sums));
     evidence.damaged_sumdb = sumdb.damaged().collect();
     let (mut known, mut unproven) = (0_u64, 0_u64);
-    for index in 0..cache.versions.len() {
-        let version = &cache.versions[index];
+    for version in &cache.versions {
         let private = exempt(&version.id.path) && !version.id.is_toolchain();
         if private || version.kind == VersionKind::Fips140 {
             continue;
@@ -44,13 +43,15 @@ pub fn weigh(
             sumdb,
         };
         known += u64::from(version.has_source());
-        if let (Some(record), Some(vouched)) = (weighing.record(), evidence.vouched.get_mut(index))
+        if let (Some(record), Some(proof)) =
+            (weighing.record(), evidence.versions.get_mut(&version.id))
         {
+            let vouched = &mut proof.vouched;
             vouched.content = vouched.content.or(record.zip.map(|_| Source::Sumdb));
             vouched.go_mod = vouched.go_mod.or(record.go_mod.map(|_| Source::Sumdb));
         }
         let has_record = match shard.has_module(&version.id.path) {
-            true => weighing.weigh(index, evidence),
+            true => weighing.weigh(evidence),
             false => weighing.has_record(),
         };
         if !has_record {
@@ -94,7 +95,7 @@ impl Weighing<'_> {
     }
 
     /// Holds the version against its record, and says whether there is one.
-    fn weigh(&self, index: usize, evidence: &mut Evidence) -> bool {
+    fn weigh(&self, evidence: &mut Evidence) -> bool {
         let id = &self.version.id;
         let Some(record) = self.record() else {
             // What contradicts itself is said by a finding about the database's files.
@@ -116,7 +117,7 @@ impl Weighing<'_> {
         }
         if edited {
             evidence.verification.failed += 1;
-            if let Some(proof) = evidence.versions.get_mut(index) {
+            if let Some(proof) = evidence.versions.get_mut(id) {
                 for copy in [&mut proof.zip, &mut proof.tree, &mut proof.go_mod] {
                     if *copy == Proof::Proven(Source::GoSum) {
                         *copy = Proof::Unknown;
@@ -127,12 +128,12 @@ impl Weighing<'_> {
         }
         let mut poisoned = false;
         if agreed(zips).is_none() || id.is_toolchain() {
-            poisoned |= self.content(index, record, evidence);
+            poisoned |= self.content(record, evidence);
         }
         if agreed(go_mods).is_none() {
-            poisoned |= self.go_mod(index, evidence);
+            poisoned |= self.go_mod(evidence);
         }
-        if poisoned && let Some(proof) = evidence.versions.get_mut(index) {
+        if poisoned && let Some(proof) = evidence.versions.get_mut(id) {
             evidence.verification.failed += u64::from(!proof.damaged);
             proof.damaged = true;
         }
@@ -155,7 +156,7 @@ impl Weighing<'_> {
     }
 
     /// Zip and tree, where no line of go.sum can prove them.
-    fn content(&self, index: usize, record: Sums, evidence: &mut Evidence) -> bool {
+    fn content(&self, record: Sums, evidence: &mut Evidence) -> bool {
         let message = "the module in the cache is not the one in the signed checksum database, and no go.sum line stopped it";
         if let Some(ziphash) = self.ziphash()
             && self.contradiction(
@@ -168,12 +169,14 @@ impl Weighing<'_> {
         {
             return true;
         }
-        let (Some(proven), Some(hashes)) = (record.zip, evidence.hashes.get(index).copied()) else {
+        let proof = evidence.versions.get_mut(&self.version.id);
+        let (Some(proven), Some(proof)) = (record.zip, proof) else {
             return false;
         };
+        let hashes = proof.hashes;
         let mut poisoned = false;
         for (what, hash) in [("zip", hashes.zip), ("extracted tree", hashes.tree)] {
-            let (Some(h1), Some(proof)) = (hash, evidence.versions.get_mut(index)) else {
+            let Some(h1) = hash else {
                 continue;
             };
             let (copy, path) = match what {
@@ -203,7 +206,7 @@ impl Weighing<'_> {
     }
 
     /// The `.mod` file, which no other check looks at without go.sum.
-    fn go_mod(&self, index: usize, evidence: &mut Evidence) -> bool {
+    fn go_mod(&self, evidence: &mut Evidence) -> bool {
         let Some(piece) = self.version.go_mod else {
             return false;
         };
@@ -228,7 +231,7 @@ impl Weighing<'_> {
             Some(PieceKind::Mod),
             evidence,
         );
-        if let Some(proof) = evidence.versions.get_mut(index) {
+        if let Some(proof) = evidence.versions.get_mut(&self.version.id) {
             proof.go_mod = match differs {
                 true => Proof::Damaged,
                 false if self.version.linked => Proof::Unknown,

@@ -24,19 +24,16 @@ pub struct Vouched {
     pub go_mod: Option<Source>,
 }
 
-/// What go.sum vouches for, in the order of the versions.
-pub(super) fn by_go_sum(cache: &ModCache, sums: &MergedSums) -> Vec<Vouched> {
+/// What go.sum vouches for.
+pub(super) fn by_go_sum(version: &Version, sums: &MergedSums) -> Vouched {
     let by_lines = |claims: &[SumClaim]| agreed(claims).map(|_| Source::GoSum);
-    let versions = cache.versions.iter();
-    versions
-        .map(|version| match version.kind {
-            VersionKind::Module => Vouched {
-                content: by_lines(sums.zip(&version.id)),
-                go_mod: by_lines(sums.go_mod(&version.id)),
-            },
-            VersionKind::Toolchain | VersionKind::Fips140 => Vouched::default(),
-        })
-        .collect()
+    match version.kind {
+        VersionKind::Module => Vouched {
+            content: by_lines(sums.zip(&version.id)),
+            go_mod: by_lines(sums.go_mod(&version.id)),
+        },
+        VersionKind::Toolchain | VersionKind::Fips140 => Vouched::default(),
+    }
 }
 
 /// Lines of go.sum files that differ about one version.
@@ -116,13 +113,13 @@ pub fn tally(cache: &ModCache, shard: Shard, evidence: &mut Evidence) {
     let Evidence {
         verification,
         versions,
-        vouched,
         ..
     } = evidence;
-    for ((version, proof), vouched) in cache.versions.iter().zip(versions).zip(vouched) {
-        if !shard.has_module(&version.id.path) {
+    let mine = cache.versions.iter();
+    for version in mine.filter(|version| shard.has_module(&version.id.path)) {
+        let Some(proof) = versions.get(&version.id) else {
             continue;
-        }
+        };
         let bytes = |piece: Option<crate::scan::Piece>| piece.map_or(0, |piece| piece.bytes);
         for (proof, bytes) in [
             (proof.zip, bytes(version.zip)),
@@ -141,8 +138,8 @@ pub fn tally(cache: &ModCache, shard: Shard, evidence: &mut Evidence) {
             None => {}
         }
         let (content, go_mod) = (
-            content_unvouched(version, *vouched),
-            mod_unvouched(version, *vouched),
+            content_unvouched(version, proof.vouched),
+            mod_unvouched(version, proof.vouched),
         );
         verification.unproven += u64::from(content || go_mod);
         if content {
@@ -183,14 +180,17 @@ pub fn unvouched(
     shard: Shard,
 ) -> Unvouched {
     let mut found = Unvouched::default();
-    if evidence.vouched.is_empty() {
+    if evidence.versions.is_empty() {
         return found;
     }
     let (mut modules, mut vouched_for, mut infos) = (0_u64, 0_u64, 0_u64);
     let mut unproven: Vec<&Version> = Vec::new();
-    for (version, vouched) in cache.versions.iter().zip(&evidence.vouched) {
-        let content = content_unvouched(version, *vouched);
-        let go_mod = mod_unvouched(version, *vouched);
+    for version in &cache.versions {
+        let Some(vouched) = evidence.versions.get(&version.id).map(|it| it.vouched) else {
+            continue;
+        };
+        let content = content_unvouched(version, vouched);
+        let go_mod = mod_unvouched(version, vouched);
         let id = version.id.to_string();
         let mine = shard.has_module(&version.id.path);
         let mut list = |subject: String, reason: &str| {

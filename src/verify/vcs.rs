@@ -33,7 +33,7 @@ const MAX_URL: usize = 500;
 
 /// Looks at every clone.
 pub(super) fn verify(cache: &ModCache, evidence: &mut Evidence) {
-    for (index, clone) in cache.vcs.iter().enumerate() {
+    for clone in &cache.vcs {
         let problems = match problems_of(cache, clone) {
             Ok(problems) => problems,
             Err(error) => {
@@ -46,7 +46,7 @@ pub(super) fn verify(cache: &ModCache, evidence: &mut Evidence) {
         if problems.is_empty() {
             continue;
         }
-        evidence.unsafe_clones.insert(index);
+        evidence.unsafe_clones.insert(clone.path.clone());
         for (path, message) in problems {
             let finding = Finding::new(Rule::VcsUnsafe, subject(clone), message);
             evidence.overall.push(finding.at(&path));
@@ -72,32 +72,31 @@ pub fn stale_clones(cache: &ModCache, evidence: &mut Evidence) {
     if cache.vcs.is_empty() {
         return;
     }
-    for (version, proof) in cache.versions.iter().zip(&evidence.versions) {
+    for (id, proof) in &evidence.versions {
         let right = matches!(proof.zip, Proof::Proven(_)) || proof.proven_by().is_some();
         if !proof.damaged || !proof.download_differs || right {
             continue;
         }
-        let pieces = cache.pieces(&version.id);
+        let pieces = cache.pieces(id);
         let origin = pieces
             .read(PieceKind::Info, MAX_INFO_BYTES as u64)
             .ok()
             .and_then(|content| RevInfo::parse(&content).ok()?.origin?.url);
-        for (index, clone) in cache.vcs.iter().enumerate() {
+        for clone in &cache.vcs {
             let Some((_, url)) = clone.url.as_deref().and_then(|key| key.split_once(':')) else {
                 continue;
             };
-            let is_from =
-                match &origin {
-                    Some(origin) => origin == url,
-                    // Without a word from the `.info`: the repository that the path names.
-                    None => url.split_once("://").is_some_and(|(_, place)| {
-                        version.id.path.strip_prefix(place).is_some_and(|rest| {
-                            matches!(rest.chars().next(), None | Some('/' | '.'))
-                        })
-                    }),
-                };
+            let is_from = match &origin {
+                Some(origin) => origin == url,
+                // Without a word from the `.info`: the repository that the path names.
+                None => url.split_once("://").is_some_and(|(_, place)| {
+                    id.path
+                        .strip_prefix(place)
+                        .is_some_and(|rest| matches!(rest.chars().next(), None | Some('/' | '.')))
+                }),
+            };
             if is_from {
-                evidence.stale_clones.insert(index);
+                evidence.stale_clones.insert(clone.path.clone());
             }
         }
     }

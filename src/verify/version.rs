@@ -30,8 +30,6 @@ pub(super) struct Checker<'a> {
 pub(super) struct Checked {
     pub(super) proof: VersionProof,
     pub(super) findings: Vec<Finding>,
-    /// The h1 of each copy that was read whole.
-    pub(super) hashes: Hashes,
     /// The tree's size, if it was read.
     pub(super) measure: Option<Measure>,
     pub(super) hashed: u64,
@@ -59,7 +57,7 @@ impl Checked {
                 *proof = Proof::Unknown;
             }
         }
-        self.hashes = Hashes::default();
+        self.proof.hashes = Hashes::default();
     }
 }
 
@@ -256,7 +254,7 @@ impl Checker<'_> {
             Ok(content) => {
                 checked.hashed += piece.bytes;
                 let actual = h1_of_go_mod(&content);
-                checked.hashes.go_mod = Some(actual);
+                checked.proof.hashes.go_mod = Some(actual);
                 if gosum::agreed(claims) == Some(actual) {
                     checked.proof.go_mod = Proof::Proven(Source::GoSum);
                 } else if claims.iter().all(|claim| claim.h1 != actual) {
@@ -340,8 +338,8 @@ impl Checker<'_> {
                 checked.hashed += copies.hashed;
             }
         }
-        checked.hashes.zip = witnesses.zip;
-        checked.hashes.tree = witnesses.tree;
+        checked.proof.hashes.zip = witnesses.zip;
+        checked.proof.hashes.tree = witnesses.tree;
         self.judge(version, &witnesses, &copies, archive.as_ref(), checked);
     }
 

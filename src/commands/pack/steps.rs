@@ -1,9 +1,9 @@
 //! What `pack` does, step by step.
 
 use super::PackArgs;
+use crate::bundle::choose::{Choice, choose};
 use crate::bundle::gather::{self, Damaged, Gathered, Roots};
 use crate::bundle::manifest::{self, Manifest};
-use crate::bundle::needs::{self, Needs};
 use crate::bundle::report::PackReport;
 use crate::bundle::write::{self, Contents, Form};
 use crate::bundle::{Platform, read, sbom};
@@ -104,12 +104,13 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
         modules: cache.folders.clone(),
         builds: builds.and_then(|builds| builds.folders.clone()),
     };
-    let mut needs = needs_of(&found, &roots, args)?;
+    let mut choice = chosen(&found, &roots, args)?;
     let go = locate::go_settings(&settings.environment);
     let sumdb = steps::cached_sumdb(cache, &go);
     let from = gather::From {
         roots: &roots,
         versions: &cache.versions,
+        sums: &found.sums,
         sumdb: &sumdb,
         keys: steps::sumdb_setting(&go).keys(),
         builds: match args.with_gocache {
@@ -118,9 +119,10 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
         },
         jobs: steps::jobs(settings),
     };
-    let mut gathered = gather::gather(&needs, args.shape, &from, &*watch);
+    let mut gathered = gather::gather(&choice.needs, args.shape, &from, &*watch);
+    gathered.damaged.append(&mut choice.damaged);
     let mut report = PackReport::new("pack", display_path(to));
-    report.notes.append(&mut needs.notes);
+    report.notes.append(&mut choice.notes);
     report.notes.append(&mut gathered.notes);
     report.fetch = gathered.fetch();
     if !gathered.missing.is_empty() || !gathered.damaged.is_empty() {
@@ -129,7 +131,7 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
         report.verdict = Verdict::Fail;
         return Ok(report);
     }
-    let manifest = list(args, &needs, &mut gathered)?;
+    let manifest = list(args, &choice, &mut gathered)?;
     let contents = Contents {
         pieces: &gathered.pieces,
         roots: &roots,
@@ -158,14 +160,14 @@ fn form_of(settings: &Settings, to: &Path) -> Result<Form, CommandError> {
 }
 
 /// What the projects need, and the toolchains that were asked for.
-fn needs_of(found: &Found, roots: &Roots, args: &PackArgs) -> Result<Needs, CommandError> {
+fn chosen(found: &Found, roots: &Roots, args: &PackArgs) -> Result<Choice, CommandError> {
     if found.projects.is_empty() {
         return Err(CommandError::Usage(
             "there is no project to pack for: run this in one, or name it with --project DIR"
                 .into(),
         ));
     }
-    let mut needs = needs::of(&found.projects, roots, &args.platforms)?;
+    let mut choice = choose(&found.projects, roots, &args.platforms)?;
     tracing::debug!(
         projects = found.projects.len(),
         "found what the projects need"
@@ -176,14 +178,18 @@ fn needs_of(found: &Found, roots: &Roots, args: &PackArgs) -> Result<Needs, Comm
             [] => &here,
             platforms => platforms,
         };
-        needs.add_toolchains(name, &found.projects, platforms);
+        choice.add_toolchains(name, &found.projects, platforms);
     }
-    Ok(needs)
+    Ok(choice)
 }
 
 /// The SBOM becomes a piece; the manifest lists the modules, but no files yet.
-fn list(args: &PackArgs, needs: &Needs, gathered: &mut Gathered) -> Result<Manifest, CommandError> {
-    let bill = sbom::sbom(needs, gathered, args.shape)
+fn list(
+    args: &PackArgs,
+    choice: &Choice,
+    gathered: &mut Gathered,
+) -> Result<Manifest, CommandError> {
+    let bill = sbom::sbom(choice, gathered, args.shape)
         .map_err(CommandError::failed("writing the bill of materials"))?;
     gathered.add(manifest::SBOM.to_owned(), bill);
     gathered.sort();
@@ -195,7 +201,7 @@ fn list(args: &PackArgs, needs: &Needs, gathered: &mut Gathered) -> Result<Manif
         schema: manifest::SCHEMA.to_owned(),
         tool: format!("{} {}", tool.name, tool.version),
         shape: args.shape,
-        projects: needs.projects.iter().cloned().collect(),
+        projects: choice.projects.iter().cloned().collect(),
         platforms,
         modules: gathered.modules.clone(),
         go_mods: gathered.go_mods.clone(),

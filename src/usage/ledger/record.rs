@@ -6,8 +6,9 @@ use crate::formats::action::ActionId;
 use crate::formats::gosum::{MergedSums, agreed};
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
+use crate::needs::Needs;
 use crate::scan::Inventory;
-use crate::usage::{Needs, Observed};
+use crate::usage::Observed;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeSet, HashSet};
 

@@ -1,107 +1,75 @@
-//! What the projects' builds read of the module cache.
+//! What goes into a bundle: what the projects' builds read of the module cache.
 
 use super::Platform;
-use super::gather::Roots;
+use super::gather::{Damaged, Roots};
 use super::reach::{self, Ground};
 use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::formats::gomod::Replacement;
-use crate::formats::gosum::MergedSums;
 use crate::formats::gover;
-use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
 use crate::graph::{Graph, ModCache};
 use crate::locate::Project;
-use crate::plan::graph_of;
+use crate::needs::{self, Needs};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
 
 /// The toolchain's module: one version per Go version and system.
 pub(super) const TOOLCHAIN: &str = "golang.org/toolchain";
 
-/// What the projects' builds read.
+/// What goes into a bundle.
 #[derive(Debug, Default)]
-pub(crate) struct Needs {
-    /// Versions whose zip is needed, and the hashes that are trusted for it;
-    /// none for a toolchain.
-    pub(super) zips: BTreeMap<ModuleVersion, BTreeSet<H1>>,
-    /// Versions whose `.mod` file is needed, and the hashes that are trusted for it.
-    pub(super) go_mods: BTreeMap<ModuleVersion, BTreeSet<H1>>,
+pub(crate) struct Choice {
+    /// Versions whose zip or `.mod` file goes in.
+    pub(crate) needs: Needs,
     /// The module paths of the projects.
     pub(crate) projects: BTreeSet<String>,
     /// Requirements between modules of the build lists, by what a build takes
     /// for each; for the SBOM.
     pub(super) requires: BTreeMap<String, BTreeSet<String>>,
-    /// `.mod` files that are there and of no use.
-    pub(super) broken: BTreeMap<ModuleVersion, String>,
     /// Things to know.
     pub(crate) notes: Vec<String>,
+    /// `.mod` files that are there and of no use.
+    pub(crate) damaged: BTreeSet<Damaged>,
 }
 
 /// Weighs every project's module graph; a workspace's once. Without platforms
 /// for builds on every system.
-pub(crate) fn of(
+pub(crate) fn choose(
     projects: &[Project],
     roots: &Roots,
     platforms: &[Platform],
-) -> Result<Needs, CommandError> {
+) -> Result<Choice, CommandError> {
     let cache = &ModCache::of(roots.modules.clone());
-    let mut needs = Needs::default();
-    let mut groups: BTreeMap<PathBuf, Vec<&Project>> = BTreeMap::new();
-    for project in projects {
-        needs.projects.extend(project.module.clone());
-        if project.vendored {
-            let dir = display_path(&project.dir);
-            needs.notes.push(format!(
-                "{dir} builds from its vendor folder and needs nothing of the cache"
-            ));
+    let mut choice = Choice::default();
+    choice
+        .projects
+        .extend(projects.iter().filter_map(|project| project.module.clone()));
+    for mut group in needs::groups(projects) {
+        group.members.retain(|project| {
+            if project.vendored {
+                let dir = display_path(&project.dir);
+                choice.notes.push(format!(
+                    "{dir} builds from its vendor folder and needs nothing of the cache"
+                ));
+            }
+            !project.vendored
+        });
+        if group.members.is_empty() {
             continue;
         }
-        let key = match &project.workspace {
-            Some(workspace) => workspace.path.clone(),
-            None => project.dir.clone(),
-        };
-        groups.entry(key).or_default().push(project);
-    }
-    for members in groups.values() {
-        let Some(first) = members.first() else {
-            continue;
-        };
-        let graph = graph_of(first, projects, cache)
-            .map_err(CommandError::failed(display_path(&first.dir)))?;
-        let mut sums = MergedSums::new();
-        for file in members.iter().flat_map(|project| &project.go_sum) {
-            sums.add(display_path(&file.path), &file.sums);
-        }
-        let named = Named::of(members);
-        let mut zips = zips_of(&graph, &sums, &named);
+        let graph = group
+            .graph(cache)
+            .map_err(CommandError::failed(display_path(&group.first.dir)))?;
+        let mut zips = zips_of(&graph, &group.members);
         if !platforms.is_empty() {
-            needs.narrow(&mut zips, members, &graph, roots, platforms)?;
+            choice.narrow(&mut zips, &group.members, &graph, roots, platforms)?;
         }
-        needs.add(&graph, &sums, zips);
+        choice.add(&graph, zips);
     }
-    Ok(needs)
+    Ok(choice)
 }
 
-impl Needs {
-    /// These versions, whatever the projects' graphs say.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn of_versions(
-        zips: &BTreeSet<ModuleVersion>,
-        go_mods: &BTreeSet<ModuleVersion>,
-        sums: &MergedSums,
-    ) -> Needs {
-        let mut needs = Needs::default();
-        for id in zips {
-            let hashes = sums.zip(id).iter().map(|claim| claim.h1);
-            needs.zips.insert(id.clone(), hashes.collect());
-        }
-        for id in go_mods {
-            needs.need_go_mod(id, sums);
-        }
-        needs
-    }
-
+impl Choice {
     /// Drops what no build for these systems gets to.
     fn narrow(
         &mut self,
@@ -135,18 +103,15 @@ impl Needs {
         Ok(())
     }
 
-    fn add(&mut self, graph: &Graph, sums: &MergedSums, zips: BTreeMap<String, ModuleVersion>) {
-        for id in zips.into_values() {
-            self.need_go_mod(&id, sums);
-            let hashes = sums.zip(&id).iter().map(|claim| claim.h1);
-            self.zips.entry(id).or_default().extend(hashes);
-        }
-        for id in graph.needed_go_mods() {
-            self.need_go_mod(id, sums);
-        }
+    fn add(&mut self, graph: &Graph, zips: BTreeMap<String, ModuleVersion>) {
+        let go_mods = graph.needed_go_mods().iter().chain(zips.values());
+        self.needs.go_mods.extend(go_mods.cloned());
+        self.needs.source.extend(zips.into_values());
         for problem in graph.problems() {
-            self.broken
-                .insert(problem.module.clone(), problem.problem.clone());
+            self.damaged.insert(Damaged {
+                subject: format!("{}: its go.mod", problem.module),
+                message: problem.problem.clone(),
+            });
         }
         // What a build takes for each module; nothing for `go` and folders.
         let names: HashMap<&str, String> = graph
@@ -173,11 +138,6 @@ impl Needs {
         }
     }
 
-    fn need_go_mod(&mut self, id: &ModuleVersion, sums: &MergedSums) {
-        let hashes = self.go_mods.entry(id.clone()).or_default();
-        hashes.extend(sums.go_mod(id).iter().map(|claim| claim.h1));
-    }
-
     /// Adds toolchains: `name`, or with `auto` the newest that each project names.
     pub(crate) fn add_toolchains(
         &mut self,
@@ -192,16 +152,18 @@ impl Needs {
         for name in names {
             for platform in platforms {
                 let version = format!("v0.0.1-{name}.{}-{}", platform.os, platform.arch);
-                self.zips
-                    .entry(ModuleVersion::new(TOOLCHAIN, version))
-                    .or_default();
+                let toolchain = ModuleVersion::new(TOOLCHAIN, version);
+                self.needs.source.insert(toolchain);
             }
         }
     }
 }
 
 /// The versions whose zips builds and tests on any system read, by module path.
-fn zips_of(graph: &Graph, sums: &MergedSums, named: &Named) -> BTreeMap<String, ModuleVersion> {
+fn zips_of(graph: &Graph, members: &[&Project]) -> BTreeMap<String, ModuleVersion> {
+    let mut listed = Needs::default();
+    listed.join(members.iter().map(|project| Needs::of(project)));
+    let named = Named::of(members);
     // A line for a zip is what `go mod tidy` leaves where any build or test, on
     // any system, reads the module's sources; but also where only `tidy` itself
     // does. Lines of versions that are no longer selected may be left over, too.
@@ -209,7 +171,7 @@ fn zips_of(graph: &Graph, sums: &MergedSums, named: &Named) -> BTreeMap<String, 
     selected
         .filter(|selected| named.has(&selected.module.path))
         .filter_map(|selected| Some((selected.module.path.clone(), selected.cached()?.clone())))
-        .filter(|(_, id)| !sums.zip(id).is_empty())
+        .filter(|(_, id)| listed.source.contains(id))
         .collect()
 }
 
