@@ -124,8 +124,7 @@ export async function after(program, inputs) {
 // What only crosses a limit is saved all the same: a snapshot holds no more than jobs use.
 async function save(program, inputs, told, where, json) {
   const why = damage(json, inputs).length > 0 ? 'the caches are damaged' : whyNotSaved(inputs);
-  if (why) return [`**Saved nothing**: ${why}.`];
-  return saveUsed(inputs, told, (args) => report(program, ['save', ...args, `--state=${STATE}`, ...unjudged(where)]));
+  return saveUsed(inputs, told, why, (args) => report(program, ['save', ...args, `--state=${STATE}`, ...unjudged(where)]));
 }
 
 function trimOrCheck(inputs) {

@@ -66,12 +66,12 @@ export function whyNotSaved({ savePullRequests }) {
 }
 
 /**
- * Saves what pays: `run` runs the program's `save`, told the snapshot's place. Gives
- * lines for the summary.
+ * Saves what pays, unless it is known `why` nothing is saved: `run` runs the program's
+ * `save`, told the snapshot's place. Gives lines for the summary; the store is gone then.
  */
-export async function saveUsed(inputs, told, run) {
+export async function saveUsed(inputs, told, known, run) {
   try {
-    const { toolkit, why } = await loadToolkit();
+    const { toolkit, why } = known ? { why: known } : await loadToolkit();
     if (!toolkit) return [`**Saved nothing**: ${why}.`];
     // Another job may have saved meanwhile: to its snapshot this one's use is added.
     const newest = await findNewest(toolkit, told.key, told.go);
@@ -123,5 +123,5 @@ function missedLine([modules, packages], differences) {
   const what = `Missed: ${count(modules)} module versions were downloaded, ${count(packages)} packages compiled.`;
   const named = differences.map(({ name, then, now }) => `${name === 'go' ? 'the Go version' : name === 'directory' ? 'the folder' : name} was ${code(then)} and is ${code(now)}`);
   if (named.length > 0) return `${what} In the job that saved, ${named.join('; ')}.`;
-  return `${what} Go's version, flags, tags and paths are those of the job that saved: sources or requirements changed.`;
+  return `${what} Go's version, settings and paths are those of the job that saved: sources, requirements or flags such as \`-tags\` changed.`;
 }
