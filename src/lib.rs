@@ -28,6 +28,9 @@ mod snapshot;
 // The steps in order.
 mod run;
 
+#[cfg(all(feature = "remote", target_os = "linux"))]
+mod stores;
+
 // One step a room.
 mod act;
 mod drift;

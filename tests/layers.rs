@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the top down.
 const FLOORS: &[&str] = &[
-    "commands", "cli", "services", "doctor", "snapshot", "bundle", "sandbox", "run", "render",
-    "act", "plan", "judge", "usage", "drift", "verify", "report", "scan", "needs", "locate",
-    "graph", "sumdb", "formats", "net", "settings", "error", "findings", "folder", "text",
-    "values", "parallel",
+    "commands", "cli", "services", "doctor", "snapshot", "stores", "bundle", "sandbox", "run",
+    "render", "act", "plan", "judge", "usage", "drift", "verify", "report", "scan", "needs",
+    "locate", "graph", "sumdb", "formats", "net", "settings", "error", "findings", "folder",
+    "text", "values", "parallel",
 ];
 
 fn floor(room: &str) -> usize {

@@ -6,6 +6,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -418,48 +419,154 @@ fn too_much_is_not_saved_and_what_is_idle_goes_first() {
     assert_eq!(report["snapshot"]["saved"]["kind"], "base", "{report:#}");
 }
 
+/// The calls by which a run changes what is on the disk.
+const CALLS: &str = "write,pwrite64,renameat,renameat2,rename,mkdirat,unlinkat,fchmod,utimensat";
+
+impl Job {
+    /// Runs a command with something done to one of its calls, as strace says it.
+    fn traced(&self, command: &str, inject: &str, log: &Path) -> std::process::Output {
+        let strace = Command::new("strace").arg("-V").output();
+        assert!(
+            strace.is_ok_and(|it| it.status.success()),
+            "this test needs strace"
+        );
+        Command::new("strace")
+            .args(["-f", "-qq", "-o"])
+            .arg(log)
+            .args(["-e", &format!("trace={CALLS}"), "-e", inject])
+            .arg(env!("CARGO_BIN_EXE_gocachevet"))
+            .args([command, "-q", "--key", "test", "--store"])
+            .arg(&self.store)
+            .arg("--state")
+            .arg(self.state())
+            .env("GOMODCACHE", &self.env.modcache)
+            .env("GOCACHE", &self.env.gocache)
+            .env("HOME", &self.env.home)
+            .env("GOFLAGS", "-buildvcs=false -trimpath")
+            .current_dir(&self.project)
+            .output()
+            .unwrap()
+    }
+
+    /// Places to interrupt a command at, from its first call to its last: eight, or
+    /// 200 with `GOCACHEVET_CAMPAIGN=full`.
+    fn places(&self, command: &str) -> Vec<usize> {
+        let log = self.env.dir().join("calls");
+        let output = self.traced(command, "trace=all", &log);
+        assert!(output.status.success(), "{output:?}");
+        // strace counts for each thread alone.
+        let mut of_thread: HashMap<&str, usize> = HashMap::new();
+        let calls = fs::read_to_string(log).unwrap();
+        for line in calls.lines().filter(|line| !line.contains("resumed>")) {
+            let (thread, call) = line.split_once(' ').unwrap();
+            let name = call.trim_start().split('(').next().unwrap_or_default();
+            if CALLS.split(',').any(|known| known == name) {
+                *of_thread.entry(thread).or_default() += 1;
+            }
+        }
+        let calls = of_thread.into_values().max().unwrap();
+        let places = match std::env::var_os("GOCACHEVET_CAMPAIGN") {
+            Some(_) => 200.min(calls),
+            None => 8,
+        };
+        assert!(calls >= places, "{calls} calls");
+        (0..places)
+            .map(|place| 1 + place * (calls - 1) / (places - 1))
+            .collect()
+    }
+}
+
 #[test]
 fn a_restore_that_is_killed_leaves_a_smaller_cache_that_builds() {
     let job = Job::saved();
-    let strace = Command::new("strace").arg("-V").output();
-    assert!(
-        strace.is_ok_and(|it| it.status.success()),
-        "this test needs strace"
-    );
-    let mut whole = false;
-    for call in [1, 7, 40, 200, 700, 1500, 2600, 4000, 9000] {
+    job.forget_caches();
+    let places = job.places("restore");
+    let mut killed = 0;
+    for call in &places {
         job.forget_caches();
-        let mut killed = Command::new("strace");
-        killed
-            .args(["-f", "-qq", "-o", "/dev/null", "-e"])
-            .arg(format!(
-                "inject=write,renameat,renameat2,mkdirat:signal=KILL:when={call}"
-            ))
-            .arg(env!("CARGO_BIN_EXE_gocachevet"))
-            .args(["restore", "-q", "--key", "test", "--store"])
-            .arg(&job.store)
-            .arg("--state")
-            .arg(job.state())
-            .env("GOMODCACHE", &job.env.modcache)
-            .env("GOCACHE", &job.env.gocache)
-            .env("HOME", &job.env.home)
-            .current_dir(&job.project)
-            .stdout(Stdio::null());
-        let status = killed.status().unwrap();
-        whole = status.success();
+        let inject = format!("inject={CALLS}:signal=KILL:when={call}");
+        let output = job.traced("restore", &inject, Path::new("/dev/null"));
+        killed += usize::from(!output.status.success());
         for cache in [&job.env.modcache, &job.env.gocache] {
             fs::create_dir_all(cache).unwrap();
         }
         let check = job.check();
         assert_eq!(check["verification"]["failed"], 0, "call {call}: {check:#}");
-        if !whole {
-            // The rest comes by a second try.
-            let report = job.restore();
-            assert_eq!(complaints(&report), Vec::<String>::new(), "call {call}");
-        }
+        // The rest comes by a second try.
+        let report = job.restore();
+        assert_eq!(complaints(&report), Vec::<String>::new(), "call {call}");
         assert_eq!(job.work(), Vec::<String>::new(), "call {call}");
     }
-    assert!(whole, "no call was late enough");
+    // Threads share the work differently each time.
+    assert!(killed > places.len() / 2, "{killed} of {}", places.len());
+}
+
+#[test]
+fn a_save_that_is_killed_leaves_a_store_that_serves() {
+    let job = Job::saved();
+    let whole = job.env.dir().join("whole");
+    let copy = |from: &Path, to: &Path| {
+        let _ = fs::remove_dir_all(to);
+        let copied = Command::new("cp").arg("-a").args([from, to]).status();
+        assert!(copied.unwrap().success());
+    };
+    copy(&job.store, &whole);
+    job.edit("one");
+    job.work();
+    let places = job.places("save");
+    let mut killed = 0;
+    for call in &places {
+        copy(&whole, &job.store);
+        let inject = format!("inject={CALLS}:signal=KILL:when={call}");
+        let output = job.traced("save", &inject, Path::new("/dev/null"));
+        killed += usize::from(!output.status.success());
+        // What was saved before is there, or what was being saved is, whole.
+        let saved = job.save();
+        assert!(
+            ["delta", "none"].contains(&saved["kind"].as_str().unwrap()),
+            "call {call}: {saved}"
+        );
+        job.forget_caches();
+        assert_eq!(
+            complaints(&job.restore()),
+            Vec::<String>::new(),
+            "call {call}"
+        );
+        assert_eq!(job.work(), Vec::<String>::new(), "call {call}");
+    }
+    assert!(killed > places.len() / 2, "{killed} of {}", places.len());
+}
+
+#[test]
+fn a_disk_that_is_full_is_told_and_what_is_there_builds() {
+    let job = Job::saved();
+    job.forget_caches();
+    let places = job.places("restore");
+    let mut refused = 0;
+    for call in &places {
+        job.forget_caches();
+        let inject = format!("inject=write,mkdirat:error=ENOSPC:when={call}+");
+        let output = job.traced("restore", &inject, Path::new("/dev/null"));
+        if !output.status.success() {
+            assert_eq!(output.status.code(), Some(3), "call {call}: {output:?}");
+            refused += 1;
+        }
+        for cache in [&job.env.modcache, &job.env.gocache] {
+            fs::create_dir_all(cache).unwrap();
+        }
+        let check = job.check();
+        assert_eq!(check["verification"]["failed"], 0, "call {call}: {check:#}");
+        let report = job.restore();
+        assert_eq!(complaints(&report), Vec::<String>::new(), "call {call}");
+        assert_eq!(job.work(), Vec::<String>::new(), "call {call}");
+    }
+    assert!(refused > places.len() / 2, "{refused} of {}", places.len());
+    // Standard error was on that disk as well; here it is not.
+    job.forget_caches();
+    let inject = "inject=renameat2:error=ENOSPC:when=3+";
+    let output = job.traced("restore", inject, Path::new("/dev/null"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("make room"), "{said}");
 }
 
 #[test]

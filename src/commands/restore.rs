@@ -35,8 +35,8 @@ const DIRECTORY: &str = "directory";
 /// Where a snapshot lies.
 #[derive(Args, Clone, Debug, Default)]
 pub struct StoreArgs {
-    /// The folder that holds the snapshots
-    #[arg(long, value_name = "DIR")]
+    /// Where snapshots lie: a folder, or s3://BUCKET/PREFIX, gs://… or azblob://…
+    #[arg(long, value_name = "DIR|URL")]
     pub store: PathBuf,
     /// Whose snapshot: jobs that use the same things share one
     #[arg(long, value_name = "KEY")]
@@ -50,8 +50,21 @@ pub struct StoreArgs {
 }
 
 impl StoreArgs {
-    pub(super) fn store(&self, environment: &Environment) -> Store {
-        Store::new(environment.resolve(&self.store))
+    pub(super) fn store(&self, settings: &Settings) -> Result<Store, CommandError> {
+        let environment = &settings.environment;
+        let url = self.store.to_str().filter(|store| store.contains("://"));
+        #[cfg(feature = "remote")]
+        if let Some(url) = url {
+            let mut dir = steps::state_path(settings)?.into_os_string();
+            dir.push(".bundles");
+            return Store::at(url, environment, dir.into());
+        }
+        match url {
+            Some(_) => Err(CommandError::Usage(
+                "--store: this build keeps snapshots in folders only; object stores take the feature `remote`".into(),
+            )),
+            None => Ok(Store::new(environment.resolve(&self.store))),
+        }
     }
 
     pub(super) fn branch(&self, environment: &Environment) -> String {
@@ -111,7 +124,8 @@ pub fn run(
     let now = Utc::now();
     let watch = progress::watch(settings.quiet);
     let caches = prepared(settings, now)?;
-    let store = args.store.store(&settings.environment);
+    let store = args.store.store(settings)?;
+    store.forget()?;
     let mut found = looked(settings)?;
     let mut notes = Vec::new();
     let located = located(&store, args, settings, &mut notes)?;

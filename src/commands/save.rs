@@ -76,8 +76,9 @@ pub fn run(
         args.store.branch(environment),
         args.store.default_branch(environment),
     );
+    let store = args.store.store(settings)?;
     let asked = Asked {
-        store: &args.store.store(environment),
+        store: &store,
         key: &args.store.key,
         branch: &branch,
         default_branch: &default_branch,
@@ -100,6 +101,7 @@ pub fn run(
         jobs: steps::jobs(settings),
     };
     let saved = save(&found, &asked, &*watch)?;
+    store.forget()?;
     drop(watch);
     found.notes.extend(saved.notes);
     let mut report = steps::report(&found, &unlimited(settings), now)?;

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use reqwest::redirect;
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
-pub use reqwest::{Body, Client, Url};
+pub use reqwest::{Body, Client, ClientBuilder, Url};
 
 use crate::error::Source;
 
@@ -91,6 +91,34 @@ pub struct Connection {
     patience: Mutex<Duration>,
 }
 
+/// A client that follows no redirect, and asks `base` through a web proxy if one is
+/// given.
+///
+/// # Errors
+/// When `proxy` is none.
+pub fn client(base: &str, proxy: Option<&str>) -> Result<ClientBuilder, Source> {
+    // Once a process; what is there already serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut client = Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .user_agent(concat!("gocachevet/", env!("CARGO_PKG_VERSION")));
+    if let Some(proxy) = proxy {
+        let proxy = reqwest::Proxy::all(proxy);
+        client = client.proxy(proxy.map_err(|_| "the web proxy's address is not valid")?);
+    }
+    let encrypted = [Some(base), proxy];
+    if !encrypted
+        .iter()
+        .flatten()
+        .any(|url| url.starts_with("https:"))
+    {
+        // A machine without certificates can do that.
+        client = client.tls_certs_only([]);
+    }
+    Ok(client)
+}
+
 impl Connection {
     /// Prepares to ask below `base`, through a web proxy if there is one;
     /// nothing is sent yet.
@@ -98,22 +126,7 @@ impl Connection {
     /// # Errors
     /// When this machine cannot, or `proxy` is none.
     pub fn new(base: Url, proxy: Option<&str>, limits: Limits) -> Result<Self, Source> {
-        // Once a process; what is there already serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("gocachevet/", env!("CARGO_PKG_VERSION")));
-        if let Some(proxy) = proxy {
-            let proxy = reqwest::Proxy::all(proxy);
-            client = client.proxy(proxy.map_err(|_| "the web proxy's address is not valid")?);
-        }
-        let encrypted = [Some(base.as_str()), proxy];
-        let encrypted = encrypted.iter().flatten();
-        if !encrypted.into_iter().any(|url| url.starts_with("https:")) {
-            // A machine without certificates can do that.
-            client = client.tls_certs_only([]);
-        }
+        let client = client(base.as_str(), proxy)?;
         Ok(Self {
             runtime: Builder::new_current_thread().enable_all().build()?,
             client: client.build()?,

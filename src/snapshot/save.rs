@@ -74,6 +74,9 @@ impl Saved {
     }
 }
 
+/// How often what another job has just saved is merged.
+const MERGES: usize = 10;
+
 /// Saves what is worth it.
 ///
 /// # Errors
@@ -83,6 +86,22 @@ pub(crate) fn save(
     asked: &Asked<'_>,
     watch: &dyn Watch,
 ) -> Result<Saved, CommandError> {
+    for _ in 0..MERGES {
+        if let Some(saved) = save_unless_overtaken(found, asked, watch)? {
+            return Ok(saved);
+        }
+        tracing::debug!("another job has saved under this key meanwhile: its snapshot is merged");
+    }
+    let message = "other jobs save under this key all the time: nothing was saved; give jobs that run side by side keys of their own";
+    Err(CommandError::Work(message.into()))
+}
+
+/// `None` if another job saved meanwhile, which only an object store lets it.
+fn save_unless_overtaken(
+    found: &Found,
+    asked: &Asked<'_>,
+    watch: &dyn Watch,
+) -> Result<Option<Saved>, CommandError> {
     // Until the end: who saves next sees this head.
     let _lock = asked.store.lock(asked.key)?;
     let mut notes = Vec::new();
@@ -98,18 +117,21 @@ pub(crate) fn save(
     let known = Known::of(before.as_ref(), asked);
     let caches = Local::of(found);
     let Some(mut used) = caches.used(found) else {
-        return Ok(Saved::nothing("this job used nothing of the caches", notes));
+        return Ok(Some(Saved::nothing(
+            "this job used nothing of the caches",
+            notes,
+        )));
     };
     if known.why_base.is_none() {
         used.drop_indexes_of_checkouts(&caches, &known, asked);
     }
     let Some(oldest) = known.oldest_that_fits(&caches, &used, asked) else {
         let reason = "what this job used alone is more than --max-size";
-        return Ok(Saved::nothing(reason, notes));
+        return Ok(Some(Saved::nothing(reason, notes)));
     };
     let (new, new_bytes) = used.but(&known, &caches);
     if known.why_base.is_none() && new.is_empty() {
-        return Ok(Saved::nothing("nothing new was used", notes));
+        return Ok(Some(Saved::nothing("nothing new was used", notes)));
     }
     let why_base = known.why_base.clone().or_else(|| {
         let delta = known.delta_part(new_bytes, &used, oldest);
@@ -127,7 +149,7 @@ pub(crate) fn save(
         is_base: why_base.is_some(),
     };
     let (bytes, units, digest) = plan.write(found, &caches, &known, asked, watch)?;
-    let mut bundles = vec![digest];
+    let mut bundles = vec![digest.clone()];
     if let (false, Some(base)) = (
         plan.is_base,
         before.as_ref().and_then(|it| it.bundles.first()),
@@ -135,16 +157,18 @@ pub(crate) fn save(
         bundles.insert(0, base.digest.clone());
     }
     let head = Head::new(bundles, own.as_ref(), asked.now);
-    asked
-        .store
-        .set_head(asked.key, asked.branch, &head, own.as_ref())?;
-    Ok(Saved {
+    let store = asked.store;
+    if !store.set_head(asked.key, asked.branch, &head, own.as_ref())? {
+        store.drop_bundle(&digest);
+        return Ok(None);
+    }
+    Ok(Some(Saved {
         is_base: Some(plan.is_base),
         bytes,
         units,
         reason: why_base.unwrap_or_else(|| "new units were used".to_owned()),
         notes,
-    })
+    }))
 }
 
 /// Opens what a head names; `None`, and why, if that cannot be used any more.
@@ -153,6 +177,7 @@ pub(crate) fn open(
     head: &Head,
     notes: &mut Vec<String>,
 ) -> Result<Option<Snapshot>, CommandError> {
+    store.fetch(&head.bundles)?;
     let mut bundles: Vec<Bundle> = Vec::new();
     for digest in &head.bundles {
         match store.bundle(digest) {

@@ -1,12 +1,16 @@
-//! A folder that holds snapshots.
+//! Where snapshots lie: a folder, or a place in an object store.
 //!
 //! ```text
 //! bundles/<digest>        never changed
 //! keys/<key>/<branch>     the head: which base and delta; replaced as a whole
-//! keys/<key>/.lock        held by who saves
+//! keys/<key>/.lock        held by who saves; in a folder only
 //! ```
 //!
-//! Whoever can write to the folder can put anything there. So a head is read with
+//! Of an object store, bundles are brought to a folder of this job first, which
+//! `restore` fills and `save` uses and removes. Nobody can be locked out there: a
+//! head is replaced only if it is still the one that was read.
+//!
+//! Whoever can write to the store can put anything there. So a head is read with
 //! a limit, and a bundle is what its name says or nothing.
 
 use crate::bundle::Shape;
@@ -18,12 +22,18 @@ use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::folder::ordinary;
 use crate::formats::action::OutputId;
+#[cfg(feature = "remote")]
+use crate::settings::Environment;
+#[cfg(feature = "remote")]
+use crate::stores::{Objects, Tag};
 use crate::usage::state::replace;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "remote")]
+use std::{cell::RefCell, collections::HashMap};
 
 const SCHEMA: &str = "gocachevet.head/1";
 
@@ -99,14 +109,86 @@ pub(crate) struct Bundle {
     pub(crate) frames: Frames,
 }
 
-/// A folder of snapshots.
+/// The most heads that are read to tell which bundles are still named.
+#[cfg(feature = "remote")]
+const MOST_HEADS: usize = 1000;
+
+/// Where snapshots lie.
 pub(crate) struct Store {
+    /// The folder, or this job's of an object store.
     dir: PathBuf,
+    #[cfg(feature = "remote")]
+    objects: Option<Remote>,
+}
+
+/// An object store.
+#[cfg(feature = "remote")]
+struct Remote {
+    objects: Objects,
+    /// The heads that were read, to replace them and no others.
+    read: RefCell<HashMap<String, Tag>>,
 }
 
 impl Store {
     pub(crate) fn new(dir: PathBuf) -> Store {
-        Store { dir }
+        Store {
+            dir,
+            #[cfg(feature = "remote")]
+            objects: None,
+        }
+    }
+
+    /// A place in an object store, with a folder for this job's bundles.
+    ///
+    /// # Errors
+    /// If the URL is none, or this build has no object stores.
+    #[cfg(feature = "remote")]
+    pub(crate) fn at(
+        url: &str,
+        environment: &Environment,
+        dir: PathBuf,
+    ) -> Result<Store, CommandError> {
+        let objects = Remote {
+            objects: Objects::open(url, environment)?,
+            read: RefCell::default(),
+        };
+        Ok(Store {
+            dir,
+            objects: Some(objects),
+        })
+    }
+
+    /// Removes what an object store's bundles took here.
+    pub(crate) fn forget(&self) -> Result<(), CommandError> {
+        #[cfg(feature = "remote")]
+        if self.objects.is_some() {
+            return match fs::remove_dir_all(&self.dir) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(CommandError::file(&self.dir)(error))
+                }
+                _ => Ok(()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Brings bundles here that are in an object store, side by side. One that is
+    /// gone is missed when it is opened.
+    pub(crate) fn fetch(&self, digests: &[String]) -> Result<(), CommandError> {
+        #[cfg(feature = "remote")]
+        if let Some(remote) = &self.objects {
+            let dir = self.bundles();
+            fs::create_dir_all(&dir).map_err(CommandError::file(&dir))?;
+            let wanted: Vec<(String, PathBuf)> = digests
+                .iter()
+                .filter(|digest| digest.parse::<OutputId>().is_ok())
+                .map(|digest| (object(digest), dir.join(digest)))
+                .filter(|(_, file)| !file.exists())
+                .collect();
+            return remote.objects.fetch(&wanted);
+        }
+        let _ = digests;
+        Ok(())
     }
 
     fn key(&self, key: &str) -> PathBuf {
@@ -120,6 +202,10 @@ impl Store {
     /// The head of a key and branch, if there is one. One that cannot be read is
     /// an error: to take it for none would lose what it names.
     pub(crate) fn head(&self, key: &str, branch: &str) -> Result<Option<Head>, CommandError> {
+        #[cfg(feature = "remote")]
+        if let Some(remote) = &self.objects {
+            return remote.head(&head_object(key, branch));
+        }
         read_head(&self.key(key).join(file_name(branch)))
     }
 
@@ -181,41 +267,81 @@ impl Store {
 
     /// Gives a draft its name.
     pub(crate) fn keep(&self, digest: &str) -> Result<(), CommandError> {
-        let draft = self.draft();
-        fs::rename(&draft, self.bundles().join(digest)).map_err(CommandError::file(draft))
+        let (draft, bundle) = (self.draft(), self.bundles().join(digest));
+        fs::rename(&draft, &bundle).map_err(CommandError::file(draft))?;
+        #[cfg(feature = "remote")]
+        if let Some(remote) = &self.objects {
+            remote.objects.send(&bundle, &object(digest))?;
+        }
+        Ok(())
     }
 
     /// Replaces the head, and removes the bundles of the one before the last,
-    /// unless another head names them.
+    /// unless another head names them. Tells whether it was replaced: not if
+    /// another job was quicker.
     pub(crate) fn set_head(
         &self,
         key: &str,
         branch: &str,
         head: &Head,
         before: Option<&Head>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<bool, CommandError> {
         let path = self.key(key).join(file_name(branch));
         let json = serde_json::to_vec(head).map_err(CommandError::failed(display_path(&path)))?;
-        replace(&path, &json).map_err(CommandError::file(&path))?;
+        if !self.replace_head(key, branch, &path, json)? {
+            return Ok(false);
+        }
         let Some(old) = before.filter(|old| !old.before.is_empty()) else {
-            return Ok(());
+            return Ok(true);
         };
         // Not known while somebody writes one: then they stay.
         let Ok(named) = self.named() else {
-            return Ok(());
+            return Ok(true);
         };
         for digest in old.before.iter().filter(|old| !named.contains(old)) {
             if digest.parse::<OutputId>().is_ok() {
                 tracing::debug!("removing the bundle {digest}: no head names it any more");
-                // What stays for some reason takes space and does no harm.
-                let _ = fs::remove_file(self.bundles().join(digest));
+                self.drop_bundle(digest);
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Writes the head, unless another job was quicker.
+    fn replace_head(
+        &self,
+        key: &str,
+        branch: &str,
+        path: &Path,
+        json: Vec<u8>,
+    ) -> Result<bool, CommandError> {
+        #[cfg(feature = "remote")]
+        if let Some(remote) = &self.objects {
+            let object = head_object(key, branch);
+            let before = remote.read.borrow().get(&object).cloned();
+            return remote.objects.replace(&object, json, before.as_ref());
+        }
+        let _ = (key, branch);
+        replace(path, &json).map_err(CommandError::file(path))?;
+        Ok(true)
+    }
+
+    /// Removes a bundle that no head names. What stays for some reason takes space
+    /// and does no harm.
+    pub(crate) fn drop_bundle(&self, digest: &str) {
+        let _ = fs::remove_file(self.bundles().join(digest));
+        #[cfg(feature = "remote")]
+        if let Some(remote) = &self.objects {
+            let _ = remote.objects.remove(&object(digest));
+        }
     }
 
     /// What any head names.
     fn named(&self) -> Result<Vec<String>, CommandError> {
+        #[cfg(feature = "remote")]
+        if let Some(remote) = &self.objects {
+            return remote.named();
+        }
         let keys = self.dir.join("keys");
         let mut named = Vec::new();
         for entry in walkdir::WalkDir::new(&keys).min_depth(2).max_depth(2) {
@@ -231,19 +357,58 @@ impl Store {
     }
 }
 
+#[cfg(feature = "remote")]
+impl Remote {
+    fn head(&self, object: &str) -> Result<Option<Head>, CommandError> {
+        let Some((bytes, tag)) = self.objects.read(object, MAX_HEAD)? else {
+            self.read.borrow_mut().remove(object);
+            return Ok(None);
+        };
+        self.read.borrow_mut().insert(object.to_owned(), tag);
+        parse_head(&bytes, object).map(Some)
+    }
+
+    fn named(&self) -> Result<Vec<String>, CommandError> {
+        let heads = self.objects.list("keys/", MOST_HEADS)?;
+        let too_many = || CommandError::Work("there are too many heads to look at".into());
+        let mut named = Vec::new();
+        for object in heads.ok_or_else(too_many)? {
+            if let Some((bytes, _)) = self.objects.read(&object, MAX_HEAD)? {
+                let head = parse_head(&bytes, &object)?;
+                named.extend(head.bundles);
+                named.extend(head.before);
+            }
+        }
+        Ok(named)
+    }
+}
+
+/// The name of a bundle in an object store.
+#[cfg(feature = "remote")]
+fn object(digest: &str) -> String {
+    format!("bundles/{digest}")
+}
+
+/// The name of a head in an object store.
+#[cfg(feature = "remote")]
+fn head_object(key: &str, branch: &str) -> String {
+    format!("keys/{}/{}", file_name(key), file_name(branch))
+}
+
 fn read_head(path: &Path) -> Result<Option<Head>, CommandError> {
     let bytes = match ordinary::read(path, MAX_HEAD) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         read => read.map_err(CommandError::file(path))?,
     };
-    let damaged = CommandError::failed(format!(
-        "{}: is no head of a snapshot; remove it",
-        display_path(path)
-    ));
-    let head: Head = serde_json::from_slice(&bytes).map_err(damaged)?;
+    parse_head(&bytes, &display_path(path)).map(Some)
+}
+
+fn parse_head(bytes: &[u8], shown: &str) -> Result<Head, CommandError> {
+    let damaged = CommandError::failed(format!("{shown}: is no head of a snapshot; remove it"));
+    let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
     match head.schema == SCHEMA && (1..=2).contains(&head.bundles.len()) {
-        true => Ok(Some(head)),
-        false => Err(CommandError::failed(display_path(path))(
+        true => Ok(head),
+        false => Err(CommandError::failed(shown)(
             "is of another form than this version writes",
         )),
     }
