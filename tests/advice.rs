@@ -762,6 +762,60 @@ const ROWS: &[Row] = &[
         ),
     },
     Row {
+        rule: "seal-missing",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere(
+            "tests/seals.rs",
+            "without_a_seal_nothing_comes_that_nothing_proves",
+        ),
+    },
+    Row {
+        rule: "seal-invalid",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere(
+            "tests/seals.rs",
+            "a_manifest_that_another_key_signed_is_refused",
+        ),
+    },
+    Row {
+        rule: "seal-expired",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere(
+            "tests/seals.rs",
+            "seals_of_another_branch_or_time_do_not_count",
+        ),
+    },
+    Row {
+        rule: "seal-wrong-ref",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere(
+            "tests/seals.rs",
+            "seals_of_another_branch_or_time_do_not_count",
+        ),
+    },
+    Row {
+        rule: "seal-rolled-back",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere(
+            "tests/seals.rs",
+            "an_older_sealed_snapshot_is_told_by_its_counter",
+        ),
+    },
+    Row {
+        rule: "seal-broken-unit",
+        with: CHECK,
+        plant: |_| {},
+        cure: Elsewhere(
+            "tests/seals.rs",
+            "caches_on_disk_are_held_against_what_was_sealed",
+        ),
+    },
+    Row {
         rule: "vcs-unsafe",
         with: CHECK,
         plant: |_| {},

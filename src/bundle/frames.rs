@@ -5,10 +5,13 @@
 //! of each but its own, which the bundle's digest covers. So frames are packed
 //! into a file without a name first, and copied behind the manifest then.
 //!
+//! Between the first frame and the others may stand a seal.
+//!
 //! `tar --zstd -xf` opens it: frames one after the other are one stream.
 
 use super::gather::{Piece, Roots};
 use super::manifest::{self, Frame, Manifest};
+use super::seal::{self, Seal};
 use super::write::{Checked, Contents, append};
 use crate::parallel;
 use sha2::{Digest, Sha256};
@@ -126,6 +129,10 @@ pub(super) fn write(
         member(to, manifest::NAME, bytes.len() as u64, bytes.as_slice())
     })?;
     to.write_all(&first)?;
+    if let Some(signer) = contents.signer {
+        let digest = manifest::digest(&bytes);
+        to.write_all(&seal::frame(signer, manifest, &digest, &first))?;
+    }
     for (start, frame) in starts.into_iter().zip(&manifest.frames) {
         copy(&spool, start, frame.bytes, &mut to)?;
     }
@@ -226,6 +233,7 @@ impl<W: Write> Write for Counted<W> {
 pub(crate) struct Frames {
     file: File,
     starts: Vec<u64>,
+    pub(crate) seal: Option<Seal>,
 }
 
 impl Frames {
@@ -260,17 +268,33 @@ impl Frames {
     /// When they are not all of what follows, in words.
     pub(crate) fn new(file: File, end: u64, manifest: &Manifest) -> Result<Frames, &'static str> {
         let len = file.metadata().map_or(0, |about| about.len());
-        let mut at = end;
+        let (seal, mut at) = match Seal::read(&file, end) {
+            Ok(Some((seal, behind))) => (Some(seal), behind),
+            Ok(None) => (None, end),
+            Err(_) => return Err("is cut short"),
+        };
         let mut starts = Vec::with_capacity(manifest.frames.len());
         for frame in &manifest.frames {
             starts.push(at);
             at = at.saturating_add(frame.bytes);
         }
         match at.cmp(&len) {
-            std::cmp::Ordering::Equal => Ok(Frames { file, starts }),
+            std::cmp::Ordering::Equal => Ok(Frames { file, starts, seal }),
             std::cmp::Ordering::Greater => Err("is cut short"),
             std::cmp::Ordering::Less => Err("something stands behind the archive's end"),
         }
+    }
+
+    /// What stands before the frames that the manifest lists: its own, and the seal.
+    pub(crate) fn head(&self) -> io::Result<Vec<u8>> {
+        let range = 0..self.starts.first().copied().unwrap_or_default();
+        let mut head = Vec::new();
+        let mut part = Part {
+            file: &self.file,
+            range,
+        };
+        part.read_to_end(&mut head)?;
+        Ok(head)
     }
 
     /// What a frame unpacks to, once its bytes are those that the manifest has
@@ -279,20 +303,7 @@ impl Frames {
         let frame = manifest.frames.get(at).ok_or(io::ErrorKind::NotFound)?;
         let start = self.starts.get(at).copied().unwrap_or_default();
         let range = start..start.saturating_add(frame.bytes);
-        let mut packed = Part {
-            file: &self.file,
-            range: range.clone(),
-        };
-        let mut sha256 = Sha256::new();
-        let mut buffer = vec![0; super::gather::CHUNK];
-        loop {
-            match packed.read(&mut buffer)? {
-                0 => break,
-                read => sha256.update(buffer.get(..read).unwrap_or_default()),
-            }
-        }
-        let sha256: [u8; 32] = sha256.finalize().into();
-        if packed.range.start != range.end || sha256 != frame.sha256 {
+        if sha256_of(&self.file, range.clone())? != frame.sha256 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!("frame {at} is not what the manifest says"),
@@ -300,6 +311,20 @@ impl Frames {
         }
         Ok(decoder(&self.file, range)?.take(frame.unpacked))
     }
+}
+
+/// The SHA-256 of a part of a file.
+pub(super) fn sha256_of(file: &File, range: Range<u64>) -> io::Result<[u8; 32]> {
+    let mut part = Part { file, range };
+    let mut sha256 = Sha256::new();
+    let mut buffer = vec![0; super::gather::CHUNK];
+    loop {
+        match part.read(&mut buffer)? {
+            0 => break,
+            read => sha256.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+    Ok(sha256.finalize().into())
 }
 
 fn decoder(file: &File, range: Range<u64>) -> io::Result<Decoder<'_>> {

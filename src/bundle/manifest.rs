@@ -238,13 +238,13 @@ impl Manifest {
     }
 
     /// The listed module of this version.
-    pub(super) fn module(&self, id: &ModuleVersion) -> Option<&Module> {
+    pub(crate) fn module(&self, id: &ModuleVersion) -> Option<&Module> {
         let key = |module: &Module| (&*module.path, &*module.version).cmp(&(&id.path, &id.version));
         self.modules.get(self.modules.binary_search_by(key).ok()?)
     }
 
     /// The listed go.mod of this version.
-    pub(super) fn go_mod(&self, id: &ModuleVersion) -> Option<&GoMod> {
+    pub(crate) fn go_mod(&self, id: &ModuleVersion) -> Option<&GoMod> {
         let key = |go_mod: &GoMod| (&*go_mod.path, &*go_mod.version).cmp(&(&id.path, &id.version));
         self.go_mods.get(self.go_mods.binary_search_by(key).ok()?)
     }

@@ -10,6 +10,7 @@
 //! - `layout`: what each file has to be, by the modules that the manifest lists.
 //! - `sbom`: the same for others' tools, as CycloneDX.
 //! - `frames`: how archives are packed on all cores, and read so.
+//! - `seal`: who made an archive, signed.
 //! - `write`: the folder or the archive. `read`: a bundle held against its manifest.
 //!
 //! A bundle is a folder, or a tar archive of one:
@@ -38,6 +39,8 @@ pub(crate) mod read;
 mod records;
 pub(crate) mod report;
 pub(crate) mod sbom;
+#[cfg(target_os = "linux")]
+pub(crate) mod seal;
 mod spool;
 pub(crate) mod write;
 

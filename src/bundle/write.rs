@@ -6,6 +6,8 @@ use super::frames::{self, Carried};
 use super::gather::{CHUNK, Piece, Roots, Source};
 use super::layout;
 use super::manifest::{self, Manifest};
+#[cfg(target_os = "linux")]
+use crate::sumdb::note::Signer;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -50,6 +52,9 @@ pub(crate) struct Contents<'a> {
     /// Frames of other bundles, for one of frames.
     #[cfg(target_os = "linux")]
     pub(crate) carried: &'a [Carried<'a>],
+    /// Who seals it, if it is one of frames.
+    #[cfg(target_os = "linux")]
+    pub(crate) signer: Option<&'a Signer>,
 }
 
 /// Every file's time in an archive: 1980-01-01, before which some tools

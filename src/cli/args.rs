@@ -1,6 +1,8 @@
 //! What can be typed.
 
 use crate::settings::Color;
+#[cfg(target_os = "linux")]
+use crate::sumdb::note::Verifier;
 use crate::values::shard::Shard;
 use clap::Args;
 use std::path::PathBuf;
@@ -72,6 +74,11 @@ pub struct CheckArgs {
     /// Say in the JSON report what each module version is, for a later --compare
     #[arg(long, hide_short_help = true)]
     pub accounts: bool,
+    /// Hold the caches against the sealed snapshot that was restored into them, which this
+    /// public key has sealed; several may be named
+    #[cfg(target_os = "linux")]
+    #[arg(long, value_name = "PUBLIC-KEY", value_parser = Verifier::parse, hide_short_help = true)]
+    pub sealed_by: Vec<Verifier>,
     /// Read settings from standard input, as the host of the sandbox writes them
     #[arg(long, hide = true)]
     pub handover: bool,

@@ -72,6 +72,8 @@ impl Settings {
                 .compare
                 .map(|other| settings.environment.resolve(&other)),
             accounts: args.accounts,
+            #[cfg(target_os = "linux")]
+            sealed_by: args.sealed_by.iter().map(ToString::to_string).collect(),
             remote: args.remote,
             #[cfg(feature = "remote")]
             remote_key: args.remote_key,

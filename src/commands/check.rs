@@ -6,6 +6,8 @@ use crate::error::CommandError;
 use crate::report::Verdict;
 use crate::run as steps;
 use crate::settings::{Settings, VerifyLevel};
+#[cfg(target_os = "linux")]
+use crate::snapshot::held;
 use chrono::Utc;
 use std::io::Write;
 
@@ -23,6 +25,11 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CommandE
             let message = "--accounts is not for a check in the sandbox";
             return Err(CommandError::Usage(message.into()));
         }
+        #[cfg(target_os = "linux")]
+        if !settings.sealed_by.is_empty() {
+            let message = "--sealed-by is not for a check in the sandbox";
+            return Err(CommandError::Usage(message.into()));
+        }
         sandboxed::check(settings)?
     } else {
         let level = settings.options.verify.unwrap_or(VerifyLevel::Full);
@@ -35,6 +42,12 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CommandE
         #[cfg(not(target_family = "wasm"))]
         found.findings.extend(crate::doctor::owners(&found.caches));
         let now = Utc::now();
+        #[cfg(target_os = "linux")]
+        if !settings.sealed_by.is_empty() {
+            let state = steps::state_path(settings)?;
+            let more = held::held(&found, &state, &settings.sealed_by, now.timestamp());
+            found.findings.extend(more);
+        }
         let priced = steps::with_measured_rate(settings, steps::restored(&found));
         let mut report = steps::report(&found, &priced, now)?;
         if settings.accounts {
@@ -64,6 +77,8 @@ fn refuse_what_needs_all(settings: &Settings) -> Result<(), CommandError> {
         (settings.record, "--record"),
         (settings.write_baseline.is_some(), "--write-baseline"),
         (settings.remote.is_some(), "--remote"),
+        #[cfg(target_os = "linux")]
+        (!settings.sealed_by.is_empty(), "--sealed-by"),
     ];
     match asked.into_iter().find(|(asked, _)| *asked) {
         Some((_, option)) => Err(CommandError::Usage(

@@ -73,6 +73,8 @@ pub fn write(settings: &Settings) -> Result<Vec<u8>, CommandError> {
         write_baseline: _,
         record: _,
         accounts: _,
+        #[cfg(target_os = "linux")]
+            sealed_by: _,
         quiet: _,
         // Asked outside: the module has no network.
         remote: _,

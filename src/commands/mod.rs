@@ -26,6 +26,8 @@ mod sandboxed;
 mod sandboxed;
 #[cfg(target_os = "linux")]
 pub mod save;
+#[cfg(target_os = "linux")]
+pub mod seal;
 pub mod trim;
 mod why;
 
@@ -82,6 +84,9 @@ pub enum Command {
     /// Keep what this job used for the next one
     #[cfg(target_os = "linux")]
     Save(Box<save::SaveArgs>),
+    /// A pair of keys for sealed snapshots
+    #[cfg(target_os = "linux")]
+    Seal(seal::SealArgs),
     /// A bundle for builds without a network, from the cache alone
     Pack(Box<pack::PackArgs>),
     /// GitHub Actions caches: what is kept, what it is worth, what to delete
@@ -188,6 +193,8 @@ fn dispatch(
         Command::Restore(args) => restore::run(&settings(&args.config)?, &args, out),
         #[cfg(target_os = "linux")]
         Command::Save(args) => save::run(&settings(&args.config)?, &args, out),
+        #[cfg(target_os = "linux")]
+        Command::Seal(args) => seal::run(&args, &environment, out),
         Command::Pack(args) => pack::run(&settings(&args.config)?, &args, out),
         #[cfg(target_family = "wasm")]
         Command::Other(words) => Err(not_here(&words)),

@@ -6,6 +6,7 @@ use crate::cli::{ConfigArgs, progress};
 use crate::error::CommandError;
 use crate::findings::{Finding, Level, Rule, display_path};
 use crate::folder::Root;
+use crate::formats::action::OutputId;
 use crate::formats::module::MOVABLE;
 use crate::locate;
 use crate::needs;
@@ -13,13 +14,16 @@ use crate::report::{self, Difference, ProvenBy, Verdict, Verification};
 use crate::run::{self as steps, Found};
 use crate::settings::{Environment, Settings};
 use crate::snapshot::place::Caches;
-use crate::snapshot::restore::{Restored, restore};
+use crate::snapshot::restore::{Restored, Take, restore};
 use crate::snapshot::save::{open, same_go};
+use crate::snapshot::seal::Terms;
 use crate::snapshot::store::{Head, Store};
 use crate::snapshot::trust::Trust;
-use crate::snapshot::{Record, Snapshot, record_path};
+use crate::snapshot::{Record, Snapshot, held, record_path};
+use crate::sumdb::note::Verifier;
 use crate::text::human;
 use crate::usage::state::replace;
+use crate::values::Age;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
@@ -86,6 +90,54 @@ fn said(option: &Option<String>, environment: &Environment, names: &[&str]) -> S
     named.unwrap_or_else(|| "main".to_owned())
 }
 
+/// Which seals count. They are checked before anything is unpacked.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SealArgs {
+    /// Restore what this public key has sealed; several may be named
+    #[arg(long, value_name = "PUBLIC-KEY", value_parser = Verifier::parse)]
+    pub sealed_by: Vec<Verifier>,
+    /// The branches that may have sealed it; `*` and `**` stand for parts
+    #[arg(long, value_name = "PATTERN", requires = "sealed_by")]
+    pub sealed_ref: Option<String>,
+    /// How old a seal may be
+    #[arg(long, value_name = "AGE", requires = "sealed_by")]
+    pub seal_max_age: Option<Age>,
+    /// The least counter of a seal: an older one was rolled back
+    #[arg(long, value_name = "N", requires = "sealed_by")]
+    pub seal_min_counter: Option<u64>,
+    /// What to do where no seal counts
+    #[arg(long, value_enum, default_value_t, requires = "sealed_by")]
+    pub on_unsealed: OnUnsealed,
+    /// Restore the bundle of this digest, with its base, and nothing else
+    #[arg(long, value_name = "DIGEST", conflicts_with = "sealed_by")]
+    pub digest: Option<OutputId>,
+}
+
+/// What to do where no seal counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OnUnsealed {
+    /// Nothing is restored, and the job fails.
+    #[default]
+    Fail,
+    /// Only modules are restored that go.sum or the checksum database proves.
+    Skip,
+    /// All is restored, as if no seal were asked for.
+    Warn,
+}
+
+impl SealArgs {
+    fn terms(&self, key: &str, environment: &Environment) -> Option<Terms> {
+        (!self.sealed_by.is_empty()).then(|| Terms {
+            keys: self.sealed_by.iter().map(Verifier::to_string).collect(),
+            refs: self.sealed_ref.clone(),
+            max_age: self.seal_max_age.map(|age| age.0.as_secs()),
+            min_counter: self.seal_min_counter,
+            key: key.to_owned(),
+            repository: repository(environment),
+        })
+    }
+}
+
 /// Bring back what `gocachevet save` kept, proven while it is unpacked.
 ///
 /// Nothing gets its name in a cache before it is proven, and nothing that is
@@ -102,6 +154,9 @@ pub struct RestoreArgs {
     /// What damage that was left out does to the verdict
     #[arg(long, value_enum, default_value_t)]
     pub on_corrupt: OnCorrupt,
+    /// Which seals count.
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 /// What damage that was left out does to the verdict.
@@ -128,22 +183,49 @@ pub fn run(
     store.forget()?;
     let mut found = looked(settings)?;
     let mut notes = Vec::new();
-    let located = located(&store, args, settings, &mut notes)?;
-    let mut record = Record::default();
+    let terms = args.seal.terms(&args.store.key, &settings.environment);
+    let search = Search {
+        store: &store,
+        args,
+        settings,
+        terms: terms.as_ref(),
+        now: now.timestamp(),
+    };
+    let located = search.newest(&mut found.findings, &mut notes)?;
+    let mut record = Record {
+        key: args.store.key.clone(),
+        run: this_run(&settings.environment),
+        terms,
+        ..Record::default()
+    };
     let mut told = report::Snapshot::default();
-    if let Some((branch, head, snapshot)) = &located {
+    let mut heads = Vec::new();
+    if let Some(Located {
+        branch,
+        head,
+        snapshot,
+        take,
+        sealed_by,
+    }) = &located
+    {
         let (caches, differences) = fitting(caches, snapshot, settings, &found, &mut notes);
         let go = locate::go_settings(&settings.environment);
         let exempt = go.get("GONOSUMDB").0.to_string_lossy().into_owned();
         let keys = steps::sumdb_setting(&go).keys();
         let trust = Trust::of(snapshot, found.sums.clone(), &keys, exempt);
-        let restored = restore(snapshot, &caches, &trust, steps::jobs(settings), &*watch)
+        let jobs = steps::jobs(settings);
+        let mut restored = restore(snapshot, &caches, &trust, *take, jobs, &*watch)
             .map_err(CommandError::failed("restoring"))?;
-        record = Record {
-            key: args.store.key.clone(),
-            bundles: head.bundles.clone(),
-            left_out: restored.left_out.clone(),
-        };
+        record.bundles.clone_from(&head.bundles);
+        record.left_out.clone_from(&restored.left_out);
+        record.vouched = std::mem::take(&mut restored.vouched);
+        if *take == Take::Sealed {
+            record.counter = snapshot.newest().map(|newest| newest.said.counter);
+            let all = snapshot.bundles.iter().map(|bundle| bundle.frames.head());
+            heads = all
+                .collect::<Result<_, _>>()
+                .map_err(CommandError::failed("the sealed manifest"))?;
+        }
         let seconds = start.elapsed().as_secs_f64();
         let age = now.timestamp().saturating_sub(head.saved);
         told.restored = Some(report::Restored {
@@ -159,14 +241,17 @@ pub fn run(
             present: restored.present,
             modules_only: differences.iter().any(|it| it.name == GO),
             differences,
+            sealed_by: sealed_by.clone(),
         });
         tell(&mut found, restored, args.on_corrupt, seconds);
     }
     drop(watch);
     let marked = steps::set_mark(settings, now)?;
+    record.since = marked.state.head.since;
     let json = serde_json::to_vec(&record).map_err(CommandError::failed("this job's record"))?;
     let path = record_path(&marked.path);
     replace(&path, &json).map_err(CommandError::file(path))?;
+    held::keep(&marked.path, &heads).map_err(CommandError::file(&marked.path))?;
     found.notes.append(&mut notes);
     let mut report = steps::report(&found, &unlimited(settings), now)?;
     report.snapshot = Some(told);
@@ -214,32 +299,155 @@ fn looked(settings: &Settings) -> Result<Found, CommandError> {
     })
 }
 
-/// The newest snapshot of the key: the branch's own, else the default branch's.
-fn located(
-    store: &Store,
-    args: &RestoreArgs,
-    settings: &Settings,
-    notes: &mut Vec<String>,
-) -> Result<Option<(String, Head, Snapshot)>, CommandError> {
-    let key = &args.store.key;
-    let mut branches = vec![
-        args.store.branch(&settings.environment),
-        args.store.default_branch(&settings.environment),
-    ];
-    branches.dedup();
-    for branch in branches {
-        let Some(head) = store.head(key, &branch)? else {
-            tracing::debug!("no snapshot of {key} on {branch}");
-            continue;
-        };
-        if let Some(snapshot) = open(store, &head, notes)? {
-            return Ok(Some((branch, head, snapshot)));
+/// A snapshot to restore.
+struct Located {
+    branch: String,
+    head: Head,
+    snapshot: Snapshot,
+    take: Take,
+    /// The name of the key that sealed it.
+    sealed_by: Option<String>,
+}
+
+/// What to look for, and where.
+struct Search<'a> {
+    store: &'a Store,
+    args: &'a RestoreArgs,
+    settings: &'a Settings,
+    terms: Option<&'a Terms>,
+    now: i64,
+}
+
+impl Search<'_> {
+    /// The newest snapshot of the key: the branch's own, else the default branch's;
+    /// the first whose seals count, if they are asked for.
+    fn newest(
+        &self,
+        findings: &mut Vec<Finding>,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Located>, CommandError> {
+        if let Some(digest) = self.args.seal.digest {
+            return self.of_digest(&digest.to_string(), findings, notes);
         }
+        let StoreArgs { key, .. } = &self.args.store;
+        let environment = &self.settings.environment;
+        let mut branches = vec![
+            self.args.store.branch(environment),
+            self.args.store.default_branch(environment),
+        ];
+        branches.dedup();
+        let (mut refused, mut first) = (Vec::new(), None);
+        for branch in branches {
+            let Some(head) = self.store.head(key, &branch)? else {
+                tracing::debug!("no snapshot of {key} on {branch}");
+                continue;
+            };
+            let Some(snapshot) = open(self.store, &head, notes)? else {
+                continue;
+            };
+            let mut located = Located {
+                branch,
+                head,
+                snapshot,
+                take: Take::All,
+                sealed_by: None,
+            };
+            let Some(terms) = self.terms else {
+                return Ok(Some(located));
+            };
+            match terms.check_snapshot(&located.snapshot, self.now) {
+                Ok(by) => {
+                    located.take = Take::Sealed;
+                    located.sealed_by = Some(by);
+                    findings.extend(at_most(Level::Warn, refused));
+                    return Ok(Some(located));
+                }
+                Err(why) => {
+                    refused.push(*why);
+                    first.get_or_insert(located);
+                }
+            }
+        }
+        let on_unsealed = self.args.seal.on_unsealed;
+        let level = match on_unsealed {
+            OnUnsealed::Fail => Level::Deny,
+            OnUnsealed::Skip | OnUnsealed::Warn => Level::Warn,
+        };
+        findings.extend(at_most(level, refused));
+        let first = first.and_then(|mut first| {
+            first.take = match on_unsealed {
+                OnUnsealed::Fail => return None,
+                OnUnsealed::Skip => Take::Proven,
+                OnUnsealed::Warn => Take::All,
+            };
+            Some(first)
+        });
+        if first.is_none() {
+            notes.push(format!(
+                "there is no snapshot of {key:?} to restore: this job starts cold"
+            ));
+        }
+        Ok(first)
     }
-    notes.push(format!(
-        "there is no snapshot of {key:?} to restore: this job starts cold"
-    ));
-    Ok(None)
+
+    /// The snapshot whose newest bundle has this digest. That names all of it: its
+    /// manifest has the digest of its base, and each the SHA-256 of every file.
+    fn of_digest(
+        &self,
+        digest: &str,
+        findings: &mut Vec<Finding>,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Located>, CommandError> {
+        let mut bundles = vec![digest.to_owned()];
+        let (mut branch, mut saved) = (String::new(), self.now);
+        self.store.fetch(&bundles)?;
+        if let Ok(newest) = self.store.bundle(digest) {
+            (branch, saved) = (newest.said.branch, newest.said.saved);
+            bundles.splice(..0, newest.said.base.map(|base| base.digest));
+        }
+        let head = Head::new(bundles, None, saved);
+        let Some(snapshot) = open(self.store, &head, notes)? else {
+            let why = "cannot be restored, and nothing else was: this job starts cold";
+            let subject = format!("bundle {digest}");
+            findings.push(Finding::new(Rule::SealMissing, subject, why));
+            return Ok(None);
+        };
+        Ok(Some(Located {
+            branch,
+            head,
+            snapshot,
+            take: Take::Sealed,
+            sealed_by: None,
+        }))
+    }
+}
+
+fn at_most(level: Level, findings: Vec<Finding>) -> impl Iterator<Item = Finding> {
+    findings.into_iter().map(move |finding| Finding {
+        level: finding.level.min(level),
+        ..finding
+    })
+}
+
+/// The repository, as CI names it.
+pub(super) fn repository(environment: &Environment) -> Option<String> {
+    let names = ["GITHUB_REPOSITORY", "CI_PROJECT_PATH", "BUILDKITE_REPO"];
+    let named = names.iter().find_map(|name| environment.var(name));
+    named.map(|name| name.to_string_lossy().into_owned())
+}
+
+/// What CI calls this run of this job, and no other; empty outside of CI.
+pub(super) fn this_run(environment: &Environment) -> String {
+    const NAMES: [&str; 5] = [
+        "GITHUB_RUN_ID",
+        "GITHUB_RUN_ATTEMPT",
+        "GITHUB_JOB",
+        "CI_JOB_ID",
+        "BUILDKITE_JOB_ID",
+    ];
+    let named = NAMES.iter().filter_map(|name| environment.var(name));
+    let named: Vec<_> = named.map(|value| value.to_string_lossy()).collect();
+    named.join(" ")
 }
 
 /// Where this job differs from the one that saved, in what decides whether Go
@@ -319,11 +527,7 @@ fn tell(found: &mut Found, restored: Restored, on_corrupt: OnCorrupt, seconds: f
         OnCorrupt::Warn => Level::Warn,
         OnCorrupt::Fail => Level::Deny,
     };
-    let damage = restored.findings.into_iter().map(|finding| Finding {
-        level: finding.level.min(most),
-        ..finding
-    });
-    found.findings.extend(damage);
+    found.findings.extend(at_most(most, restored.findings));
     let unproven = restored.unproven.len() as u64;
     if unproven > 0 {
         let subject = human::counted(unproven, "module version", "module versions");
@@ -345,6 +549,7 @@ fn tell(found: &mut Found, restored: Restored, on_corrupt: OnCorrupt, seconds: f
         proven_by: ProvenBy {
             go_sum: restored.by_go_sum,
             sumdb: restored.by_sumdb,
+            seal: restored.by_seal,
             ..ProvenBy::default()
         },
         ..Verification::default()

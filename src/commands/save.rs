@@ -1,28 +1,35 @@
 //! `gocachevet save`.
 
-use super::restore::{StoreArgs, go_settings};
+use super::restore::{StoreArgs, go_settings, repository, this_run};
 use crate::bundle::manifest;
 use crate::cli::{ConfigArgs, progress};
 use crate::error::CommandError;
-use crate::folder::ordinary;
+use crate::findings::{Finding, Rule, display_path};
 use crate::formats::gover;
 use crate::locate::{self, Project};
 use crate::plan::Uses;
 use crate::report::{self, SavedKind, Verdict};
-use crate::run as steps;
+use crate::run::{self as steps, Found};
 use crate::scan::Inventory;
-use crate::settings::{Options, Settings, VerifyLevel};
-use crate::snapshot::save::{Asked, save};
+use crate::settings::{Environment, Options, Settings, VerifyLevel};
+use crate::snapshot::save::{Asked, Saved, save};
+use crate::snapshot::seal::{Sealing, Terms, foreign};
 use crate::snapshot::{Record, record_path};
 use crate::sumdb::Sumdb;
+use crate::sumdb::note::Signer;
+use crate::usage::State;
+use crate::usage::state::{StateError, read_own};
 use crate::values::{Rate, Size};
 use chrono::Utc;
 use clap::Args;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use zeroize::Zeroizing;
 
-/// The longest record that is read: the names of all files of a large snapshot.
-const MAX_RECORD: u64 = 256 << 20;
+/// Longer than any secret key.
+const MAX_KEY: u64 = 4 << 10;
 
 /// Keep what this job used for the next one.
 ///
@@ -48,6 +55,12 @@ pub struct SaveArgs {
         hide_short_help = true
     )]
     pub rebase: Rate,
+    /// Seal it with the secret key in this environment variable
+    #[arg(long, value_name = "NAME", conflicts_with = "seal_key_fd")]
+    pub seal_key_env: Option<String>,
+    /// The same, read from this open file descriptor
+    #[arg(long, value_name = "N")]
+    pub seal_key_fd: Option<u32>,
 }
 
 /// Saves what is worth it, and reports.
@@ -76,15 +89,34 @@ pub fn run(
         args.store.branch(environment),
         args.store.default_branch(environment),
     );
+    let record = record(settings)?;
+    let sealing = match signer(args, environment)? {
+        Key::NotAsked => Ok(None),
+        Key::Absent(why) => Err(Saved::nothing(&why, Vec::new())),
+        Key::Given(signer) => match sealing(signer, record.as_ref(), &found, settings) {
+            Ok(sealing) => Ok(Some(sealing)),
+            Err(why) => {
+                let message = format!("nothing was sealed and nothing saved: {why}");
+                let finding = Finding::new(Rule::SealMissing, &args.store.key, message);
+                found.findings.push(finding);
+                Err(Saved::nothing(&why, Vec::new()))
+            }
+        },
+    };
+    let sealed_by = match &sealing {
+        Ok(Some(sealing)) => Some(sealing.signer.verifier().name().to_owned()),
+        _ => None,
+    };
     let store = args.store.store(settings)?;
-    let asked = Asked {
+    let asked = |sealing| Asked {
         store: &store,
         key: &args.store.key,
         branch: &branch,
         default_branch: &default_branch,
         rebase: args.rebase.0,
         max_size: args.max_size.map(|size| size.0),
-        record: record(settings)?,
+        record,
+        sealing,
         said: manifest::Snapshot {
             key: args.store.key.clone(),
             branch: branch.clone(),
@@ -100,7 +132,10 @@ pub fn run(
         module_indexes: uses.indexes.into_values().flatten().collect(),
         jobs: steps::jobs(settings),
     };
-    let saved = save(&found, &asked, &*watch)?;
+    let saved = match sealing {
+        Ok(sealing) => save(&found, &asked(sealing), &*watch)?,
+        Err(nothing) => nothing,
+    };
     store.forget()?;
     drop(watch);
     found.notes.extend(saved.notes);
@@ -119,6 +154,7 @@ pub fn run(
             bytes: saved.bytes,
             units: saved.units,
             reason: saved.reason,
+            sealed_by: sealed_by.filter(|_| saved.is_base.is_some()),
         }),
     });
     steps::write_report(&report, settings, out)?;
@@ -161,22 +197,101 @@ pub(super) fn unlimited(settings: &Settings) -> Settings {
     settings
 }
 
-/// What `restore` left out at the start of this job.
+/// What `restore` left at the start of this job.
 fn record(settings: &Settings) -> Result<Option<Record>, CommandError> {
     let path = record_path(&steps::state_path(settings)?);
-    match ordinary::read(&path, MAX_RECORD) {
+    match read_own(&path) {
         Ok(json) => Ok(serde_json::from_slice(&json).ok()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(CommandError::file(path)(error)),
+        Err(StateError::Missing) => Ok(None),
+        Err(error) => Err(CommandError::failed(display_path(&path))(error)),
     }
+}
+
+/// The key that seals.
+enum Key {
+    NotAsked,
+    /// This job does not have it, such as one of a fork; and why.
+    Absent(String),
+    Given(Box<Signer>),
+}
+
+/// Reads the secret key. Nothing that is told has any of it.
+fn signer(args: &SaveArgs, environment: &Environment) -> Result<Key, CommandError> {
+    let mut secret = Zeroizing::new(String::new());
+    let from = if let Some(name) = &args.seal_key_env {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if !name.chars().all(plain) {
+            let message = "--seal-key-env takes the name of a variable, not the key itself";
+            return Err(CommandError::Usage(message.into()));
+        }
+        let value = environment.var(name).and_then(OsStr::to_str);
+        secret.push_str(value.unwrap_or_default());
+        format!("the variable {name}")
+    } else if let Some(number) = args.seal_key_fd {
+        let from = format!("the file descriptor {number}");
+        let file = File::open(format!("/proc/self/fd/{number}"));
+        let read = file.and_then(|file| file.take(MAX_KEY).read_to_string(&mut secret));
+        read.map_err(CommandError::input(&from))?;
+        from
+    } else {
+        return Ok(Key::NotAsked);
+    };
+    if secret.trim().is_empty() {
+        let why = format!("this job has no key to seal with: {from} is empty");
+        return Ok(Key::Absent(why));
+    }
+    let signer = Signer::parse(secret.trim());
+    let signer = signer.map_err(CommandError::input(from))?;
+    Ok(Key::Given(Box::new(signer)))
+}
+
+/// What this job may seal.
+///
+/// # Errors
+/// Why nothing, in words.
+fn sealing(
+    signer: Box<Signer>,
+    record: Option<&Record>,
+    found: &Found,
+    settings: &Settings,
+) -> Result<Sealing, String> {
+    let state = steps::state_path(settings)
+        .and_then(|path| State::read(&path).map_err(CommandError::failed("the mark's state")));
+    let state = state.map_err(|error| error.text())?;
+    let of_this_job = |record: &&Record| {
+        record.since == state.head.since && record.run == this_run(&settings.environment)
+    };
+    let record = record.filter(of_this_job);
+    let record = record.ok_or("this job has to begin with `gocachevet restore`")?;
+    let observed = found
+        .observed
+        .as_ref()
+        .ok_or("what this job used is not known")?;
+    let foreign = foreign(&state, record, observed)?;
+    let mut terms = record.terms.clone().unwrap_or_else(|| Terms {
+        key: record.key.clone(),
+        repository: repository(&settings.environment),
+        ..Terms::default()
+    });
+    terms.keys.push(signer.verifier().to_string());
+    Ok(Sealing {
+        signer,
+        terms,
+        counter: record.counter,
+        foreign,
+    })
 }
 
 /// What CI says of this job.
 fn job(settings: &Settings) -> BTreeMap<String, String> {
     const NAMES: [(&str, &[&str]); 3] = [
         (
-            "repository",
-            &["GITHUB_REPOSITORY", "CI_PROJECT_PATH", "BUILDKITE_REPO"],
+            "workflow",
+            &[
+                "GITHUB_WORKFLOW_REF",
+                "CI_CONFIG_PATH",
+                "BUILDKITE_PIPELINE_SLUG",
+            ],
         ),
         (
             "commit",
@@ -189,6 +304,8 @@ fn job(settings: &Settings) -> BTreeMap<String, String> {
         value.map(|value| value.to_string_lossy().into_owned())
     };
     let all = NAMES.iter();
-    all.filter_map(|(name, by)| Some(((*name).to_owned(), said(by)?)))
-        .collect()
+    let named = all.filter_map(|(name, by)| Some(((*name).to_owned(), said(by)?)));
+    let repository = repository(&settings.environment);
+    let repository = repository.map(|name| ("repository".to_owned(), name));
+    named.chain(repository).collect()
 }

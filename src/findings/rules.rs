@@ -101,6 +101,18 @@ rules! {
         "The next recorded job sets it aside and starts anew: `gocachevet check --record`. If it comes back, find out who writes it."
     SnapshotDamaged "snapshot-damaged" Deny
         "Nothing damaged was restored: the job makes it anew, and the next `gocachevet save` replaces it. Find out who can write to the store."
+    SealMissing "seal-missing" Deny
+        "Let a job that has the key restore and save: `restore --sealed-by` first, then `save --seal-key-env`. Until then `restore --on-unsealed skip` brings what go.sum proves."
+    SealInvalid "seal-invalid" Deny
+        "Find out who can write to the store; the next sealed save of the key replaces it. If the key was changed, name the new one as well (`--sealed-by`)."
+    SealExpired "seal-expired" Deny
+        "Let the job that seals run again; or allow for more (`--seal-max-age`)."
+    SealWrongRef "seal-wrong-ref" Deny
+        "Find out who put it there, or name the branch as well (`--sealed-ref`)."
+    SealRolledBack "seal-rolled-back" Deny
+        "Somebody put an older snapshot back, or the store was emptied: find out which. The next sealed save counts on."
+    SealBrokenUnit "seal-broken-unit" Deny
+        "It is not what was sealed: find out who can write to the store or to the cache, and restore into empty caches."
     OverThreshold "over-threshold" Deny
         "Run `gocachevet trim --unused` before the cache is saved, or raise the limit if what is there is meant."
     Unreadable "unreadable" Deny

@@ -79,8 +79,9 @@ fn moved(snapshot: &Snapshot) -> String {
             SavedKind::Delta => "delta",
         };
         let (size, units) = (human::size(saved.bytes), human::count(saved.units));
+        let sealed = sealed(saved.sealed_by.as_deref());
         return format!(
-            "saved a {what} of {size} with {units} units: {}",
+            "saved a {what} of {size} with {units} units{sealed}: {}",
             saved.reason
         );
     }
@@ -102,7 +103,11 @@ fn moved(snapshot: &Snapshot) -> String {
             line.push_str(&format!(", {} {what}", human::count(number)));
         }
     }
-    line
+    line + &sealed(restored.sealed_by.as_deref())
+}
+
+fn sealed(by: Option<&str>) -> String {
+    by.map(|by| format!(", sealed by {by}")).unwrap_or_default()
 }
 
 /// Keys of the configuration that are named; the rest is counted.

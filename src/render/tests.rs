@@ -726,6 +726,12 @@ fn openmetrics_of_findings() {
     gocachevet_findings{rule="go-trim-stuck",level="warn"} 0
     gocachevet_findings{rule="ledger-invalid",level="warn"} 0
     gocachevet_findings{rule="snapshot-damaged",level="deny"} 0
+    gocachevet_findings{rule="seal-missing",level="deny"} 0
+    gocachevet_findings{rule="seal-invalid",level="deny"} 0
+    gocachevet_findings{rule="seal-expired",level="deny"} 0
+    gocachevet_findings{rule="seal-wrong-ref",level="deny"} 0
+    gocachevet_findings{rule="seal-rolled-back",level="deny"} 0
+    gocachevet_findings{rule="seal-broken-unit",level="deny"} 0
     gocachevet_findings{rule="over-threshold",level="deny"} 1
     gocachevet_findings{rule="unreadable",level="deny"} 0
     gocachevet_findings{rule="project-file",level="warn"} 0

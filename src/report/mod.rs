@@ -168,6 +168,9 @@ pub struct Restored {
     pub present: u64,
     /// Only modules were restored: the build outputs are of another Go version.
     pub modules_only: bool,
+    /// The name of the key that sealed it; `null` if no seal was asked for, or none counts.
+    #[serde(default)]
+    pub sealed_by: Option<String>,
     /// Where this job differs from the one that saved, in what decides whether Go
     /// finds the build outputs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -214,6 +217,9 @@ pub struct Saved {
     pub units: u64,
     /// Why this kind.
     pub reason: String,
+    /// The name of the key that sealed it; `null` if it is not sealed.
+    #[serde(default)]
+    pub sealed_by: Option<String>,
 }
 
 /// A kind of bundle.

@@ -32,6 +32,9 @@ pub struct Settings {
     pub compare: Option<PathBuf>,
     /// Whether the report says what each module version is.
     pub accounts: bool,
+    /// The public keys that the snapshot has to be sealed with that was restored.
+    #[cfg(target_os = "linux")]
+    pub sealed_by: Vec<String>,
     /// The repository whose remote caches are asked for.
     pub remote: Option<String>,
     /// The key that this job will save under.

@@ -6,14 +6,24 @@
 //! - [`restore`]: a snapshot, frame by frame. `place`: how a proven file gets its
 //!   name in a cache. `trust`: what proves one.
 //! - [`save`]: what is worth keeping, as a delta or a new base.
+//! - [`seal`]: which seals count, and what a job may seal. `held`: caches on disk
+//!   against the sealed manifests that restored them.
 
+pub(crate) mod held;
 pub(crate) mod place;
 pub(crate) mod restore;
 pub(crate) mod save;
+pub(crate) mod seal;
 pub(crate) mod store;
 pub(crate) mod trust;
 
+use crate::bundle::Shape;
+use crate::bundle::gather::piece_name;
 use crate::bundle::manifest::File;
+use crate::formats::action::ActionId;
+use crate::formats::module::ModuleVersion;
+use chrono::{DateTime, Utc};
+use seal::Terms;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use store::Bundle;
@@ -62,8 +72,18 @@ impl Snapshot {
     }
 }
 
+fn version_path(id: &ModuleVersion, suffix: &str) -> String {
+    let name = piece_name(id, suffix).unwrap_or_default();
+    format!("{}{name}", Shape::Modcache.prefix())
+}
+
+fn action_path(id: ActionId) -> String {
+    format!("gocache/{}/{id}-a", id.shard())
+}
+
 /// What a run of `restore` leaves for the `save` at the job's end.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(crate) struct Record {
     /// The key.
     pub(crate) key: String,
@@ -71,6 +91,15 @@ pub(crate) struct Record {
     pub(crate) bundles: Vec<String>,
     /// Files that were damaged, and so left out.
     pub(crate) left_out: Vec<String>,
+    /// The job, as CI names it, and when it was marked.
+    pub(crate) run: String,
+    pub(crate) since: DateTime<Utc>,
+    /// The terms that the snapshot's seals had to meet, and its counter if they did.
+    pub(crate) terms: Option<Terms>,
+    pub(crate) counter: Option<u64>,
+    /// The zips, go.mod files and action entries that were put in place, and that a
+    /// seal, go.sum or the checksum database proved.
+    pub(crate) vouched: Vec<String>,
 }
 
 /// Where that lies: beside the mark's state.

@@ -65,6 +65,8 @@ pub(super) enum Trouble {
     Damaged(String),
     /// The same, in words of its own.
     Told(Box<Finding>),
+    /// Nothing proves it, and what nothing proves is not wanted.
+    Unproven,
     /// The disk says no.
     Disk(io::Error),
 }

@@ -23,6 +23,17 @@ use std::path::Path;
 /// The most that is read of a list of versions; a longer one is made anew.
 const MAX_LIST: u64 = 1 << 20;
 
+/// What is taken of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// All of it, as far as it holds.
+    All,
+    /// The same; a seal proves what it is.
+    Sealed,
+    /// What go.sum or the checksum database proves.
+    Proven,
+}
+
 /// What came of a restore.
 #[derive(Debug, Default)]
 pub(crate) struct Restored {
@@ -37,11 +48,14 @@ pub(crate) struct Restored {
     pub(crate) consistent: u64,
     pub(crate) by_go_sum: u64,
     pub(crate) by_sumdb: u64,
+    pub(crate) by_seal: u64,
     /// Versions whose content nothing vouches for.
     pub(crate) unproven: BTreeSet<String>,
     pub(crate) findings: Vec<Finding>,
     /// What was left out, by the names that the bundle has for it.
     pub(crate) left_out: Vec<String>,
+    /// Zips, go.mod files and action entries that were put in place and proven.
+    pub(crate) vouched: Vec<String>,
 }
 
 impl Restored {
@@ -56,13 +70,16 @@ impl Restored {
         self.consistent += other.consistent;
         self.by_go_sum += other.by_go_sum;
         self.by_sumdb += other.by_sumdb;
+        self.by_seal += other.by_seal;
         self.unproven.append(&mut other.unproven);
         self.findings.append(&mut other.findings);
         self.left_out.append(&mut other.left_out);
+        self.vouched.append(&mut other.vouched);
     }
 
-    fn left_out(&mut self, path: &str, role: &Role, trouble: Trouble) {
+    fn left_out(&mut self, path: &str, role: &Role, take: Take, trouble: Trouble) {
         let rule = match role {
+            _ if take == Take::Sealed => Rule::SealBrokenUnit,
             Role::Zip(_) => Rule::ZipInvalid,
             Role::GoMod(_) => Rule::ModHashMismatch,
             Role::Info(_) => Rule::InfoInvalid,
@@ -77,7 +94,7 @@ impl Restored {
                 let message = format!("{why}: it was left out");
                 Finding::new(rule, path.to_owned(), message)
             }
-            Trouble::Disk(_) => return,
+            Trouble::Unproven | Trouble::Disk(_) => return,
         };
         self.findings.push(finding);
         self.left_out.push(path.to_owned());
@@ -107,6 +124,7 @@ struct Restore<'a> {
     kept: HashMap<&'a str, Kept<'a>>,
     caches: &'a Caches,
     trust: &'a Trust,
+    take: Take,
 }
 
 /// Restores all of a snapshot that a cache is there for.
@@ -117,13 +135,14 @@ pub(crate) fn restore(
     snapshot: &Snapshot,
     caches: &Caches,
     trust: &Trust,
+    take: Take,
     jobs: usize,
     watch: &dyn Watch,
 ) -> io::Result<Restored> {
     let mut kept = snapshot.kept();
     kept.retain(|path, _| match path.split_once('/') {
         Some(("modcache", _)) => caches.modules.is_some(),
-        Some(("gocache", _)) => caches.builds.is_some(),
+        Some(("gocache", _)) => caches.builds.is_some() && take != Take::Proven,
         _ => false,
     });
     let restore = Restore {
@@ -131,6 +150,7 @@ pub(crate) fn restore(
         kept,
         caches,
         trust,
+        take,
     };
     // By this a folder is known as a build cache, should this be killed.
     restore.trim_time()?;
@@ -223,7 +243,7 @@ impl<'a> Restore<'a> {
                         Err(Stop::Refused)
                     }
                     Err(trouble) => {
-                        done.left_out(path, role, trouble);
+                        done.left_out(path, role, self.take, trouble);
                         Ok(())
                     }
                 }
@@ -253,8 +273,12 @@ impl<'a> Restore<'a> {
             "{why}: {} of its files were left out",
             work.files - seen.len() as u64
         );
+        let rule = match self.take {
+            Take::Sealed => Rule::SealBrokenUnit,
+            Take::All | Take::Proven => Rule::SnapshotDamaged,
+        };
         done.findings
-            .push(Finding::new(Rule::SnapshotDamaged, &bundle.digest, message));
+            .push(Finding::new(rule, &bundle.digest, message));
         Ok(done)
     }
 
@@ -279,6 +303,9 @@ impl<'a> Restore<'a> {
                 let mut proof = None;
                 let placed = hand.version(self.caches, (&id, path), used, content, |h1| {
                     proof = self.trust.zip(&id, h1).map_err(Trouble::Told)?;
+                    if proof.is_none() && self.take == Take::Proven {
+                        return Err(Trouble::Unproven);
+                    }
                     match module.is_some_and(|module| module.h1 == h1.to_string()) {
                         true => Ok(()),
                         false => Err(Trouble::Damaged(format!(
@@ -293,11 +320,15 @@ impl<'a> Restore<'a> {
                     match proof {
                         Some(Source::Sumdb) => done.by_sumdb += 1,
                         Some(_) => done.by_go_sum += 1,
+                        None if self.take == Take::Sealed => done.by_seal += 1,
                         None => {
                             done.unproven.insert(id.to_string());
                         }
                     }
-                    done.proven += proof.map_or(0, |_| bytes);
+                    if proof.is_some() || self.take == Take::Sealed {
+                        done.proven += bytes;
+                        done.vouched.push(path.to_owned());
+                    }
                 }
                 Ok(())
             }
@@ -317,7 +348,10 @@ impl<'a> Restore<'a> {
                 if matches!(placed, Placed::New(..)) {
                     done.outputs += 1;
                     done.hashed += file.bytes;
-                    done.consistent += file.bytes;
+                    match self.take {
+                        Take::Sealed => done.proven += file.bytes,
+                        Take::All | Take::Proven => done.consistent += file.bytes,
+                    }
                 }
                 Ok(())
             }
@@ -344,7 +378,10 @@ impl<'a> Restore<'a> {
                 "its content is not what the manifest says".to_owned(),
             ));
         }
+        let mut is_proven = self.take == Take::Sealed;
         match role {
+            // No checksum covers it.
+            Role::Info(_) if self.take == Take::Proven => return Ok(()),
             Role::GoMod(at) => {
                 let Some(go_mod) = bundle.manifest.go_mods.get(*at) else {
                     return Ok(());
@@ -354,7 +391,10 @@ impl<'a> Restore<'a> {
                     .parse()
                     .map_err(|_| damaged("has no hash".to_owned()))?;
                 let proof = self.trust.go_mod(&go_mod.id(), h1).map_err(Trouble::Told)?;
-                done.proven += proof.map_or(0, |_| kept.file.bytes);
+                is_proven |= proof.is_some();
+                if !is_proven && self.take == Take::Proven {
+                    return Err(Trouble::Unproven);
+                }
             }
             Role::Action(id) => self.has_output(*id, &bytes)?,
             role => role.weigh(&bundle.manifest, &bytes).map_err(damaged)?,
@@ -371,7 +411,12 @@ impl<'a> Restore<'a> {
             }
         }
         done.hashed += kept.file.bytes;
-        done.placed(hand.put(self.caches, path, kept.used, &bytes)?);
+        let placed = hand.put(self.caches, path, kept.used, &bytes)?;
+        done.placed(placed);
+        if is_proven && placed != Placed::Present {
+            done.proven += kept.file.bytes;
+            done.vouched.push(path.to_owned());
+        }
         Ok(())
     }
 

@@ -2,12 +2,13 @@
 //! last jobs used. It is saved as a delta on the base that is there, or as a new
 //! base where a delta would not be small.
 
+use super::seal::Sealing;
 use super::store::{Bundle, BundleError, Head, Store};
 use super::trust::SUMDB;
-use super::{Kept, Record, Snapshot};
+use super::{Kept, Record, Snapshot, action_path, version_path};
 use crate::bundle::Shape;
 use crate::bundle::frames::Carried;
-use crate::bundle::gather::{self, Gathered, Roots, lookup_name, piece_name};
+use crate::bundle::gather::{self, Gathered, Roots, lookup_name};
 use crate::bundle::manifest::{self, Base, Manifest, Snapshot as Said};
 use crate::bundle::write::{self, Contents, Form};
 use crate::error::CommandError;
@@ -42,6 +43,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) max_size: Option<u64>,
     /// What `restore` left.
     pub(crate) record: Option<Record>,
+    /// Who seals what is saved.
+    pub(crate) sealing: Option<Sealing>,
     /// What the manifest says of this job; when and after what is filled in here.
     pub(crate) said: Said,
     pub(crate) now: i64,
@@ -50,6 +53,29 @@ pub(crate) struct Asked<'a> {
     /// The indexes of modules in the module cache.
     pub(crate) module_indexes: HashSet<ActionId>,
     pub(crate) jobs: usize,
+}
+
+impl Asked<'_> {
+    /// Whether this job's own may stand beside what a snapshot has. What is sealed
+    /// speaks for all of it.
+    fn may_add_to(&self, snapshot: &Snapshot, notes: &mut Vec<String>) -> bool {
+        let Some(sealing) = &self.sealing else {
+            return true;
+        };
+        match sealing.terms.check_snapshot(snapshot, self.now) {
+            Ok(_) => true,
+            Err(why) => {
+                let note = format!("the snapshot before is not added to: {}", why.message);
+                notes.push(note);
+                false
+            }
+        }
+    }
+
+    fn is_foreign(&self, id: ActionId) -> bool {
+        let sealing = self.sealing.as_ref();
+        sealing.is_some_and(|sealing| sealing.foreign.contains(&id))
+    }
 }
 
 /// What was saved, or why nothing was.
@@ -65,7 +91,7 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    fn nothing(reason: &str, notes: Vec<String>) -> Saved {
+    pub(crate) fn nothing(reason: &str, notes: Vec<String>) -> Saved {
         Saved {
             reason: reason.to_owned(),
             notes,
@@ -114,6 +140,7 @@ fn save_unless_overtaken(
         Some(head) => open(asked.store, head, &mut notes)?,
         None => None,
     };
+    let before = before.filter(|snapshot| asked.may_add_to(snapshot, &mut notes));
     let known = Known::of(before.as_ref(), asked);
     let caches = Local::of(found);
     let Some(mut used) = caches.used(found) else {
@@ -139,7 +166,7 @@ fn save_unless_overtaken(
             .then(|| format!("a delta would come to {:.0} % of the base", delta * 100.0))
     });
     let chosen = match why_base {
-        Some(_) => caches.all_of(&used, &known, oldest),
+        Some(_) => caches.all_of(&used, &known, oldest, asked),
         None => new,
     };
     let plan = Plan {
@@ -366,15 +393,6 @@ impl Units {
     }
 }
 
-fn version_path(id: &ModuleVersion, suffix: &str) -> String {
-    let name = piece_name(id, suffix).unwrap_or_default();
-    format!("{}{name}", Shape::Modcache.prefix())
-}
-
-fn action_path(id: ActionId) -> String {
-    format!("gocache/{}/{id}-a", id.shard())
-}
-
 fn output_path(id: OutputId) -> String {
     format!("gocache/{}/{id}-d", id.shard())
 }
@@ -443,7 +461,7 @@ impl<'a> Local<'a> {
     }
 
     /// All that is here and was used now or not before `oldest`.
-    fn all_of(&self, used: &Units, known: &Known<'_>, oldest: i64) -> Units {
+    fn all_of(&self, used: &Units, known: &Known<'_>, oldest: i64, asked: &Asked<'_>) -> Units {
         let is_kept = |path: String| {
             let file = known.files.get(path.as_str());
             used.paths.contains(&path) || file.is_some_and(|file| file.used >= oldest)
@@ -459,6 +477,7 @@ impl<'a> Local<'a> {
         }
         let actions = self.builds.into_iter().flat_map(|cache| &cache.actions);
         let actions = actions.map(|action| action.id);
+        let actions = actions.filter(|id| !asked.is_foreign(*id));
         let whole = actions.filter(|id| self.output(*id).is_some());
         all.actions = whole.filter(|id| is_kept(action_path(*id))).collect();
         all
@@ -576,6 +595,7 @@ impl Plan {
             pieces: &gathered.pieces,
             roots: &roots,
             carried: &carried,
+            signer: asked.sealing.as_ref().map(|sealing| &*sealing.signer),
         };
         watch.step("Packing", 0);
         let draft = asked.store.draft();
@@ -614,9 +634,12 @@ impl Plan {
                 })
                 .collect(),
         });
+        // A head that somebody removed meanwhile does not start it anew.
+        let restored = asked.sealing.as_ref().and_then(|sealing| sealing.counter);
+        let before = newest.map(|newest| newest.said.counter).max(restored);
         Said {
             saved: asked.now,
-            counter: newest.map_or(0, |newest| newest.said.counter + 1),
+            counter: before.map_or(0, |counter| counter.saturating_add(1)),
             saves: known.saves.clone(),
             base,
             ..asked.said.clone()
@@ -648,7 +671,10 @@ impl Plan {
             jobs: asked.jobs,
         };
         let mut gathered = gather::gather(&self.chosen.modules, Shape::Modcache, &from, watch);
-        gathered.add_lasting(roots);
+        // Of these it is not known since when they are there.
+        if asked.sealing.is_none() {
+            gathered.add_lasting(roots);
+        }
         for damaged in &gathered.damaged {
             tracing::debug!("{} is not saved: {}", damaged.subject, damaged.message);
         }

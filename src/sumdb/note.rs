@@ -10,7 +10,11 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
+#[cfg(any(test, target_os = "linux"))]
+use ed25519_dalek::{Signer as _, SigningKey};
 use sha2::{Digest, Sha256};
+#[cfg(target_os = "linux")]
+use zeroize::Zeroizing;
 
 /// The one key type that notes know: Ed25519.
 const ALGORITHM_ED25519: u8 = 1;
@@ -20,7 +24,10 @@ const MAX_SIGNATURES: usize = 100;
 
 const SIGNATURE_PREFIX: &str = "— ";
 
-/// A database's public key, read from its text form `name+hash+key`.
+#[cfg(target_os = "linux")]
+const SECRET_PREFIX: &str = "PRIVATE+KEY+";
+
+/// A public key, such as a database's, read from its text form `name+hash+key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verifier {
     name: String,
@@ -94,6 +101,15 @@ impl Verifier {
         &self.name
     }
 
+    fn hex_hash(&self) -> String {
+        format!("{:08x}", u32::from_be_bytes(self.hash))
+    }
+
+    /// Its type byte and its 32 bytes.
+    fn encoded(&self) -> Vec<u8> {
+        [&[ALGORITHM_ED25519], self.key.as_bytes().as_slice()].concat()
+    }
+
     /// Returns the text of `message` if it is a note signed with this key
     /// (`note.go:Open`). Signatures with other keys are passed over.
     ///
@@ -137,13 +153,92 @@ impl Verifier {
     }
 }
 
+/// A key that signs notes. It is wiped when it goes.
+#[cfg(any(test, target_os = "linux"))]
+pub(crate) struct Signer {
+    verifier: Verifier,
+    key: SigningKey,
+}
+
+#[cfg(any(test, target_os = "linux"))]
+impl Signer {
+    pub(crate) fn new(name: &str, seed: &[u8; 32]) -> Result<Self, KeyError> {
+        if !is_valid_name(name) {
+            return Err(KeyError::Malformed);
+        }
+        let key = SigningKey::from_bytes(seed);
+        let mut verifier = Verifier {
+            name: name.to_owned(),
+            hash: [0; 4],
+            key: key.verifying_key(),
+        };
+        verifier.hash = key_hash(name, &verifier.encoded());
+        Ok(Self { verifier, key })
+    }
+
+    /// Reads `PRIVATE+KEY+name+hash+key` (`note.go:NewSigner`): the key is base64 of
+    /// its type byte and of its 32 bytes, the hash that of the public key.
+    ///
+    /// # Errors
+    ///
+    /// A [`KeyError`], which shows nothing of the text.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn parse(text: &str) -> Result<Self, KeyError> {
+        let rest = text.strip_prefix(SECRET_PREFIX);
+        let (name, rest) = rest
+            .and_then(|rest| rest.split_once('+'))
+            .ok_or(KeyError::Malformed)?;
+        let (hash, key) = rest.split_once('+').ok_or(KeyError::Malformed)?;
+        let mut decoded = Zeroizing::new([0; 36]);
+        let length = STANDARD
+            .decode_slice(key, &mut decoded[..])
+            .map_err(|_| KeyError::Malformed)?;
+        let (&algorithm, seed) = decoded.split_first().ok_or(KeyError::Malformed)?;
+        let seed = seed.first_chunk().filter(|_| length == 33);
+        if algorithm != ALGORITHM_ED25519 {
+            return Err(KeyError::Algorithm);
+        }
+        let signer = Self::new(name, seed.ok_or(KeyError::Malformed)?)?;
+        match signer.verifier.hex_hash() == hash {
+            true => Ok(signer),
+            false => Err(KeyError::Hash),
+        }
+    }
+
+    /// The secret, in the form that [`Signer::parse`] reads.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn secret(&self) -> Zeroizing<String> {
+        let mut key = Zeroizing::new(vec![ALGORITHM_ED25519]);
+        key.extend_from_slice(self.key.as_bytes());
+        let Verifier { name, .. } = &self.verifier;
+        let hash = self.verifier.hex_hash();
+        let key = Zeroizing::new(STANDARD.encode(&key));
+        Zeroizing::new(format!("{SECRET_PREFIX}{name}+{hash}+{}", *key))
+    }
+
+    pub(crate) fn verifier(&self) -> Verifier {
+        self.verifier.clone()
+    }
+
+    /// One signature line for `text`.
+    fn signature_line(&self, text: &str) -> String {
+        let mut bytes = self.verifier.hash.to_vec();
+        bytes.extend_from_slice(&self.key.sign(text.as_bytes()).to_bytes());
+        let name = &self.verifier.name;
+        format!("{SIGNATURE_PREFIX}{name} {}\n", STANDARD.encode(bytes))
+    }
+
+    /// A note of this text, whose lines all end in a newline.
+    pub(crate) fn sign(&self, text: &str) -> String {
+        format!("{text}\n{}", self.signature_line(text))
+    }
+}
+
 impl fmt::Display for Verifier {
     /// The text form that [`Verifier::parse`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![ALGORITHM_ED25519];
-        key.extend_from_slice(self.key.as_bytes());
-        let hash = u32::from_be_bytes(self.hash);
-        write!(f, "{}+{hash:08x}+{}", self.name, STANDARD.encode(key))
+        let (hash, key) = (self.hex_hash(), self.encoded());
+        write!(f, "{}+{hash}+{}", self.name, STANDARD.encode(key))
     }
 }
 
@@ -177,60 +272,24 @@ fn key_hash(name: &str, key: &[u8]) -> [u8; 4] {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! A signer, for databases made up in tests.
+    use super::Signer;
 
-    use ed25519_dalek::{Signer as _, SigningKey};
-
-    use super::*;
-
-    pub(crate) struct Signer {
-        name: String,
-        key: SigningKey,
-    }
-
-    impl Signer {
-        pub(crate) fn new(name: &str, seed: u8) -> Self {
-            Self {
-                name: name.to_owned(),
-                key: SigningKey::from_bytes(&[seed; 32]),
-            }
-        }
-
-        fn encoded_key(&self) -> Vec<u8> {
-            let mut encoded = vec![ALGORITHM_ED25519];
-            encoded.extend_from_slice(self.key.verifying_key().as_bytes());
-            encoded
-        }
-
-        pub(crate) fn verifier(&self) -> Verifier {
-            Verifier {
-                name: self.name.clone(),
-                hash: key_hash(&self.name, &self.encoded_key()),
-                key: self.key.verifying_key(),
-            }
-        }
-
-        /// One signature line for `text`.
-        pub(crate) fn signature_line(&self, text: &str) -> String {
-            let mut bytes = key_hash(&self.name, &self.encoded_key()).to_vec();
-            bytes.extend_from_slice(&self.key.sign(text.as_bytes()).to_bytes());
-            format!(
-                "{SIGNATURE_PREFIX}{} {}\n",
-                self.name,
-                STANDARD.encode(bytes)
-            )
-        }
-
-        pub(crate) fn sign(&self, text: &str) -> String {
-            format!("{text}\n{}", self.signature_line(text))
-        }
+    /// A key of so many times this byte.
+    pub(crate) fn signer(name: &str, seed: u8) -> Signer {
+        Signer::new(name, &[seed; 32]).unwrap()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::testing::Signer;
+    use super::testing::signer;
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    const SECRET: &str =
+        "PRIVATE+KEY+ci.example+d9cbc06d+AQcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
+    #[cfg(target_os = "linux")]
+    const PUBLIC: &str = "ci.example+d9cbc06d+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs";
 
     const GO_KEY: &str = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
 
@@ -286,10 +345,36 @@ mod tests {
         }
     }
 
+    /// What `note.GenerateKey` of golang.org/x/mod gives for 32 bytes of 7.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_secret_key_comes_back_as_it_was_written() {
+        let signer = signer("ci.example", 7);
+        let secret = signer.secret();
+        assert_eq!(*secret, SECRET);
+        assert_eq!(signer.verifier().to_string(), PUBLIC);
+        let again = Signer::parse(&secret).unwrap();
+        let text = "text\n";
+        let note = again.sign(text);
+        let key = Verifier::parse(PUBLIC).unwrap();
+        assert_eq!(key.open(note.as_bytes()), Ok(text));
+        for (text, error) in [
+            (String::new(), KeyError::Malformed),
+            (PUBLIC.to_owned(), KeyError::Malformed),
+            (secret.replace("ci.", "cd."), KeyError::Hash),
+            (secret.replace("+AQ", "+Ag"), KeyError::Algorithm),
+            (secret[..secret.len() - 4].to_owned(), KeyError::Malformed),
+            (format!("{}AAAA", *secret), KeyError::Malformed),
+        ] {
+            assert_eq!(Signer::parse(&text).err(), Some(error), "{text}");
+        }
+        assert!(Signer::new("a b", &[7; 32]).is_err());
+    }
+
     #[test]
     fn passes_over_signatures_of_others() {
-        let mine = Signer::new("mine.example", 1);
-        let other = Signer::new("other.example", 2);
+        let mine = signer("mine.example", 1);
+        let other = signer("other.example", 2);
         let text = "one\ntwo\n";
         let both = format!(
             "{text}\n{}{}",
@@ -307,7 +392,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_note() {
-        let verifier = Signer::new("mine.example", 1).verifier();
+        let verifier = signer("mine.example", 1).verifier();
         for text in [
             "",
             "\n",

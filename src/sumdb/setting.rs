@@ -105,7 +105,7 @@ fn is_safe_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::note::testing::Signer;
+    use super::super::note::testing::signer;
     use super::*;
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
             Err(SettingError::Key(KeyError::Malformed))
         );
         for name in ["../up", "a//b", "a/", "/a", "a/../b", "a\\b", "a%2fb"] {
-            let value = Signer::new(name, 1).verifier().to_string();
+            let value = signer(name, 1).verifier().to_string();
             assert_eq!(
                 GoSumdb::parse(&value),
                 Err(SettingError::Name(name.to_owned()))
@@ -166,8 +166,8 @@ mod tests {
             let keys = GoSumdb::parse(value).unwrap().keys();
             keys.iter().map(|key| key.to_string()).collect()
         };
-        let own = Signer::new("sum.corp.example/go", 1).verifier().to_string();
-        let public_name = Signer::new("sum.golang.org", 1).verifier().to_string();
+        let own = signer("sum.corp.example/go", 1).verifier().to_string();
+        let public_name = signer("sum.golang.org", 1).verifier().to_string();
         assert_eq!(names("off"), [PUBLIC_KEY]);
         assert_eq!(names(&own), [own.as_str(), PUBLIC_KEY]);
         assert_eq!(names(&public_name), [public_name]);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::note::testing::Signer;
+use super::note::Signer;
+use super::note::testing::signer;
 use super::tlog::{self, FULL_WIDTH, Hash, Tile, TreeHead};
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
@@ -46,7 +47,7 @@ impl Log {
     }
 
     pub(crate) fn signer(&self) -> Signer {
-        Signer::new(&self.signer_name, self.seed)
+        signer(&self.signer_name, self.seed)
     }
 
     pub(crate) fn head(&self, size: u64) -> TreeHead {

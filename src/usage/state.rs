@@ -171,29 +171,35 @@ impl State {
 
     /// Reads the state at `path`; never through a link, never another user's.
     pub fn read(path: &Path) -> Result<State, StateError> {
-        let metadata = match std::fs::symlink_metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(StateError::Missing);
-            }
-            other => other?,
-        };
-        if !metadata.is_file() || metadata.len() > MAX_BYTES {
-            return Err(StateError::Invalid);
-        }
-        if !is_own(&metadata) {
-            return Err(StateError::Foreign);
-        }
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?
-            .take(MAX_BYTES)
-            .read_to_end(&mut bytes)?;
-        State::parse(&bytes)
+        State::parse(&read_own(path)?)
     }
 
     /// Writes the state whole or not at all.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         replace(path, &self.to_bytes())
     }
+}
+
+/// Reads a file that lies where states do; never through a link, never another
+/// user's.
+pub(crate) fn read_own(path: &Path) -> Result<Vec<u8>, StateError> {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(StateError::Missing);
+        }
+        other => other?,
+    };
+    if !metadata.is_file() || metadata.len() > MAX_BYTES {
+        return Err(StateError::Invalid);
+    }
+    if !is_own(&metadata) {
+        return Err(StateError::Foreign);
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(MAX_BYTES)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn record(record: &[u8; RECORD]) -> MarkedAction {

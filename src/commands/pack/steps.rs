@@ -137,6 +137,8 @@ fn pack(settings: &Settings, args: &PackArgs, to: &Path) -> Result<PackReport, C
         roots: &roots,
         #[cfg(target_os = "linux")]
         carried: &[],
+        #[cfg(target_os = "linux")]
+        signer: None,
     };
     watch.step("Packing", 0);
     let (manifest, digest) =
