@@ -78,10 +78,10 @@ pub(super) fn draft<'a>(
 
 /// Why nothing goes for being unused, where that was asked for.
 fn left_alone(inputs: &Inputs<'_>) -> Option<String> {
-    let (policy, uses) = (inputs.policy, inputs.uses);
+    let (rules, uses) = (inputs.rules, inputs.uses);
     match &uses.unknown_builds {
-        _ if !policy.unused => None,
-        Some(why) if !policy.all => Some(format!(
+        _ if !rules.unused => None,
+        Some(why) if !rules.all => Some(format!(
             "nothing of the build cache goes for being unused: its use is unknown: {why}"
         )),
         _ if uses.since.is_none() => Some(
@@ -109,54 +109,54 @@ fn decide<'a>(
     has_output: bool,
     last_use: DateTime<Utc>,
 ) -> Fate<'a> {
-    let policy = inputs.policy;
+    let rules = inputs.rules;
     let remove = |cause| Fate::Remove(Part::Whole, cause);
-    if policy.all {
+    if rules.all {
         return remove(Cause::All);
     }
     let damaged = match action.entry {
         None => true,
         Some(entry) => inputs.evidence.damaged_outputs.contains(&entry.output),
     };
-    if policy.repair && damaged {
+    if rules.repair && damaged {
         return remove(Cause::Damaged);
     }
     let age = age(last_use, inputs.now);
-    if age < policy.grace {
+    if age < rules.grace {
         return Fate::Keep(Keep::Grace(age));
     }
-    if policy.residue && !has_output && action.entry.is_some() {
+    if rules.residue && !has_output && action.entry.is_some() {
         return remove(Cause::Orphan);
     }
     if inputs.uses.actions.contains(&action.id) {
         return Fate::Keep(Keep::UsedByJobs);
     }
-    if policy.keep_since.is_some_and(|since| age < since) {
+    if rules.keep_since.is_some_and(|since| age < since) {
         return Fate::Keep(Keep::Since(age));
     }
     // Its time says nothing of its use, or this job's use is not known at all.
-    let by_use = policy.unused || policy.max_age.is_some() || policy.tier.is_some();
+    let by_use = rules.unused || rules.max_age.is_some() || rules.tier.is_some();
     if by_use && (action.foreign || inputs.uses.unseen.contains(&action.id)) {
         return Fate::Keep(Keep::UseUnknown);
     }
-    if policy.unused && inputs.uses.unknown_builds.is_none() && inputs.uses.since.is_some() {
+    if rules.unused && inputs.uses.unknown_builds.is_none() && inputs.uses.since.is_some() {
         return remove(Cause::Idle);
     }
-    if let Some(limit) = policy.max_age
+    if let Some(limit) = rules.max_age
         && age > limit
     {
         return remove(Cause::MaxAge(limit));
     }
     // Entries have no cheaper copy to fall back to: only the last step counts.
-    if let Some(purge) = policy.tier.and_then(|tier| tier.purge)
+    if let Some(purge) = rules.tier.and_then(|tier| tier.purge)
         && age >= purge.0
     {
         return remove(Cause::Purged(purge.0));
     }
-    if policy.max_age.is_some() || policy.tier.is_some() {
+    if rules.max_age.is_some() || rules.tier.is_some() {
         return Fate::Keep(Keep::Young(age));
     }
-    Fate::Keep(match policy.unused {
+    Fate::Keep(match rules.unused {
         true if inputs.uses.unknown_builds.is_some() => Keep::UseUnknown,
         true => Keep::NoMark,
         false => Keep::NotAsked,
@@ -186,14 +186,14 @@ impl<'a> Draft<'a> {
 
     /// Why an output goes: it lives as long as an entry names it.
     fn output_cause(&self, inputs: &Inputs<'_>, named: &Named<'_>) -> Option<Cause> {
-        let (policy, output) = (inputs.policy, named.output);
-        if policy.all {
+        let (rules, output) = (inputs.rules, named.output);
+        if rules.all {
             return Some(Cause::All);
         }
-        if policy.repair && inputs.evidence.damaged_outputs.contains(&output.id) {
+        if rules.repair && inputs.evidence.damaged_outputs.contains(&output.id) {
             return Some(Cause::Damaged);
         }
-        if age(output.modified, inputs.now) < policy.grace {
+        if age(output.modified, inputs.now) < rules.grace {
             return None;
         }
         let mut first = None;
@@ -203,6 +203,6 @@ impl<'a> Draft<'a> {
                 Fate::Remove(_, cause) => first = first.or(Some(cause)),
             }
         }
-        first.or(policy.residue.then_some(Cause::Orphan))
+        first.or(rules.residue.then_some(Cause::Orphan))
     }
 }

@@ -37,24 +37,18 @@ pub(super) fn fit(
     builds: &mut builds::Draft<'_>,
     plan: &mut Plan<'_>,
 ) {
-    let policy = inputs.policy;
-    let limits = [
-        policy.trim_to,
-        policy.trim_modcache_to,
-        policy.trim_gocache_to,
-    ];
-    if policy.all || limits.iter().all(Option::is_none) {
+    let rules = inputs.rules;
+    let limits = [rules.trim_to, rules.trim_modcache_to, rules.trim_gocache_to];
+    if rules.all || limits.iter().all(Option::is_none) {
         return;
     }
     let mut left = left(inputs, versions, builds);
     let over = |left: &Left| {
-        let total = policy
+        let total = rules
             .trim_to
             .filter(|&limit| left.modules + left.builds > limit);
-        let mods = policy
-            .trim_modcache_to
-            .filter(|&limit| left.modules > limit);
-        let build = policy.trim_gocache_to.filter(|&limit| left.builds > limit);
+        let mods = rules.trim_modcache_to.filter(|&limit| left.modules > limit);
+        let build = rules.trim_gocache_to.filter(|&limit| left.builds > limit);
         // The limit that asks for a module version, and for a build output.
         (total.or(mods), total.or(build))
     };
@@ -97,7 +91,7 @@ fn left(inputs: &Inputs<'_>, versions: &[modules::Draft<'_>], builds: &builds::D
     let of_entries = of_entries.map(|entry| entry.action.bytes);
     let all_gone = |named: &&Named<'_>| {
         let mut by = named.by(&builds.entries).peekable();
-        (by.peek().is_some() || inputs.policy.residue) && by.all(|entry| goes(&entry))
+        (by.peek().is_some() || inputs.rules.residue) && by.all(|entry| goes(&entry))
     };
     let of_outputs = builds.outputs.iter().filter(all_gone);
     let of_outputs = of_outputs.map(|named| named.output.bytes);
@@ -114,7 +108,7 @@ fn left(inputs: &Inputs<'_>, versions: &[modules::Draft<'_>], builds: &builds::D
 fn version_candidates(inputs: &Inputs<'_>, versions: &[modules::Draft<'_>]) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for (at, draft) in versions.iter().enumerate() {
-        let wanted = wanted(&draft.fate).filter(|&wanted| inputs.policy.force || !wanted);
+        let wanted = wanted(&draft.fate).filter(|&wanted| inputs.rules.force || !wanted);
         let Some(wanted) = wanted else {
             continue;
         };
@@ -140,7 +134,7 @@ fn version_candidates(inputs: &Inputs<'_>, versions: &[modules::Draft<'_>]) -> V
 
 fn output_candidates(inputs: &Inputs<'_>, builds: &builds::Draft<'_>) -> Vec<Candidate> {
     let candidate = |(at, named): (usize, &Named<'_>)| {
-        if age(named.output.modified, inputs.now) < inputs.policy.grace {
+        if age(named.output.modified, inputs.now) < inputs.rules.grace {
             return None;
         }
         let (mut last_use, mut is_wanted) = (None, false);
@@ -151,7 +145,7 @@ fn output_candidates(inputs: &Inputs<'_>, builds: &builds::Draft<'_>) -> Vec<Can
             }
         }
         let (last_use, wanted) = (last_use?, is_wanted);
-        (inputs.policy.force || !wanted).then_some(Candidate {
+        (inputs.rules.force || !wanted).then_some(Candidate {
             wanted,
             download: false,
             last_use,

@@ -120,16 +120,16 @@ pub(crate) fn save(
         Some(_) => caches.all_of(&used, &known, oldest),
         None => new,
     };
-    let plan = Plan {
+    let selection = Selection {
         chosen,
         used,
         oldest,
         is_base: why_base.is_some(),
     };
-    let (bytes, units, digest) = plan.write(found, &caches, &known, asked, watch)?;
+    let (bytes, units, digest) = selection.write(found, &caches, &known, asked, watch)?;
     let mut bundles = vec![digest];
     if let (false, Some(base)) = (
-        plan.is_base,
+        selection.is_base,
         before.as_ref().and_then(|it| it.bundles.first()),
     ) {
         bundles.insert(0, base.digest.clone());
@@ -139,7 +139,7 @@ pub(crate) fn save(
         .store
         .set_head(asked.key, asked.branch, &head, own.as_ref())?;
     Ok(Saved {
-        is_base: Some(plan.is_base),
+        is_base: Some(selection.is_base),
         bytes,
         units,
         reason: why_base.unwrap_or_else(|| "new units were used".to_owned()),
@@ -470,14 +470,14 @@ impl<'a> Local<'a> {
 }
 
 /// What is to be written.
-struct Plan {
+struct Selection {
     chosen: Units,
     used: Units,
     oldest: i64,
     is_base: bool,
 }
 
-impl Plan {
+impl Selection {
     /// When a file was last used; 0 for one that is dropped.
     fn last_use(&self, path: &str, known: &Known<'_>, now: i64) -> i64 {
         let is_shared = !path.starts_with("gocache/") && !path.contains("/@v/");
