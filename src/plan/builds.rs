@@ -3,16 +3,17 @@
 
 use super::modules::age;
 use super::{Cause, Fate, InBuilds, Inputs, Keep, Part, Plan, Target};
-use crate::formats::action::ActionId;
-use crate::scan::{Action, BuildCache, Output};
+use crate::formats::action::{ActionId, OutputId};
+use crate::scan::{Action, Output};
 use chrono::{DateTime, Utc};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// The build cache, before it has to fit.
 #[derive(Default)]
 pub(super) struct Draft<'a> {
-    pub(super) entries: Vec<Entry<'a>>,
-    pub(super) outputs: Vec<Named<'a>>,
+    pub(super) outputs: BTreeMap<OutputId, Named<'a>>,
+    /// Entries whose output is not there.
+    lost: Vec<Entry<'a>>,
 }
 
 /// An action entry.
@@ -22,20 +23,10 @@ pub(super) struct Entry<'a> {
     pub(super) fate: Fate<'a>,
 }
 
-/// An output, and the places of the entries that name it.
+/// An output, and the entries that name it.
 pub(super) struct Named<'a> {
     pub(super) output: &'a Output,
-    pub(super) by: Vec<usize>,
-}
-
-impl Named<'_> {
-    /// The entries that name it.
-    pub(super) fn by<'d, 'a>(
-        &self,
-        entries: &'d [Entry<'a>],
-    ) -> impl Iterator<Item = &'d Entry<'a>> + use<'_, 'd, 'a> {
-        self.by.iter().filter_map(|&at| entries.get(at))
-    }
+    pub(super) by: Vec<Entry<'a>>,
 }
 
 pub(super) fn draft<'a>(
@@ -51,26 +42,25 @@ pub(super) fn draft<'a>(
         plan.notes.extend(left_alone(inputs));
     }
     let outputs = cache.outputs.iter();
-    draft.outputs.extend(outputs.map(|output| Named {
-        output,
-        by: Vec::new(),
+    draft.outputs.extend(outputs.map(|output| {
+        let by = Vec::new();
+        (output.id, Named { output, by })
     }));
-    for (at, action) in cache.actions.iter().enumerate() {
-        let named = action
-            .entry
-            .and_then(|entry| output_index(cache, &entry.output));
-        let named = named.and_then(|index| draft.outputs.get_mut(index));
+    for action in &cache.actions {
+        let entry = action.entry;
+        let named = entry.and_then(|entry| draft.outputs.get_mut(&entry.output));
         let last_use = last_use(inputs, action);
-        draft.entries.push(Entry {
+        let entry = Entry {
             action,
             last_use,
             fate: match stale_indexes.contains(&action.id) {
                 true => Fate::Remove(Part::Whole, Cause::StaleIndex),
                 false => decide(inputs, action, named.is_some(), last_use),
             },
-        });
-        if let Some(named) = named {
-            named.by.push(at);
+        };
+        match named {
+            Some(named) => named.by.push(entry),
+            None => draft.lost.push(entry),
         }
     }
     draft
@@ -89,13 +79,6 @@ fn left_alone(inputs: &Inputs<'_>) -> Option<String> {
         ),
         _ => None,
     }
-}
-
-fn output_index(cache: &BuildCache, id: &crate::formats::action::OutputId) -> Option<usize> {
-    cache
-        .outputs
-        .binary_search_by_key(id, |output| output.id)
-        .ok()
 }
 
 fn last_use(inputs: &Inputs<'_>, action: &Action) -> DateTime<Utc> {
@@ -164,45 +147,52 @@ fn decide<'a>(
 }
 
 impl<'a> Draft<'a> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry<'a>> {
+        let named = self.outputs.values().flat_map(|named| &named.by);
+        named.chain(&self.lost)
+    }
+
     pub(super) fn finish(self, inputs: &Inputs<'a>, plan: &mut Plan<'a>) {
         let Some(cache) = &inputs.inventory.buildcache else {
             return;
         };
-        for Entry { action, fate, .. } in &self.entries {
+        let mut entries: Vec<&Entry<'a>> = self.entries().collect();
+        entries.sort_by_key(|entry| entry.action.id);
+        for Entry { action, fate, .. } in entries {
             if let Fate::Remove(_, cause) = *fate {
                 let target = Target::Builds(cache, InBuilds::Action(action));
                 plan.add(target, action.bytes, cause);
             }
             plan.actions.push((action, *fate));
         }
-        for named in &self.outputs {
-            if let Some(cause) = self.output_cause(inputs, named) {
+        for named in self.outputs.values() {
+            if let Some(cause) = output_cause(inputs, named) {
                 let output = named.output;
                 let target = Target::Builds(cache, InBuilds::Output(output));
                 plan.add(target, output.bytes, cause);
             }
         }
     }
+}
 
-    /// Why an output goes: it lives as long as an entry names it.
-    fn output_cause(&self, inputs: &Inputs<'_>, named: &Named<'_>) -> Option<Cause> {
-        let (rules, output) = (inputs.rules, named.output);
-        if rules.all {
-            return Some(Cause::All);
-        }
-        if rules.repair && inputs.evidence.damaged_outputs.contains(&output.id) {
-            return Some(Cause::Damaged);
-        }
-        if age(output.modified, inputs.now) < rules.grace {
-            return None;
-        }
-        let mut first = None;
-        for entry in named.by(&self.entries) {
-            match entry.fate {
-                Fate::Keep(_) => return None,
-                Fate::Remove(_, cause) => first = first.or(Some(cause)),
-            }
-        }
-        first.or(rules.residue.then_some(Cause::Orphan))
+/// Why an output goes: it lives as long as an entry names it.
+fn output_cause(inputs: &Inputs<'_>, named: &Named<'_>) -> Option<Cause> {
+    let (rules, output) = (inputs.rules, named.output);
+    if rules.all {
+        return Some(Cause::All);
     }
+    if rules.repair && inputs.evidence.damaged_outputs.contains(&output.id) {
+        return Some(Cause::Damaged);
+    }
+    if age(output.modified, inputs.now) < rules.grace {
+        return None;
+    }
+    let mut first = None;
+    for entry in &named.by {
+        match entry.fate {
+            Fate::Keep(_) => return None,
+            Fate::Remove(_, cause) => first = first.or(Some(cause)),
+        }
+    }
+    first.or(rules.residue.then_some(Cause::Orphan))
 }

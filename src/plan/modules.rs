@@ -10,7 +10,7 @@ use crate::settings::{Slim, Tier};
 use crate::text::human::counted;
 use crate::verify::{Proof, VersionProof};
 use chrono::{DateTime, Utc};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 /// A version, before the caches have to fit.
@@ -23,6 +23,9 @@ pub(super) struct Draft<'a> {
     pub(super) most: Part,
     pub(super) fate: Fate<'a>,
 }
+
+/// All versions, in the inventory's order.
+pub(super) type Drafts<'a> = BTreeMap<&'a ModuleVersion, Draft<'a>>;
 
 /// Projects that a note names.
 const NAMED: usize = 5;
@@ -40,9 +43,9 @@ struct Need<'a> {
     any_count: u64,
 }
 
-pub(super) fn draft<'a>(inputs: &Inputs<'a>, plan: &mut Plan<'a>) -> Vec<Draft<'a>> {
+pub(super) fn draft<'a>(inputs: &Inputs<'a>, plan: &mut Plan<'a>) -> Drafts<'a> {
     let Some(cache) = &inputs.inventory.modcache else {
-        return Vec::new();
+        return Drafts::new();
     };
     let needs = inputs.needs.iter();
     let counted_in: Vec<&Needs> = needs.filter(|needs| !forgotten(needs, inputs)).collect();
@@ -57,7 +60,7 @@ pub(super) fn draft<'a>(inputs: &Inputs<'a>, plan: &mut Plan<'a>) -> Vec<Draft<'
     };
     plan.notes.extend(weighing.left_alone());
     let versions = cache.versions.iter();
-    let drafts: Vec<Draft<'a>> = versions.map(|version| weighing.draft(version)).collect();
+    let drafts: Drafts<'a> = versions.map(|it| (&it.id, weighing.draft(it))).collect();
     weighing.note_kept(&drafts, plan);
     let young = weighing.young(&drafts) + weighing.residue(cache, plan);
     if young > 0 {
@@ -81,9 +84,9 @@ pub(super) fn draft<'a>(inputs: &Inputs<'a>, plan: &mut Plan<'a>) -> Vec<Draft<'
 
 /// The module indexes of trees that a repair removes. Go would hold the tree
 /// that comes in their place for what the index says.
-pub(super) fn stale_indexes(drafts: &[Draft<'_>], inputs: &Inputs<'_>) -> HashSet<ActionId> {
+pub(super) fn stale_indexes(drafts: &Drafts<'_>, inputs: &Inputs<'_>) -> HashSet<ActionId> {
     let damaged = drafts
-        .iter()
+        .values()
         .filter(|draft| matches!(draft.fate, Fate::Remove(_, Cause::Damaged)));
     damaged
         .filter_map(|draft| inputs.uses.indexes.get(&draft.version.id))
@@ -92,11 +95,11 @@ pub(super) fn stale_indexes(drafts: &[Draft<'_>], inputs: &Inputs<'_>) -> HashSe
         .collect()
 }
 
-pub(super) fn finish<'a>(drafts: Vec<Draft<'a>>, inputs: &Inputs<'a>, plan: &mut Plan<'a>) {
+pub(super) fn finish<'a>(drafts: Drafts<'a>, inputs: &Inputs<'a>, plan: &mut Plan<'a>) {
     let Some(cache) = &inputs.inventory.modcache else {
         return;
     };
-    for Draft { version, fate, .. } in drafts {
+    for Draft { version, fate, .. } in drafts.into_values() {
         if let Fate::Remove(part, cause) = fate {
             let target = Target::Modules(cache, InModules::Version(version, part));
             plan.add(target, part_bytes(version, part), cause);
@@ -208,9 +211,9 @@ impl<'a> Weighing<'a> {
         }
     }
 
-    fn note_kept(&self, drafts: &[Draft<'_>], plan: &mut Plan<'_>) {
+    fn note_kept(&self, drafts: &Drafts<'_>, plan: &mut Plan<'_>) {
         let count =
-            |is: &dyn Fn(&Fate<'_>) -> bool| drafts.iter().filter(|it| is(&it.fate)).count();
+            |is: &dyn Fn(&Fate<'_>) -> bool| drafts.values().filter(|it| is(&it.fate)).count();
         let observe = self.rules.tier.and_then(|tier| tier.observe);
         let observed = count(&|fate| match (fate, observe) {
             (Fate::Keep(Keep::Young(age)), Some(observe)) => *age >= observe.0,
@@ -230,12 +233,12 @@ impl<'a> Weighing<'a> {
     }
 
     /// How many versions are residue that only the grace keeps.
-    fn young(&self, drafts: &[Draft<'_>]) -> usize {
+    fn young(&self, drafts: &Drafts<'_>) -> usize {
         let is_young = |draft: &&Draft<'_>| {
             matches!(draft.fate, Fate::Keep(Keep::Grace(_))) && residue(draft.version).is_some()
         };
         match self.rules.residue {
-            true => drafts.iter().filter(is_young).count(),
+            true => drafts.values().filter(is_young).count(),
             false => 0,
         }
     }
