@@ -4,7 +4,7 @@ use crate::act::{self, Done};
 use crate::cli::{JudgeArgs, progress};
 use crate::error::CommandError;
 use crate::locate;
-use crate::plan::{Plan, Policy, Step};
+use crate::plan::{Plan, RetentionRules, Step};
 use crate::report::{self, Failure, Outcome, Report, Verdict};
 use crate::run::{self as steps, Found, Gone};
 use crate::scan::Inventory;
@@ -37,16 +37,16 @@ pub fn run(
 ) -> Result<Verdict, CommandError> {
     let mut notes = prepare(settings, args)?;
     let now = Utc::now();
-    let policy = Policy::new(&settings.retention, &settings.options);
-    let mut found = look(settings, &policy, args.dry_run)?;
+    let rules = RetentionRules::new(&settings.retention, &settings.options);
+    let mut found = look(settings, &rules, args.dry_run)?;
     let mut restored = steps::restored(&found);
-    let in_use = steps::used_within_grace(&found.inventory, &policy, now);
-    if policy.all && !policy.force && in_use {
+    let in_use = steps::used_within_grace(&found.inventory, &rules, now);
+    if rules.all && !rules.force && in_use {
         return Err(CommandError::Work(
             "the caches were used within the grace, so a running build may need them: nothing was removed (use --force, or a shorter --grace)".into(),
         ));
     }
-    let weights = steps::weights(&found, settings, policy.clone(), now)?;
+    let weights = steps::weights(&found, settings, rules.clone(), now)?;
     let mut plan = weights.plan(&found);
     notes.extend(kept_by_grace(plan.in_grace));
     notes.append(&mut plan.notes);
@@ -58,7 +58,7 @@ pub fn run(
         shown = plan.shown(&went.map(|done| done.step).collect::<Vec<_>>());
         let gone = Gone::of(&done);
         let mut came = Removed::of(&done);
-        if policy.all {
+        if rules.all {
             came.sweep(&found.inventory, &done);
             found = steps::look_briefly(settings)?;
             shown.bytes = came.outcome.bytes;
@@ -122,9 +122,9 @@ fn prepare(settings: &Settings, args: &TrimArgs) -> Result<Vec<String>, CommandE
 }
 
 /// Looks at the caches as closely as what was asked for needs.
-fn look(settings: &Settings, policy: &Policy, dry_run: bool) -> Result<Found, CommandError> {
+fn look(settings: &Settings, rules: &RetentionRules, dry_run: bool) -> Result<Found, CommandError> {
     let watch = progress::watch(settings.quiet);
-    match policy.all {
+    match rules.all {
         // Emptying needs no proof of what goes.
         true if !dry_run => steps::look_briefly(settings),
         // Which outputs entries name is read from level quick on.

@@ -5,7 +5,7 @@ use crate::error::CommandError;
 use crate::formats::module::ModuleVersion;
 use crate::graph::{self, Graph, Standing};
 use crate::needs;
-use crate::plan::{Fate, Keep, Plan, Policy};
+use crate::plan::{Fate, Keep, Plan, RetentionRules};
 use crate::report::Verdict;
 use crate::run::{self, Found, Unwatched};
 use crate::settings::{Format, Settings, VerifyLevel};
@@ -38,8 +38,8 @@ pub(super) fn why(
     let level = settings.options.verify.unwrap_or(VerifyLevel::Quick);
     let found = run::look(settings, level.max(VerifyLevel::Quick), &Unwatched)?;
     let now = Utc::now();
-    let policy = Policy::new(&settings.retention, &settings.options);
-    let weights = run::weights(&found, settings, policy, now)?;
+    let rules = RetentionRules::new(&settings.retention, &settings.options);
+    let weights = run::weights(&found, settings, rules, now)?;
     let plan = weights.plan(&found);
     let graphs = graphs(&found);
     let mut ids: Vec<ModuleVersion> = found

@@ -8,13 +8,13 @@
 
 mod builds;
 mod modules;
-mod policy;
 mod reason;
+mod rules;
 mod size;
 mod uses;
 
-pub use policy::Policy;
 pub use reason::{Cause, Keep};
+pub use rules::RetentionRules;
 pub use uses::Uses;
 
 use crate::findings::display_path;
@@ -42,7 +42,7 @@ pub struct Inputs<'a> {
     /// What was used and when.
     pub uses: &'a Uses,
     /// What was asked for.
-    pub policy: &'a Policy,
+    pub rules: &'a RetentionRules,
     /// The current time.
     pub now: DateTime<Utc>,
 }
@@ -139,14 +139,14 @@ pub struct Plan<'a> {
 /// Weighs everything. Takes a second for some million units.
 pub fn plan<'a>(inputs: &Inputs<'a>) -> Plan<'a> {
     let mut plan = weigh(inputs);
-    let policy = inputs.policy;
-    if !policy.all && !policy.grace.is_zero() {
-        let graceless = Policy {
+    let rules = inputs.rules;
+    if !rules.all && !rules.grace.is_zero() {
+        let graceless = RetentionRules {
             grace: Duration::ZERO,
-            ..policy.clone()
+            ..rules.clone()
         };
         let more = weigh(&Inputs {
-            policy: &graceless,
+            rules: &graceless,
             ..*inputs
         });
         plan.in_grace = more.bytes().saturating_sub(plan.bytes());
@@ -171,7 +171,7 @@ fn weigh<'a>(inputs: &Inputs<'a>) -> Plan<'a> {
         total: report::bytes(inputs.inventory),
         ..Plan::default()
     };
-    if inputs.policy.repair {
+    if inputs.rules.repair {
         links(inputs.inventory, &mut plan);
     }
     let mut versions = modules::draft(inputs, &mut plan);

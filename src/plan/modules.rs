@@ -1,7 +1,7 @@
 //! The module cache's part of a plan.
 
-use super::policy::in_words;
-use super::{Cause, Fate, InModules, Inputs, Keep, Part, Plan, Policy, Target};
+use super::rules::in_words;
+use super::{Cause, Fate, InModules, Inputs, Keep, Part, Plan, RetentionRules, Target};
 use crate::formats::action::ActionId;
 use crate::formats::module::ModuleVersion;
 use crate::needs::Needs;
@@ -10,7 +10,7 @@ use crate::settings::{Slim, Tier};
 use crate::text::human::counted;
 use crate::verify::{Proof, VersionProof};
 use chrono::{DateTime, Utc};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 /// A version, before the caches have to fit.
@@ -23,6 +23,9 @@ pub(super) struct Draft<'a> {
     pub(super) most: Part,
     pub(super) fate: Fate<'a>,
 }
+
+/// All versions, in the inventory's order.
+pub(super) type Drafts<'a> = BTreeMap<&'a ModuleVersion, Draft<'a>>;
 
 /// Projects that a note names.
 const NAMED: usize = 5;
@@ -40,35 +43,35 @@ struct Need<'a> {
     any_count: u64,
 }
 
-pub(super) fn draft<'a>(inputs: &Inputs<'a>, plan: &mut Plan<'a>) -> Vec<Draft<'a>> {
+pub(super) fn draft<'a>(inputs: &Inputs<'a>, plan: &mut Plan<'a>) -> Drafts<'a> {
     let Some(cache) = &inputs.inventory.modcache else {
-        return Vec::new();
+        return Drafts::new();
     };
     let needs = inputs.needs.iter();
     let counted_in: Vec<&Needs> = needs.filter(|needs| !forgotten(needs, inputs)).collect();
     let gaps = counted_in.iter();
     let gaps = gaps.filter_map(|it| Some(format!("{}: {}", it.project, it.unknown.as_ref()?)));
-    let rules = Rules {
+    let weighing = Weighing {
         inputs: *inputs,
-        policy: inputs.policy,
+        rules: inputs.rules,
         by_version: by_version(&counted_in),
         gaps: gaps.collect(),
         needs: counted_in,
     };
-    plan.notes.extend(rules.left_alone());
+    plan.notes.extend(weighing.left_alone());
     let versions = cache.versions.iter();
-    let drafts: Vec<Draft<'a>> = versions.map(|version| rules.draft(version)).collect();
-    rules.note_kept(&drafts, plan);
-    let young = rules.young(&drafts) + rules.residue(cache, plan);
+    let drafts: Drafts<'a> = versions.map(|it| (&it.id, weighing.draft(it))).collect();
+    weighing.note_kept(&drafts, plan);
+    let young = weighing.young(&drafts) + weighing.residue(cache, plan);
     if young > 0 {
-        let grace = in_words(rules.policy.grace);
+        let grace = in_words(weighing.rules.grace);
         let pieces = counted(young as u64, "piece", "pieces");
         plan.notes.push(format!(
             "{pieces} of residue stayed, being younger than the grace ({grace}): a go command may be writing there; if none runs, `gocachevet trim --grace 0` removes it"
         ));
     }
-    rules.clones(cache, plan);
-    if rules.policy.repair && !rules.policy.all {
+    weighing.clones(cache, plan);
+    if weighing.rules.repair && !weighing.rules.all {
         for path in &inputs.evidence.damaged_sumdb {
             // Known when it is removed: a tile has 8 kB at most.
             let bytes = 0;
@@ -81,9 +84,9 @@ pub(super) fn draft<'a>(inputs: &Inputs<'a>, plan: &mut Plan<'a>) -> Vec<Draft<'
 
 /// The module indexes of trees that a repair removes. Go would hold the tree
 /// that comes in their place for what the index says.
-pub(super) fn stale_indexes(drafts: &[Draft<'_>], inputs: &Inputs<'_>) -> HashSet<ActionId> {
+pub(super) fn stale_indexes(drafts: &Drafts<'_>, inputs: &Inputs<'_>) -> HashSet<ActionId> {
     let damaged = drafts
-        .iter()
+        .values()
         .filter(|draft| matches!(draft.fate, Fate::Remove(_, Cause::Damaged)));
     damaged
         .filter_map(|draft| inputs.uses.indexes.get(&draft.version.id))
@@ -92,11 +95,11 @@ pub(super) fn stale_indexes(drafts: &[Draft<'_>], inputs: &Inputs<'_>) -> HashSe
         .collect()
 }
 
-pub(super) fn finish<'a>(drafts: Vec<Draft<'a>>, inputs: &Inputs<'a>, plan: &mut Plan<'a>) {
+pub(super) fn finish<'a>(drafts: Drafts<'a>, inputs: &Inputs<'a>, plan: &mut Plan<'a>) {
     let Some(cache) = &inputs.inventory.modcache else {
         return;
     };
-    for Draft { version, fate, .. } in drafts {
+    for Draft { version, fate, .. } in drafts.into_values() {
         if let Fate::Remove(part, cause) = fate {
             let target = Target::Modules(cache, InModules::Version(version, part));
             plan.add(target, part_bytes(version, part), cause);
@@ -143,7 +146,7 @@ fn by_version<'a>(projects: &[&'a Needs]) -> HashMap<&'a ModuleVersion, Need<'a>
 
 fn forgotten(project: &Needs, inputs: &Inputs<'_>) -> bool {
     project.last_seen.is_some_and(|seen| {
-        inputs.policy.min_ref_count == 0 || age(seen, inputs.now) > inputs.policy.forget_after
+        inputs.rules.min_ref_count == 0 || age(seen, inputs.now) > inputs.rules.forget_after
     })
 }
 
@@ -153,9 +156,9 @@ pub(super) fn age(then: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
 }
 
 /// What decides about the module cache.
-struct Rules<'a> {
+struct Weighing<'a> {
     inputs: Inputs<'a>,
-    policy: &'a Policy,
+    rules: &'a RetentionRules,
     /// What the projects that count need.
     needs: Vec<&'a Needs>,
     by_version: HashMap<&'a ModuleVersion, Need<'a>>,
@@ -163,14 +166,14 @@ struct Rules<'a> {
     gaps: Vec<String>,
 }
 
-impl<'a> Rules<'a> {
+impl<'a> Weighing<'a> {
     /// Why nothing goes for being unused, where that was asked for.
     fn left_alone(&self) -> Option<String> {
-        let policy = self.policy;
-        if policy.all {
+        let rules = self.rules;
+        if rules.all {
             return None;
         }
-        if policy.by_need() && !self.gaps.is_empty() {
+        if rules.by_need() && !self.gaps.is_empty() {
             let named = self.gaps.iter().take(NAMED).cloned().collect::<Vec<_>>();
             let more = match self.gaps.len().saturating_sub(NAMED) {
                 0 => String::new(),
@@ -182,7 +185,7 @@ impl<'a> Rules<'a> {
             ));
         }
         let why = self.inputs.uses.unknown_modules.as_ref();
-        why.filter(|_| policy.unused).map(|why| {
+        why.filter(|_| rules.unused).map(|why| {
             format!("nothing of the module cache goes for being unused: its use is unknown: {why}")
         })
     }
@@ -193,7 +196,7 @@ impl<'a> Rules<'a> {
         let proof = proof.unwrap_or_default();
         let last_use = self.last_use(version);
         let mut fate = self.weigh(version, &proof, last_use);
-        if let (Some(slim), Fate::Keep(reason)) = (self.policy.slim, fate) {
+        if let (Some(slim), Fate::Keep(reason)) = (self.rules.slim, fate) {
             fate = slimmed(version, &proof, reason, slim);
         }
         Draft {
@@ -208,10 +211,10 @@ impl<'a> Rules<'a> {
         }
     }
 
-    fn note_kept(&self, drafts: &[Draft<'_>], plan: &mut Plan<'_>) {
+    fn note_kept(&self, drafts: &Drafts<'_>, plan: &mut Plan<'_>) {
         let count =
-            |is: &dyn Fn(&Fate<'_>) -> bool| drafts.iter().filter(|it| is(&it.fate)).count();
-        let observe = self.policy.tier.and_then(|tier| tier.observe);
+            |is: &dyn Fn(&Fate<'_>) -> bool| drafts.values().filter(|it| is(&it.fate)).count();
+        let observe = self.rules.tier.and_then(|tier| tier.observe);
         let observed = count(&|fate| match (fate, observe) {
             (Fate::Keep(Keep::Young(age)), Some(observe)) => *age >= observe.0,
             _ => false,
@@ -230,12 +233,12 @@ impl<'a> Rules<'a> {
     }
 
     /// How many versions are residue that only the grace keeps.
-    fn young(&self, drafts: &[Draft<'_>]) -> usize {
+    fn young(&self, drafts: &Drafts<'_>) -> usize {
         let is_young = |draft: &&Draft<'_>| {
             matches!(draft.fate, Fate::Keep(Keep::Grace(_))) && residue(draft.version).is_some()
         };
-        match self.policy.residue {
-            true => drafts.iter().filter(is_young).count(),
+        match self.rules.residue {
+            true => drafts.values().filter(is_young).count(),
             false => 0,
         }
     }
@@ -256,14 +259,14 @@ impl<'a> Rules<'a> {
     }
 
     fn weigh(&self, version: &Version, proof: &VersionProof, last_use: DateTime<Utc>) -> Fate<'a> {
-        let policy = self.policy;
+        let rules = self.rules;
         if !has_source_pieces(version) && version.info.is_none() && version.go_mod.is_none() {
             return Fate::Keep(Keep::NotAsked);
         }
-        if policy.all {
+        if rules.all {
             return Fate::Remove(Part::Whole, Cause::All);
         }
-        if policy.repair && proof.damaged {
+        if rules.repair && proof.damaged {
             let part = match (proof.mends_from_zip(), version.partial) {
                 (true, Some(_)) => Part::HalfTree,
                 (true, None) => Part::Tree,
@@ -272,8 +275,8 @@ impl<'a> Rules<'a> {
             return Fate::Remove(part, Cause::Damaged);
         }
         let age = age(last_use, self.inputs.now);
-        if policy.residue
-            && age >= policy.grace
+        if rules.residue
+            && age >= rules.grace
             && let Some(part) = residue(version)
         {
             return Fate::Remove(part, Cause::Residue);
@@ -288,7 +291,7 @@ impl<'a> Rules<'a> {
         }
         // What is left may go, but for the `.mod` and `.info` of what is needed
         // for the graph alone.
-        let is_referenced = policy.min_ref_count > 0 && need.any_count >= policy.min_ref_count;
+        let is_referenced = rules.min_ref_count > 0 && need.any_count >= rules.min_ref_count;
         let part = match (need.go_mod, is_referenced) {
             (None, false) => Part::Whole,
             _ if has_source_pieces(version) => Part::Source,
@@ -296,7 +299,7 @@ impl<'a> Rules<'a> {
             (None, true) => return Fate::Keep(Keep::Referenced(need.any_count)),
         };
         // Some project may need it, whatever its age.
-        if policy.by_need() && !self.gaps.is_empty() {
+        if rules.by_need() && !self.gaps.is_empty() {
             return Fate::Keep(Keep::NeedsUnknown);
         }
         self.asked_for(version, proof, age, part)
@@ -304,11 +307,11 @@ impl<'a> Rules<'a> {
 
     /// What keeps a version whole, whatever removals were asked for.
     fn kept(&self, version: &Version, need: &Need<'a>, age: Duration) -> Option<Keep<'a>> {
-        let policy = self.policy;
-        if let Some(pattern) = policy.pattern(&version.id) {
+        let rules = self.rules;
+        if let Some(pattern) = rules.pattern(&version.id) {
             return Some(Keep::Pattern(pattern));
         }
-        if age < policy.grace {
+        if age < rules.grace {
             return Some(Keep::Grace(age));
         }
         if let Some(project) = need.source {
@@ -320,10 +323,10 @@ impl<'a> Rules<'a> {
         if self.inputs.uses.versions.contains(&version.id) {
             return Some(Keep::UsedByJobs);
         }
-        if policy.keep_since.is_some_and(|since| age < since) {
+        if rules.keep_since.is_some_and(|since| age < since) {
             return Some(Keep::Since(age));
         }
-        let is_referenced = policy.min_ref_count > 0 && need.source_count >= policy.min_ref_count;
+        let is_referenced = rules.min_ref_count > 0 && need.source_count >= rules.min_ref_count;
         is_referenced.then_some(Keep::Referenced(need.source_count))
     }
 
@@ -335,40 +338,40 @@ impl<'a> Rules<'a> {
         age: Duration,
         part: Part,
     ) -> Fate<'a> {
-        let policy = self.policy;
-        if policy.toolchains && version.kind == VersionKind::Toolchain {
+        let rules = self.rules;
+        if rules.toolchains && version.kind == VersionKind::Toolchain {
             return Fate::Remove(part, Cause::Toolchain);
         }
-        if policy.unused && self.inputs.uses.unknown_modules.is_none() {
+        if rules.unused && self.inputs.uses.unknown_modules.is_none() {
             let cause = match part {
                 Part::Source => Cause::OnlyGoMod,
                 _ => Cause::Unused,
             };
             return Fate::Remove(part, cause);
         }
-        if let Some(limit) = policy.max_age
+        if let Some(limit) = rules.max_age
             && age > limit
         {
             return Fate::Remove(part, Cause::MaxAge(limit));
         }
-        if let Some(tier) = policy.tier {
+        if let Some(tier) = rules.tier {
             return tiered(version, proof, age, part, tier);
         }
-        Fate::Keep(match policy.max_age {
+        Fate::Keep(match rules.max_age {
             Some(_) => Keep::Young(age),
-            None if policy.unused => Keep::UseUnknown,
+            None if rules.unused => Keep::UseUnknown,
             None => Keep::NotAsked,
         })
     }
 
     fn is_idle(&self, modified: DateTime<Utc>) -> bool {
-        age(modified, self.inputs.now) >= self.policy.grace
+        age(modified, self.inputs.now) >= self.rules.grace
     }
 
     /// Residue outside of the versions. Returns how much of it only the grace
     /// keeps.
     fn residue(&self, cache: &'a ModCache, plan: &mut Plan<'a>) -> usize {
-        let policy = self.policy;
+        let rules = self.rules;
         let mut young = 0;
         for left in &cache.residue {
             // A tree under such a name was renamed aside to be deleted: Go no
@@ -377,30 +380,30 @@ impl<'a> Rules<'a> {
                 let name = name.as_encoded_bytes();
                 name.contains(&b'@') && name.windows(5).any(|part| part == b".tmp-")
             });
-            let cause = match policy.all {
+            let cause = match rules.all {
                 true => Cause::All,
                 false => Cause::Residue,
             };
-            if policy.all || policy.residue && (trash || self.is_idle(left.modified)) {
+            if rules.all || rules.residue && (trash || self.is_idle(left.modified)) {
                 let target = Target::Modules(cache, InModules::Residue(left));
                 plan.add(target, left.measure.bytes, cause);
             } else {
-                young += usize::from(policy.residue);
+                young += usize::from(rules.residue);
             }
         }
         young
     }
 
     fn clones(&self, cache: &'a ModCache, plan: &mut Plan<'a>) {
-        let (policy, evidence) = (self.policy, self.inputs.evidence);
+        let (rules, evidence) = (self.rules, self.inputs.evidence);
         for clone in &cache.vcs {
-            let cause = if policy.all {
+            let cause = if rules.all {
                 Cause::All
-            } else if policy.repair && evidence.unsafe_clones.contains(&clone.path) {
+            } else if rules.repair && evidence.unsafe_clones.contains(&clone.path) {
                 Cause::Damaged
-            } else if policy.repair && evidence.stale_clones.contains(&clone.path) {
+            } else if rules.repair && evidence.stale_clones.contains(&clone.path) {
                 Cause::StaleClone
-            } else if policy.vcs && self.is_idle(clone.modified) {
+            } else if rules.vcs && self.is_idle(clone.modified) {
                 Cause::Vcs
             } else {
                 continue;

@@ -1,6 +1,6 @@
 //! Why a unit goes or stays, in words.
 
-use super::policy::in_words;
+use super::rules::in_words;
 use std::fmt;
 use std::time::Duration;
 

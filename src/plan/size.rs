@@ -1,28 +1,30 @@
 //! Still too large: the longest unused go until it fits.
 
 use super::builds::{self, Named};
-use super::modules::{self, age, part_bytes};
+use super::modules::{self, Drafts, age, part_bytes};
 use super::{Cause, Fate, Inputs, Keep, Part, Plan};
+use crate::formats::action::OutputId;
+use crate::formats::module::ModuleVersion;
 use crate::report;
 use crate::verify::Proof;
 use chrono::{DateTime, Utc};
 
 /// Something that may go to make room.
-struct Candidate {
+struct Candidate<'a> {
     /// What keeps it goes last, and only by force.
     wanted: bool,
     /// What Go makes anew by itself goes before what it has to download.
     download: bool,
     last_use: DateTime<Utc>,
-    what: What,
+    what: What<'a>,
 }
 
-/// What it is, by its place in the drafts.
+/// What it is.
 #[derive(Clone, Copy)]
-enum What {
-    Version(usize, Part),
+enum What<'a> {
+    Version(&'a ModuleVersion, Part),
     /// An output with all the entries that name it.
-    Output(usize),
+    Output(OutputId),
 }
 
 /// Bytes left in each cache.
@@ -33,28 +35,22 @@ struct Left {
 
 pub(super) fn fit(
     inputs: &Inputs<'_>,
-    versions: &mut [modules::Draft<'_>],
+    versions: &mut Drafts<'_>,
     builds: &mut builds::Draft<'_>,
     plan: &mut Plan<'_>,
 ) {
-    let policy = inputs.policy;
-    let limits = [
-        policy.trim_to,
-        policy.trim_modcache_to,
-        policy.trim_gocache_to,
-    ];
-    if policy.all || limits.iter().all(Option::is_none) {
+    let rules = inputs.rules;
+    let limits = [rules.trim_to, rules.trim_modcache_to, rules.trim_gocache_to];
+    if rules.all || limits.iter().all(Option::is_none) {
         return;
     }
     let mut left = left(inputs, versions, builds);
     let over = |left: &Left| {
-        let total = policy
+        let total = rules
             .trim_to
             .filter(|&limit| left.modules + left.builds > limit);
-        let mods = policy
-            .trim_modcache_to
-            .filter(|&limit| left.modules > limit);
-        let build = policy.trim_gocache_to.filter(|&limit| left.builds > limit);
+        let mods = rules.trim_modcache_to.filter(|&limit| left.modules > limit);
+        let build = rules.trim_gocache_to.filter(|&limit| left.builds > limit);
         // The limit that asks for a module version, and for a build output.
         (total.or(mods), total.or(build))
     };
@@ -64,15 +60,15 @@ pub(super) fn fit(
     for candidate in candidates {
         let (for_modules, for_builds) = over(&left);
         match candidate.what {
-            What::Version(at, part) => {
-                if let (Some(limit), Some(draft)) = (for_modules, versions.get_mut(at)) {
+            What::Version(id, part) => {
+                if let (Some(limit), Some(draft)) = (for_modules, versions.get_mut(id)) {
                     let freed = remove_version(draft, part, limit);
                     left.modules = left.modules.saturating_sub(freed);
                 }
             }
-            What::Output(at) => {
+            What::Output(id) => {
                 if let Some(limit) = for_builds {
-                    let freed = remove_output(builds, at, limit);
+                    let freed = remove_output(builds, id, limit);
                     left.builds = left.builds.saturating_sub(freed);
                 }
             }
@@ -85,21 +81,20 @@ pub(super) fn fit(
     }
 }
 
-fn left(inputs: &Inputs<'_>, versions: &[modules::Draft<'_>], builds: &builds::Draft<'_>) -> Left {
+fn left(inputs: &Inputs<'_>, versions: &Drafts<'_>, builds: &builds::Draft<'_>) -> Left {
     let modcache = inputs.inventory.modcache.as_ref();
     let buildcache = inputs.inventory.buildcache.as_ref();
-    let of_versions = versions.iter().map(|draft| match draft.fate {
+    let of_versions = versions.values().map(|draft| match draft.fate {
         Fate::Remove(part, _) => part_bytes(draft.version, part),
         Fate::Keep(_) => 0,
     });
     let goes = |entry: &&builds::Entry<'_>| matches!(entry.fate, Fate::Remove(..));
-    let of_entries = builds.entries.iter().filter(goes);
+    let of_entries = builds.entries().filter(goes);
     let of_entries = of_entries.map(|entry| entry.action.bytes);
     let all_gone = |named: &&Named<'_>| {
-        let mut by = named.by(&builds.entries).peekable();
-        (by.peek().is_some() || inputs.policy.residue) && by.all(|entry| goes(&entry))
+        (!named.by.is_empty() || inputs.rules.residue) && named.by.iter().all(|it| goes(&it))
     };
-    let of_outputs = builds.outputs.iter().filter(all_gone);
+    let of_outputs = builds.outputs.values().filter(all_gone);
     let of_outputs = of_outputs.map(|named| named.output.bytes);
     Left {
         modules: modcache
@@ -111,10 +106,10 @@ fn left(inputs: &Inputs<'_>, versions: &[modules::Draft<'_>], builds: &builds::D
     }
 }
 
-fn version_candidates(inputs: &Inputs<'_>, versions: &[modules::Draft<'_>]) -> Vec<Candidate> {
+fn version_candidates<'a>(inputs: &Inputs<'_>, versions: &Drafts<'a>) -> Vec<Candidate<'a>> {
     let mut candidates = Vec::new();
-    for (at, draft) in versions.iter().enumerate() {
-        let wanted = wanted(&draft.fate).filter(|&wanted| inputs.policy.force || !wanted);
+    for (&id, draft) in versions {
+        let wanted = wanted(&draft.fate).filter(|&wanted| inputs.rules.force || !wanted);
         let Some(wanted) = wanted else {
             continue;
         };
@@ -123,7 +118,7 @@ fn version_candidates(inputs: &Inputs<'_>, versions: &[modules::Draft<'_>]) -> V
                 wanted,
                 download,
                 last_use: draft.last_use,
-                what: What::Version(at, part),
+                what: What::Version(id, part),
             });
         };
         let (version, proof) = (draft.version, &draft.proof);
@@ -138,28 +133,27 @@ fn version_candidates(inputs: &Inputs<'_>, versions: &[modules::Draft<'_>]) -> V
     candidates
 }
 
-fn output_candidates(inputs: &Inputs<'_>, builds: &builds::Draft<'_>) -> Vec<Candidate> {
-    let candidate = |(at, named): (usize, &Named<'_>)| {
-        if age(named.output.modified, inputs.now) < inputs.policy.grace {
+fn output_candidates<'a>(inputs: &Inputs<'_>, builds: &builds::Draft<'a>) -> Vec<Candidate<'a>> {
+    let candidate = |named: &Named<'a>| {
+        if age(named.output.modified, inputs.now) < inputs.rules.grace {
             return None;
         }
         let (mut last_use, mut is_wanted) = (None, false);
-        for entry in named.by(&builds.entries) {
+        for entry in &named.by {
             if let Fate::Keep(_) = entry.fate {
                 last_use = last_use.max(Some(entry.last_use));
                 is_wanted |= wanted(&entry.fate)?;
             }
         }
         let (last_use, wanted) = (last_use?, is_wanted);
-        (inputs.policy.force || !wanted).then_some(Candidate {
+        (inputs.rules.force || !wanted).then_some(Candidate {
             wanted,
             download: false,
             last_use,
-            what: What::Output(at),
+            what: What::Output(named.output.id),
         })
     };
-    let outputs = builds.outputs.iter().enumerate();
-    outputs.filter_map(candidate).collect()
+    builds.outputs.values().filter_map(candidate).collect()
 }
 
 /// Whether something keeps it that force can overrule; `None` if nothing can,
@@ -190,15 +184,13 @@ fn remove_version(draft: &mut modules::Draft<'_>, part: Part, limit: u64) -> u64
     part_bytes(draft.version, part).saturating_sub(already)
 }
 
-fn remove_output(builds: &mut builds::Draft<'_>, at: usize, limit: u64) -> u64 {
-    let Some(named) = builds.outputs.get(at) else {
+fn remove_output(builds: &mut builds::Draft<'_>, id: OutputId, limit: u64) -> u64 {
+    let Some(named) = builds.outputs.get_mut(&id) else {
         return 0;
     };
     let mut freed = named.output.bytes;
-    for &at in &named.by {
-        if let Some(entry) = builds.entries.get_mut(at)
-            && let Fate::Keep(_) = entry.fate
-        {
+    for entry in &mut named.by {
+        if let Fate::Keep(_) = entry.fate {
             entry.fate = Fate::Remove(Part::Whole, Cause::Size(limit));
             freed += entry.action.bytes;
         }

@@ -66,7 +66,7 @@ struct Case {
     evidence: Evidence,
     needs: Vec<Needs>,
     uses: Uses,
-    policy: Policy,
+    rules: RetentionRules,
 }
 
 impl Case {
@@ -116,7 +116,7 @@ impl Case {
             evidence: &self.evidence,
             needs: &self.needs,
             uses: &self.uses,
-            policy: &self.policy,
+            rules: &self.rules,
             now: now(),
         })
     }
@@ -134,10 +134,10 @@ impl Case {
     }
 }
 
-fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
-    let mut policy = Policy::default();
-    change(&mut policy);
-    policy
+fn rules(change: impl FnOnce(&mut RetentionRules)) -> RetentionRules {
+    let mut rules = RetentionRules::default();
+    change(&mut rules);
+    rules
 }
 
 #[test]
@@ -238,9 +238,9 @@ fn a_repair_removes_what_is_wrong_and_what_would_bring_it_back() {
         (id("a.b/whole"), vec![whole]),
     ]
     .into();
-    case.policy.residue = false;
+    case.rules.residue = false;
     assert_eq!(case.goes().len(), 0, "unasked");
-    case.policy.repair = true;
+    case.rules.repair = true;
     assert_eq!(
         case.goes(),
         [
@@ -281,11 +281,11 @@ fn the_first_rule_that_decides_wins() {
     }
     case.needs[0].toolchains = ["go1.24", "go1.2"].map(str::to_owned).into();
     case.proof(0).damaged = true;
-    case.policy = policy(|policy| {
-        policy.unused = true;
-        policy.repair = true;
-        policy.keep = vec!["a.b/pat*".to_owned()];
-        policy.keep_since = Some(Duration::from_secs(5 * DAY));
+    case.rules = rules(|rules| {
+        rules.unused = true;
+        rules.repair = true;
+        rules.keep = vec!["a.b/pat*".to_owned()];
+        rules.keep_since = Some(Duration::from_secs(5 * DAY));
     });
     assert_eq!(
         case.goes(),
@@ -316,9 +316,9 @@ fn the_first_rule_that_decides_wins() {
     a project names this toolchain
     ");
     assert_eq!(plan.in_grace, 0, "keep-since keeps it as well");
-    case.policy.keep_since = None;
+    case.rules.keep_since = None;
     assert_eq!(case.plan().in_grace, 1149, "of a.b/today");
-    case.policy.min_ref_count = 2;
+    case.rules.min_ref_count = 2;
     assert!(case.goes().contains(&"version a.b/known@v1.0.0".to_owned()));
 }
 
@@ -331,7 +331,7 @@ fn tiers_demote_only_what_the_proven_zip_brings_back() {
         version("a.b/d", 91),
     ]);
     case.proof(2).zip = Proof::Unknown;
-    case.policy.tier = "observe=7d,demote=30d,purge=90d".parse().ok();
+    case.rules.tier = "observe=7d,demote=30d,purge=90d".parse().ok();
     assert_eq!(
         case.goes(),
         ["extracted a.b/b@v1.0.0", "version a.b/d@v1.0.0"]
@@ -354,7 +354,7 @@ fn slim_leaves_what_is_not_proven_and_what_may_be_in_use() {
         ])
         .needing(&["a.b/a", "a.b/b"], &[]);
         *case.proof(1) = VersionProof::default();
-        case.policy.slim = Some(slim);
+        case.rules.slim = Some(slim);
         assert_eq!(case.goes(), [format!("{unit} a.b/a@v1.0.0")]);
     }
 }
@@ -368,8 +368,8 @@ fn size_frees_what_go_makes_itself_first_and_what_is_needed_last() {
             version("a.b/old", 9),
         ])
         .needing(&["a.b/needed"], &[]);
-        case.policy.trim_modcache_to = Some(modcache);
-        case.policy.force = force;
+        case.rules.trim_modcache_to = Some(modcache);
+        case.rules.force = force;
         case.goes()
     };
     // 3 * 1149 bytes.
@@ -444,11 +444,11 @@ fn an_output_lives_as_long_as_an_entry_names_it() {
     };
     // Residue: an entry without output, an output without entry.
     assert_eq!(gone(&case), (vec![4], vec![14]));
-    case.policy.max_age = Some(Duration::from_secs(5 * DAY));
+    case.rules.max_age = Some(Duration::from_secs(5 * DAY));
     assert_eq!(gone(&case), (vec![1, 3, 4], vec![13, 14]));
     // `unused` needs a mark.
-    case.policy.max_age = None;
-    case.policy.unused = true;
+    case.rules.max_age = None;
+    case.rules.unused = true;
     assert_eq!(gone(&case), (vec![4], vec![14]));
     assert!(case.plan().notes[0].contains("left alone"));
     case.uses.since = Some(ago(0));
@@ -458,7 +458,7 @@ fn an_output_lives_as_long_as_an_entry_names_it() {
     case.uses.true_times.insert(ActionId([3; 32]), ago(0));
     assert_eq!(gone(&case), (vec![1, 4], vec![14]));
     // Damage goes in spite of all, with every entry that names it.
-    case.policy = policy(|policy| (policy.repair, policy.residue) = (true, false));
+    case.rules = rules(|rules| (rules.repair, rules.residue) = (true, false));
     case.evidence.damaged_outputs.insert(OutputId([11; 32]));
     assert_eq!(gone(&case), (vec![1, 2], vec![11]));
 }
@@ -475,10 +475,10 @@ fn size_takes_the_oldest_outputs_with_all_their_entries() {
         },
         ..Case::default()
     };
-    case.policy.trim_gocache_to = Some(3000);
+    case.rules.trim_gocache_to = Some(3000);
     // Output 11 was used later than 13, by its second entry.
     assert_eq!(gone(&case), (vec![3], vec![13]));
-    case.policy.trim_gocache_to = Some(0);
+    case.rules.trim_gocache_to = Some(0);
     assert_eq!(gone(&case), (vec![1, 2, 3], vec![11, 13]));
     assert!(case.plan().notes[0].contains("cannot be shrunk"));
 }
@@ -503,7 +503,7 @@ fn half_extracted_trees_and_lonely_hashes_are_residue() {
         case.goes(),
         ["residue a.b/half@v1.0.0", "residue a.b/lonely@v1.0.0"]
     );
-    case.policy.unused = true;
+    case.rules.unused = true;
     assert!(!case.goes().iter().any(|unit| unit.contains("gone")));
 }
 
@@ -520,16 +520,13 @@ fn defaults_and_limits_become_the_policy() {
         grace: Some(Age(Duration::ZERO)),
         ..Retention::default()
     };
-    let policy = Policy::new(&retention, &options);
-    assert_eq!(policy.max_age, Some(Duration::from_secs(2 * DAY)));
-    assert_eq!(
-        (policy.trim_to, policy.trim_modcache_to),
-        (Some(5), Some(3))
-    );
-    assert_eq!(policy.grace, Duration::ZERO);
-    assert!(!policy.residue, "repair alone is about damage alone");
-    assert!(Policy::default().residue);
-    assert_eq!(Policy::default().grace, Duration::from_secs(DAY));
+    let rules = RetentionRules::new(&retention, &options);
+    assert_eq!(rules.max_age, Some(Duration::from_secs(2 * DAY)));
+    assert_eq!((rules.trim_to, rules.trim_modcache_to), (Some(5), Some(3)));
+    assert_eq!(rules.grace, Duration::ZERO);
+    assert!(!rules.residue, "repair alone is about damage alone");
+    assert!(RetentionRules::default().residue);
+    assert_eq!(RetentionRules::default().grace, Duration::from_secs(DAY));
 }
 
 #[test]
@@ -570,9 +567,9 @@ fn a_plan_of_100_000_units() {
             .collect(),
         ..one
     });
-    case.policy.unused = true;
-    case.policy.max_age = Some(Duration::from_secs(5 * DAY));
-    case.policy.trim_to = Some(1_000_000);
+    case.rules.unused = true;
+    case.rules.max_age = Some(Duration::from_secs(5 * DAY));
+    case.rules.trim_to = Some(1_000_000);
     let start = std::time::Instant::now();
     let plan = case.plan();
     let took = start.elapsed();
@@ -585,14 +582,14 @@ fn nothing_goes_for_being_unused_while_needs_are_unknown() {
     let toolchain = "golang.org/toolchain@v0.0.1-go1.24.1.linux-amd64";
     let mut case = Case::new(vec![version("a.b/c", 40), version(toolchain, 40)]);
     case = case.needing(&[], &[]);
-    let by_need: [fn(&mut Policy); 4] = [
-        |policy| policy.unused = true,
-        |policy| policy.toolchains = true,
-        |policy| policy.max_age = Some(Duration::from_secs(DAY)),
-        |policy| policy.tier = "purge=1d".parse().ok(),
+    let by_need: [fn(&mut RetentionRules); 4] = [
+        |rules| rules.unused = true,
+        |rules| rules.toolchains = true,
+        |rules| rules.max_age = Some(Duration::from_secs(DAY)),
+        |rules| rules.tier = "purge=1d".parse().ok(),
     ];
     for asked in by_need {
-        case.policy = policy(asked);
+        case.rules = rules(asked);
         case.needs[0].unknown = None;
         assert!(!case.goes().is_empty());
         case.needs[0].unknown = Some("it has no go.sum".to_owned());
@@ -608,9 +605,9 @@ fn nothing_goes_for_being_unused_while_needs_are_unknown() {
         case.needs[0].last_seen = None;
     }
     // Room is made all the same, and all goes when all is to go.
-    case.policy = policy(|policy| policy.trim_to = Some(0));
+    case.rules = rules(|rules| rules.trim_to = Some(0));
     assert!(!case.goes().is_empty());
-    case.policy = policy(|policy| policy.all = true);
+    case.rules = rules(|rules| rules.all = true);
     assert_eq!(case.goes().len(), 2);
 }
 
@@ -621,7 +618,7 @@ fn nothing_goes_for_being_unused_while_use_is_unknown() {
         &[(1, 1, 9), (2, 2, 9), (3, 3, 9)],
         &[(1, 9), (2, 9), (3, 9)],
     );
-    case.policy = policy(|policy| policy.unused = true);
+    case.rules = rules(|rules| rules.unused = true);
     case.uses.since = Some(ago(0));
     assert_eq!(case.goes().len(), 7);
     // Of some entries: the others are judged.
@@ -638,6 +635,6 @@ fn nothing_goes_for_being_unused_while_use_is_unknown() {
     case.uses.unknown_modules = Some("no hit and no miss".to_owned());
     assert_eq!(case.goes(), [""; 0]);
     // By their times entries go, but for those whose times tell nothing.
-    case.policy = policy(|policy| policy.max_age = Some(Duration::from_secs(DAY)));
+    case.rules = rules(|rules| rules.max_age = Some(Duration::from_secs(DAY)));
     assert_eq!(gone(&case), (vec![3], vec![3]));
 }

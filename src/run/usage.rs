@@ -7,7 +7,7 @@ use crate::findings::{Finding, display_path};
 use crate::graph;
 use crate::locate::{self, Caches, GoSettings, Project};
 use crate::needs::{self, Needs};
-use crate::plan::{Policy, Uses};
+use crate::plan::{RetentionRules, Uses};
 use crate::report::Report;
 use crate::scan::{self, Inventory, Scan};
 use crate::settings::{Environment, Live, Settings};
@@ -318,13 +318,13 @@ pub(super) fn needs_of_others(ledger: Option<&Ledger>, projects: &[Project]) -> 
 pub(super) fn uses(
     observed: Option<&Observed>,
     ledger: Option<&Ledger>,
-    policy: &Policy,
+    rules: &RetentionRules,
     now: DateTime<Utc>,
 ) -> Uses {
-    let forgotten = TimeDelta::from_std(policy.forget_after).ok();
+    let forgotten = TimeDelta::from_std(rules.forget_after).ok();
     let oldest = forgotten.and_then(|age| now.checked_sub_signed(age));
     let recent =
-        ledger.map(|ledger| ledger.used_in_last(policy.idle_runs, oldest.unwrap_or_default()));
+        ledger.map(|ledger| ledger.used_in_last(rules.idle_runs, oldest.unwrap_or_default()));
     let (versions, actions) = recent.unwrap_or_default();
     let mut uses = Uses {
         versions: versions.into_iter().collect(),

@@ -7,7 +7,7 @@ use crate::formats::modindex::parse_go_version_file;
 use crate::graph;
 use crate::locate::{self, Project};
 use crate::needs::{self, Needs};
-use crate::plan::{self, Inputs, Plan, Policy, Uses};
+use crate::plan::{self, Inputs, Plan, RetentionRules, Uses};
 use crate::scan::Inventory;
 use crate::settings::{Live, Settings};
 use chrono::{DateTime, Utc};
@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 /// What decides beside the caches what goes.
 #[derive(Debug)]
 pub struct Weights {
-    policy: Policy,
+    rules: RetentionRules,
     needs: Vec<Needs>,
     uses: Uses,
     now: DateTime<Utc>,
@@ -27,7 +27,7 @@ pub struct Weights {
 pub fn weights(
     found: &Found,
     settings: &Settings,
-    policy: Policy,
+    rules: RetentionRules,
     now: DateTime<Utc>,
 ) -> Result<Weights, CommandError> {
     let mut notes = Vec::new();
@@ -46,22 +46,22 @@ pub fn weights(
         &found.projects,
     ));
     let has_modules = found.inventory.modcache.is_some();
-    if policy.unused && !policy.all && has_modules && needs.is_empty() {
+    if rules.unused && !rules.all && has_modules && needs.is_empty() {
         return Err(CommandError::Usage(
             "`unused` removes what no project needs, and no project is known: run this in a project, or name it with --project DIR or --projects-under DIR".into(),
         ));
     }
-    let mut uses = usage::uses(found.observed.as_ref(), found.ledger.as_ref(), &policy, now);
+    let mut uses = usage::uses(found.observed.as_ref(), found.ledger.as_ref(), &rules, now);
     if let (Some(modules), Some(builds)) = (&found.inventory.modcache, &found.inventory.buildcache)
     {
         let go_versions = go_versions(&found.inventory, &found.projects, settings);
-        if policy.repair && go_versions.is_empty() {
+        if rules.repair && go_versions.is_empty() {
             notes.push(NO_INDEXES.to_owned());
         }
         uses.take_indexes(modules, builds, &go_versions);
     }
     Ok(Weights {
-        policy,
+        rules,
         needs,
         uses,
         now,
@@ -77,7 +77,7 @@ impl Weights {
             evidence: &found.evidence,
             needs: &self.needs,
             uses: &self.uses,
-            policy: &self.policy,
+            rules: &self.rules,
             now: self.now,
         });
         plan.notes.splice(0..0, self.notes.iter().cloned());
@@ -120,8 +120,12 @@ pub(crate) fn go_versions(
 }
 
 /// Whether anything was used within the grace.
-pub fn used_within_grace(inventory: &Inventory, policy: &Policy, now: DateTime<Utc>) -> bool {
-    let recent = |time: DateTime<Utc>| (now - time).to_std().unwrap_or_default() < policy.grace;
+pub fn used_within_grace(
+    inventory: &Inventory,
+    rules: &RetentionRules,
+    now: DateTime<Utc>,
+) -> bool {
+    let recent = |time: DateTime<Utc>| (now - time).to_std().unwrap_or_default() < rules.grace;
     let modcache = inventory.modcache.as_ref();
     let buildcache = inventory.buildcache.as_ref();
     let mut versions = modcache.iter().flat_map(|cache| &cache.versions);

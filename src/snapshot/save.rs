@@ -169,16 +169,16 @@ fn save_unless_overtaken(
         Some(_) => caches.all_of(&used, &known, oldest, asked),
         None => new,
     };
-    let plan = Plan {
+    let selection = Selection {
         chosen,
         used,
         oldest,
         is_base: why_base.is_some(),
     };
-    let (bytes, units, digest) = plan.write(found, &caches, &known, asked, watch)?;
+    let (bytes, units, digest) = selection.write(found, &caches, &known, asked, watch)?;
     let mut bundles = vec![digest.clone()];
     if let (false, Some(base)) = (
-        plan.is_base,
+        selection.is_base,
         before.as_ref().and_then(|it| it.bundles.first()),
     ) {
         bundles.insert(0, base.digest.clone());
@@ -190,7 +190,7 @@ fn save_unless_overtaken(
         return Ok(None);
     }
     Ok(Some(Saved {
-        is_base: Some(plan.is_base),
+        is_base: Some(selection.is_base),
         bytes,
         units,
         reason: why_base.unwrap_or_else(|| "new units were used".to_owned()),
@@ -514,14 +514,14 @@ impl<'a> Local<'a> {
 }
 
 /// What is to be written.
-struct Plan {
+struct Selection {
     chosen: Units,
     used: Units,
     oldest: i64,
     is_base: bool,
 }
 
-impl Plan {
+impl Selection {
     /// When a file was last used; 0 for one that is dropped.
     fn last_use(&self, path: &str, known: &Known<'_>, now: i64) -> i64 {
         let is_shared = !path.starts_with("gocache/") && !path.contains("/@v/");

@@ -15,7 +15,7 @@ const FORGET_AFTER: Duration = Duration::from_secs(90 * 24 * 3600);
 /// [`Retention`] with its defaults applied. The default asks for nothing but
 /// the removal of residue.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
+pub struct RetentionRules {
     /// `PATH[@VERSION]` patterns.
     pub keep: Vec<String>,
     /// What was used within this time is no candidate.
@@ -56,15 +56,15 @@ pub struct Policy {
     pub all: bool,
 }
 
-impl Default for Policy {
-    fn default() -> Policy {
-        Policy::new(&Retention::default(), &Options::default())
+impl Default for RetentionRules {
+    fn default() -> RetentionRules {
+        RetentionRules::new(&Retention::default(), &Options::default())
     }
 }
 
-impl Policy {
+impl RetentionRules {
     /// Applies the defaults; limits on age and size stand in for retention's own.
-    pub fn new(retention: &Retention, options: &Options) -> Policy {
+    pub fn new(retention: &Retention, options: &Options) -> RetentionRules {
         let on = |flag: Option<bool>| flag.unwrap_or(false);
         let bytes = |own: Option<Size>, limit: Option<Limit<Size>>| {
             own.or(limit.and_then(|limit| limit.fail.or(limit.warn)))
@@ -79,7 +79,7 @@ impl Policy {
             && !on(retention.toolchains)
             && retention.tier.is_none()
             && retention.slim.is_none();
-        Policy {
+        RetentionRules {
             keep: retention.keep.clone(),
             grace: length(retention.grace).unwrap_or(GRACE),
             keep_since: length(retention.keep_since),
