@@ -3,6 +3,9 @@
 use crate::text::escape::terminal;
 use std::io::{self, Write};
 use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Starts the log: `-v` tells what is decided, `-vv` what is read as well.
 pub(crate) fn start(verbose: u8) {
@@ -19,6 +22,9 @@ pub(crate) fn start(verbose: u8) {
         .with_target(false)
         .without_time()
         .with_writer(|| Escaped)
+        .finish()
+        // What others log may hold a request, and a request a signature.
+        .with(Targets::new().with_target(env!("CARGO_CRATE_NAME"), level))
         .try_init();
 }
 

@@ -179,12 +179,19 @@ impl Store {
         if let Some(remote) = &self.objects {
             let dir = self.bundles();
             fs::create_dir_all(&dir).map_err(CommandError::file(&dir))?;
-            let wanted: Vec<(String, PathBuf)> = digests
-                .iter()
-                .filter(|digest| digest.parse::<OutputId>().is_ok())
-                .map(|digest| (object(digest), dir.join(digest)))
-                .filter(|(_, file)| !file.exists())
-                .collect();
+            let mut wanted = Vec::new();
+            for digest in digests {
+                let (object, file) = (object(digest), dir.join(digest));
+                if digest.parse::<OutputId>().is_err() {
+                    continue;
+                }
+                if !file.exists() {
+                    wanted.push((object, file));
+                } else if !remote.objects.has(&object)? {
+                    // The next job could not have it.
+                    fs::remove_file(&file).map_err(CommandError::file(&file))?;
+                }
+            }
             return remote.objects.fetch(&wanted);
         }
         let _ = digests;

@@ -160,6 +160,12 @@ impl Objects {
         }
     }
 
+    /// Whether there is such an object.
+    pub(crate) fn has(&self, path: &str) -> Result<bool, CommandError> {
+        let there = self.runtime.block_on(self.operator.exists(path));
+        there.map_err(|error| self.failed(path)(words(&error)))
+    }
+
     /// Brings objects here, side by side. What is not there is left out.
     pub(crate) fn fetch(&self, wanted: &[(String, PathBuf)]) -> Result<(), CommandError> {
         let fetching = wanted.iter().map(|(path, file)| async move {
