@@ -106,7 +106,7 @@ fn expected() -> Vec<(&'static str, Vec<&'static str>)> {
                 POLICY,
                 &["verify", "jobs", "live", "format", "output"],
                 &["sandbox", "no-sandbox", "shard", "record", "compare"],
-                &["accounts", "remote", "remote-key"],
+                &["accounts", "remote", "remote-key", "sealed-by"],
             ]),
         ),
         (
