@@ -454,17 +454,17 @@ impl Job {
         let log = self.env.dir().join("calls");
         let output = self.traced(command, "trace=all", &log);
         assert!(output.status.success(), "{output:?}");
-        // strace counts for each thread alone.
-        let mut of_thread: HashMap<&str, usize> = HashMap::new();
+        // strace counts for each thread and call alone.
+        let mut counted: HashMap<(&str, &str), usize> = HashMap::new();
         let calls = fs::read_to_string(log).unwrap();
         for line in calls.lines().filter(|line| !line.contains("resumed>")) {
             let (thread, call) = line.split_once(' ').unwrap();
             let name = call.trim_start().split('(').next().unwrap_or_default();
             if CALLS.split(',').any(|known| known == name) {
-                *of_thread.entry(thread).or_default() += 1;
+                *counted.entry((thread, name)).or_default() += 1;
             }
         }
-        let calls = of_thread.into_values().max().unwrap();
+        let calls = counted.into_values().max().unwrap();
         let places = match std::env::var_os("GOCACHEVET_CAMPAIGN") {
             Some(_) => 200.min(calls),
             None => 8,
