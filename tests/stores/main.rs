@@ -52,13 +52,15 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        let process = process.expect("versitygw is needed: tests/tools/install versitygw");
+        let mut process = process.expect("versitygw is needed: tests/tools/install versitygw");
         for _ in 0..200 {
             if TcpStream::connect(address).is_ok() {
                 return process;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+        let _ = process.kill();
+        let _ = process.wait();
         panic!("versitygw does not answer on {address}");
     }
 
