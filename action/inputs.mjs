@@ -3,7 +3,7 @@
 
 import { resolve } from 'node:path';
 import { mayBeFork } from './fork.mjs';
-import { input, workspace } from './runner.mjs';
+import { input, secretInput, workspace } from './runner.mjs';
 
 /** A wrong input, named. */
 export class InputError extends Error {}
@@ -14,6 +14,7 @@ const CHOICES = {
   'on-corrupt': ['fail', 'repair', 'warn'],
   trim: ['off', 'unused', 'tiers'],
   'pull-requests': ['check', 'trim', 'save'],
+  'on-unsealed': ['fail', 'skip', 'warn'],
   'fail-on': ['deny', 'warn', 'never'],
   'project-config': ['auto', 'true', 'false'],
   'job-summary': ['true', 'false'],
@@ -27,6 +28,7 @@ const LIMITS = [
   'max-size', 'max-modcache-size', 'max-gocache-size', 'max-age', 'max-findings', 'min-hit-rate',
   'min-modcache-hit-rate', 'min-gocache-hit-rate', 'max-idle', 'max-growth',
 ];
+const SEAL = ['sealed-ref', 'seal-max-age', 'seal-min-counter'];
 const RETENTION = ['slim', 'keep-since', 'idle-runs', 'min-ref-count', 'trim-to'];
 
 const flag = (name, value) => (value === '' ? [] : [`--${name}=${value}`]);
@@ -49,12 +51,21 @@ export function readInputs() {
   if (cache && chosen.trim !== 'off') {
     throw new InputError(`input trim: \`${chosen.trim}\` is for caches that another step saves (\`cache: false\`); this one saves what jobs use, and nothing else`);
   }
+  const sealedBy = lines('sealed-by');
+  const sealKey = secretInput('seal-key');
+  if (!cache && sealedBy.length > 0) throw new InputError('input sealed-by: a seal is held against what this step restores, which `cache: false` leaves to another');
+  if (sealKey && sealedBy.length === 0) {
+    throw new InputError('input seal-key: needs `sealed-by`, its public key: a job that restores what nobody sealed cannot answer for what it saves');
+  }
   // Whoever can open a pull request can change the project's own configuration.
   const foreign = chosen['project-config'] === 'auto' && input('config') === '' && mayBeFork();
   return {
     foreign,
     cache,
     key: input('key'),
+    sealKey,
+    // Which seals count.
+    seal: sealedBy.length > 0 ? [...sealedBy.flatMap((key) => flag('sealed-by', key)), ...flags(SEAL), ...flag('on-unsealed', chosen['on-unsealed'])] : [],
     // What a snapshot may hold.
     room: flag('max-size', input('trim-to')),
     savePullRequests: chosen['pull-requests'] === 'save',

@@ -18,6 +18,8 @@ const { env } = process;
 const temp = env.RUNNER_TEMP || tmpdir();
 /** The mark's state, for the other half, also where that is another step. */
 const STATE = join(temp, 'gocachevet.mark');
+/** Where the program alone finds the key that signs. */
+const SEAL_KEY = 'GOCACHEVET_SEAL_KEY';
 /** What was told of the snapshot, likewise. */
 const TOLD = join(temp, 'gocachevet.snapshot');
 // The program's exit codes.
@@ -77,7 +79,7 @@ const unjudged = (where) => where.filter((given) => !given.startsWith('--baselin
 async function restore(program, inputs, where) {
   const told = await fetchNewest(inputs, goEnv(['GOVERSION']).GOVERSION ?? 'unknown');
   const onCorrupt = inputs.onCorrupt === 'fail' ? 'fail' : 'warn';
-  const done = report(program, ['restore', ...place(told), `--on-corrupt=${onCorrupt}`, `--state=${STATE}`, ...where]);
+  const done = report(program, ['restore', ...place(told), `--on-corrupt=${onCorrupt}`, `--state=${STATE}`, ...inputs.seal, ...where]);
   if (done.code === WRONG_USAGE) return refused(done, inputs);
   remember(TOLD, { ...told, restored: done.json?.snapshot?.restored });
   if (done.code > POLICY_FAILED) {
@@ -88,7 +90,7 @@ async function restore(program, inputs, where) {
   if (done.json.verdict !== 'pass') publish(done, inputs);
   if (done.code !== POLICY_FAILED) return undefined;
   return fail(
-    'the snapshot is damaged or not proven, so the job stops before it builds with the rest of it. To go on: `on-corrupt: repair` leaves out what is damaged, and the end of the job saves it anew; ' +
+    'the snapshot is damaged, or not proven or sealed as it should be, so the job stops before it builds with the rest of it. To go on: `on-corrupt: repair` leaves out what is damaged, and the end of the job saves it anew; ' +
       `or delete its base. ${await entry(inputs)}`,
   );
 }
@@ -124,7 +126,8 @@ export async function after(program, inputs) {
 // What only crosses a limit is saved all the same: a snapshot holds no more than jobs use.
 async function save(program, inputs, told, where, json) {
   const why = damage(json, inputs).length > 0 ? 'the caches are damaged' : whyNotSaved(inputs);
-  return saveUsed(inputs, told, why, (args) => report(program, ['save', ...args, `--state=${STATE}`, ...unjudged(where)]));
+  const [signs, secret] = inputs.sealKey ? [[`--seal-key-env=${SEAL_KEY}`], { [SEAL_KEY]: inputs.sealKey }] : [[], {}];
+  return saveUsed(inputs, told, why, (args) => report(program, ['save', ...args, ...signs, `--state=${STATE}`, ...unjudged(where)], secret));
 }
 
 function trimOrCheck(inputs) {
@@ -240,10 +243,10 @@ function goEnv(names) {
 }
 
 /** Runs a command that reports; adds its JSON and the files of the other formats. */
-function report(program, args) {
+function report(program, args, secret) {
   const dir = mkdtempSync(join(temp, 'gocachevet-'));
   const files = { json: join(dir, 'report.json'), markdown: join(dir, 'summary.md'), github: join(dir, 'annotations') };
-  const done = run(program, [...args, ...Object.entries(files).map(([format, path]) => `--output=${format}=${path}`)]);
+  const done = run(program, [...args, ...Object.entries(files).map(([format, path]) => `--output=${format}=${path}`)], 'inherit', secret);
   // A report may be there also where a removal failed.
   if (!existsSync(files.json)) return done;
   setOutput('report', files.json);
@@ -251,11 +254,11 @@ function report(program, args) {
 }
 
 // No shell: whatever an input holds, it is one argument.
-function run({ file, before: first, wasi }, args, stdout = 'inherit') {
+function run({ file, before: first, wasi }, args, stdout = 'inherit', secret = {}) {
   const all = [...first, ...args, ...(wasi ? projectForWasi(args) : [])];
   say(`[command]gocachevet ${args.join(' ').replace(/[\r\n]/g, ' ')}`);
   const result = withoutCommands(() => {
-    const child = spawnSync(file, all, { stdio: ['ignore', stdout, 'pipe'], encoding: 'utf8', maxBuffer: 64 << 20, cwd: workspace() });
+    const child = spawnSync(file, all, { stdio: ['ignore', stdout, 'pipe'], encoding: 'utf8', maxBuffer: 64 << 20, cwd: workspace(), env: { ...env, ...secret } });
     for (const text of [child.stdout, child.stderr]) if (text) say(text.trimEnd());
     return child;
   });

@@ -24,6 +24,13 @@ export function event() {
 /** An input as given, or as action.yml's default says; '' if neither. */
 export const input = (name) => (env[`INPUT_${name.toUpperCase()}`] ?? '').trim();
 
+/** The same of a secret: no program that is started from here finds it. */
+export function secretInput(name) {
+  const value = input(name);
+  delete env[`INPUT_${name.toUpperCase()}`];
+  return value;
+}
+
 /** What an earlier phase of this step saved; '' if nothing. */
 export const savedState = (name) => env[`STATE_${name}`] ?? '';
 

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { branches, clearStore, fetchSnapshot, findNewest, loadToolkit, snapshotKey, STORE, uploadSnapshot } from './entries.mjs';
 import { mayBeFork } from './fork.mjs';
 import { cacheMode, deleteSuperseded, mayRestore, maySave } from './remote.mjs';
-import { annotate, say } from './runner.mjs';
+import { annotate, event, say } from './runner.mjs';
 import { age, code, count, duration, percent, size } from './words.mjs';
 
 const { env } = process;
@@ -17,8 +17,9 @@ export function whyNoSnapshots({ wasi }) {
 }
 
 /** Fetches the newest snapshot into the store; what is told of it. */
-export async function fetchNewest({ key: more }, go) {
-  const told = { key: snapshotKey(more), go, default: branches().at(-1) };
+export async function fetchNewest({ key: more, seal }, go) {
+  // Jobs that ask for seals do not meet what others save.
+  const told = { key: snapshotKey(seal.length > 0 ? `${more} sealed` : more), go, default: branches().at(-1) };
   const start = performance.now();
   clearStore();
   try {
@@ -55,14 +56,17 @@ export const remember = (file, told) => writeFileSync(file, JSON.stringify(told)
 export const recall = (file) => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined);
 
 /** Why this job saves nothing, whatever it used; undefined if it may. */
-export function whyNotSaved({ savePullRequests }) {
+export function whyNotSaved({ savePullRequests, seal, sealKey }) {
   const name = env.GITHUB_EVENT_NAME ?? '';
   if (!maySave()) return `\`cache-mode\` is \`${cacheMode()}\``;
   if (/^pull_request/.test(name) && !savePullRequests) return 'this is a pull request (`pull-requests: save` changes that)';
   // A pull request's own entries are seen by itself alone; those of these events by everybody.
   if (name !== 'pull_request' && mayBeFork()) return "this job may have checked out a fork's pull request";
   if (env.GITHUB_REF_TYPE === 'tag' || name === 'merge_group') return 'no other job sees what is saved for a tag or a merge queue';
-  return undefined;
+  if (seal.length === 0) return undefined;
+  if (!sealKey) return 'this job restores what is sealed, and has no `seal-key` to seal it again';
+  const main = event().repository?.default_branch;
+  return name === 'schedule' || (main && env.GITHUB_REF_NAME === main) ? undefined : 'what is sealed is saved on the default branch alone';
 }
 
 /**
@@ -87,7 +91,8 @@ export async function saveUsed(inputs, told, known, run) {
     const entry = await uploadSnapshot(toolkit, told.key, { branch, go: told.go, time: Date.now(), isBase: saved.kind === 'base' });
     if (!entry) return ['**Saved nothing**: the upload failed, as the log says.'];
     say(`saved as ${entry}`);
-    const lines = [`**Saved** a ${saved.kind} of ${size(saved.bytes)} with ${count(saved.units)} units: ${saved.reason}.`];
+    const sealed = saved.sealed_by ? `, sealed by ${code(saved.sealed_by)}` : '';
+    const lines = [`**Saved** a ${saved.kind} of ${size(saved.bytes)} with ${count(saved.units)} units${sealed}: ${saved.reason}.`];
     const stay = await deleteSuperseded(inputs, told.key, branch, told.go);
     if (stay) lines.push(`Superseded entries stay until GitHub evicts them: deleting them needs \`permissions: { actions: write }\` (${code(stay)}).`);
     return lines;
@@ -108,6 +113,7 @@ export function restoredLines(told, json) {
     `**Restored** ${size(restored.bytes)} in ${count(restored.files)} files in ${duration(seconds)} (${size(restored.bytes / seconds)}/s, proven on the way)`,
     `saved ${age(restored.age_seconds)} ago on ${code(restored.ref)}`,
   ];
+  if (restored.sealed_by) parts.push(`sealed by ${code(restored.sealed_by)}`);
   if (restored.skipped > 0) parts.push(`${count(restored.skipped)} damaged files left out`);
   const caches = [json?.usage?.modcache, json?.usage?.buildcache];
   if (restored.bytes > 0 && caches.every((cache) => typeof cache?.idle_bytes === 'number')) {

@@ -28,7 +28,7 @@ mod snapshot;
 // The steps in order.
 mod run;
 
-#[cfg(all(feature = "remote", target_os = "linux"))]
+#[cfg(target_os = "linux")]
 mod stores;
 
 // One step a room.

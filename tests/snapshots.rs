@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use support::{GoEnv, Project, Run, complaints, make_writable};
+use support::{GoEnv, Project, Run, add_package, complaints, make_writable};
 
 /// A project and a store, and caches that are always in the same place, as CI has
 /// them.
@@ -80,14 +80,6 @@ impl Job {
         report["snapshot"]["saved"].clone()
     }
 
-    /// The next job's machine has nothing.
-    fn forget_caches(&self) {
-        for cache in [&self.env.modcache, &self.env.gocache] {
-            make_writable(cache);
-            fs::remove_dir_all(cache).unwrap();
-        }
-    }
-
     /// Builds, vets and tests with what is there and no proxy. Gives what was
     /// compiled or run anew.
     #[track_caller]
@@ -130,14 +122,6 @@ impl Job {
         assert_eq!(bundles.len(), 1, "{bundles:?}");
         bundles[0].clone()
     }
-
-    /// Another package, which has to be compiled.
-    fn edit(&self, name: &str) {
-        let dir = self.project.join(name);
-        fs::create_dir_all(&dir).unwrap();
-        let source = format!("package {name}\n\nfunc Name() string {{ return \"{name}\" }}\n");
-        fs::write(dir.join(format!("{name}.go")), source).unwrap();
-    }
 }
 
 #[test]
@@ -149,7 +133,7 @@ fn what_a_job_used_serves_the_next_one_without_a_network() {
     assert_ne!(job.work(), Vec::<String>::new());
     assert_eq!(job.save()["kind"], "base");
 
-    job.forget_caches();
+    job.env.forget_caches();
     let warm = job.restore();
     let restored = &warm["snapshot"]["restored"];
     assert_eq!(complaints(&warm), Vec::<String>::new());
@@ -191,7 +175,7 @@ fn tar_and_zstd_open_a_snapshot_and_go_builds_from_it() {
     // With the times of today (-m): Go trims what looks older than five days.
     let tar = tar.arg("--zstd").arg("-xmf").arg(job.only_bundle());
     assert!(tar.current_dir(&by_hand).status().unwrap().success());
-    job.forget_caches();
+    job.env.forget_caches();
     fs::rename(by_hand.join("gocache"), &job.env.gocache).unwrap();
     fs::rename(by_hand.join("modcache"), &job.env.modcache).unwrap();
     job.env.set("GOPROXY", "off");
@@ -204,22 +188,22 @@ fn what_is_new_is_added_as_a_delta_and_the_next_one_has_both() {
     let base = job.only_bundle();
     let base_bytes = fs::metadata(&base).unwrap().len();
     for name in ["one", "two"] {
-        job.forget_caches();
+        job.env.forget_caches();
         job.restore();
-        job.edit(name);
+        add_package(&job.project, name);
         assert!(!job.work().is_empty());
         let saved = job.save();
         assert_eq!(saved["kind"], "delta", "{saved}");
         let bytes = saved["bytes"].as_u64().unwrap();
         assert!(bytes < base_bytes / 20, "{bytes} of {base_bytes}");
     }
-    job.forget_caches();
+    job.env.forget_caches();
     let report = job.restore();
     assert!(report["snapshot"]["restored"]["delta"].is_string());
     assert_eq!(job.work(), Vec::<String>::new());
     // The base, the delta, and the one before.
     assert_eq!(job.bundles().len(), 3);
-    job.edit("three");
+    add_package(&job.project, "three");
     job.work();
     job.save();
     assert_eq!(job.bundles().len(), 3);
@@ -232,10 +216,10 @@ fn two_jobs_that_save_at_once_add_up() {
     // Both see the base alone.
     let mut other = Job::new();
     other.store.clone_from(&job.store);
-    other.forget_caches();
+    other.env.forget_caches();
     other.restore();
     for (job, name) in [(&job, "one"), (&other, "two")] {
-        job.edit(name);
+        add_package(&job.project, name);
         assert!(!job.work().is_empty());
     }
     std::thread::scope(|scope| {
@@ -243,8 +227,8 @@ fn two_jobs_that_save_at_once_add_up() {
             scope.spawn(|| assert_ne!(job.save()["kind"], "none"));
         }
     });
-    job.edit("two");
-    job.forget_caches();
+    add_package(&job.project, "two");
+    job.env.forget_caches();
     job.restore();
     assert_eq!(job.work(), Vec::<String>::new());
 }
@@ -281,10 +265,10 @@ fn a_tampered_frame_is_left_out_and_the_next_save_replaces_it() {
             break; // the tar's end, which nothing is restored of
         }
         fs::write(&bundle, &changed).unwrap();
-        job.forget_caches();
+        job.env.forget_caches();
         let run = job.run("restore", &["--on-corrupt", "fail"]).expect_code(1);
         assert!(run.stdout.contains("snapshot-damaged"), "{run}");
-        job.forget_caches();
+        job.env.forget_caches();
         let report = job.restore();
         assert_eq!(report["verdict"], "warn");
         assert!(report["snapshot"]["restored"]["skipped"].as_u64().unwrap() > 0);
@@ -297,7 +281,7 @@ fn a_tampered_frame_is_left_out_and_the_next_save_replaces_it() {
     let saved = job.save();
     assert_eq!(saved["kind"], "base");
     assert_eq!(saved["reason"], "a part of the snapshot was damaged");
-    job.forget_caches();
+    job.env.forget_caches();
     assert_eq!(complaints(&job.restore()), Vec::<String>::new());
     assert_eq!(job.work(), Vec::<String>::new());
 }
@@ -319,7 +303,7 @@ fn a_tampered_manifest_and_a_bundle_that_is_gone_mean_a_cold_start() {
             Some(content) => fs::write(&bundle, content).unwrap(),
             None => fs::remove_file(&bundle).unwrap(),
         }
-        job.forget_caches();
+        job.env.forget_caches();
         let report = job.restore();
         assert_eq!(report["snapshot"]["restored"], Value::Null);
         let notes = report["notes"].to_string();
@@ -329,7 +313,7 @@ fn a_tampered_manifest_and_a_bundle_that_is_gone_mean_a_cold_start() {
     job.env.go(&job.project, ["mod", "download"]);
     job.work();
     assert_eq!(job.save()["kind"], "base");
-    job.forget_caches();
+    job.env.forget_caches();
     assert!(job.restore()["snapshot"]["restored"].is_object());
 }
 
@@ -345,7 +329,7 @@ fn a_snapshot_whose_modules_are_not_what_go_sum_says_brings_none_of_them() {
     let h1 = line.unwrap().rsplit_once(' ').unwrap().1;
     let other = h1.replace(&h1[10..14], "AAAA");
     fs::write(&sums, text.replace(h1, &other)).unwrap();
-    job.forget_caches();
+    job.env.forget_caches();
     let report = job.restore();
     assert_eq!(report["verdict"], "warn");
     let finding = &report["findings"][0];
@@ -389,7 +373,7 @@ fn outputs_of_another_go_stay_away() {
     let goroot = job.env.dir().join("goroot");
     fs::create_dir(&goroot).unwrap();
     fs::write(goroot.join("VERSION"), "go1.99.1\n").unwrap();
-    job.forget_caches();
+    job.env.forget_caches();
     let goroot = goroot.to_str().unwrap();
     let run = job.run("restore", &["--goroot", goroot]).expect_code(0);
     let restored = &run.json()["snapshot"]["restored"];
@@ -404,9 +388,9 @@ fn outputs_of_another_go_stay_away() {
 #[test]
 fn too_much_is_not_saved_and_what_is_idle_goes_first() {
     let job = Job::saved();
-    job.forget_caches();
+    job.env.forget_caches();
     job.restore();
-    job.edit("one");
+    add_package(&job.project, "one");
     job.work();
     let report = job
         .run("save", &["--max-size", "1MB"])
@@ -480,11 +464,11 @@ impl Job {
 #[test]
 fn a_restore_that_is_killed_leaves_a_smaller_cache_that_builds() {
     let job = Job::saved();
-    job.forget_caches();
+    job.env.forget_caches();
     let places = job.places("restore");
     let mut killed = 0;
     for call in &places {
-        job.forget_caches();
+        job.env.forget_caches();
         let inject = format!("inject={CALLS}:signal=KILL:when={call}");
         let output = job.traced("restore", &inject, Path::new("/dev/null"));
         killed += usize::from(!output.status.success());
@@ -512,7 +496,7 @@ fn a_save_that_is_killed_leaves_a_store_that_serves() {
         assert!(copied.unwrap().success());
     };
     copy(&job.store, &whole);
-    job.edit("one");
+    add_package(&job.project, "one");
     job.work();
     let places = job.places("save");
     let mut killed = 0;
@@ -527,7 +511,7 @@ fn a_save_that_is_killed_leaves_a_store_that_serves() {
             ["delta", "none"].contains(&saved["kind"].as_str().unwrap()),
             "call {call}: {saved}"
         );
-        job.forget_caches();
+        job.env.forget_caches();
         assert_eq!(
             complaints(&job.restore()),
             Vec::<String>::new(),
@@ -541,11 +525,11 @@ fn a_save_that_is_killed_leaves_a_store_that_serves() {
 #[test]
 fn a_disk_that_is_full_is_told_and_what_is_there_builds() {
     let job = Job::saved();
-    job.forget_caches();
+    job.env.forget_caches();
     let places = job.places("restore");
     let mut refused = 0;
     for call in &places {
-        job.forget_caches();
+        job.env.forget_caches();
         let inject = format!("inject=write,mkdirat:error=ENOSPC:when={call}+");
         let output = job.traced("restore", &inject, Path::new("/dev/null"));
         if !output.status.success() {
@@ -563,7 +547,7 @@ fn a_disk_that_is_full_is_told_and_what_is_there_builds() {
     }
     assert!(refused > places.len() / 2, "{refused} of {}", places.len());
     // Standard error was on that disk as well; here it is not.
-    job.forget_caches();
+    job.env.forget_caches();
     let inject = "inject=renameat2:error=ENOSPC:when=3+";
     let output = job.traced("restore", inject, Path::new("/dev/null"));
     let said = String::from_utf8_lossy(&output.stderr);
@@ -573,7 +557,7 @@ fn a_disk_that_is_full_is_told_and_what_is_there_builds() {
 #[test]
 fn keys_and_branches_keep_to_themselves() {
     let job = Job::saved();
-    job.forget_caches();
+    job.env.forget_caches();
     let restored = |args: &[&str]| {
         let report = job.run("restore", args).expect_code(0).json();
         report["snapshot"]["restored"]["ref"].clone()
@@ -583,17 +567,17 @@ fn keys_and_branches_keep_to_themselves() {
         Value::Null
     );
     assert_eq!(restored(&["--ref", "feature/x"]), "main");
-    job.edit("one");
+    add_package(&job.project, "one");
     job.work();
     let report = job
         .run("save", &["--ref", "feature/x"])
         .expect_code(0)
         .json();
     assert_eq!(report["snapshot"]["saved"]["kind"], "delta");
-    job.forget_caches();
+    job.env.forget_caches();
     assert_eq!(restored(&["--ref", "feature/x"]), "feature/x");
     assert_eq!(job.work(), Vec::<String>::new());
-    job.forget_caches();
+    job.env.forget_caches();
     assert_eq!(restored(&[]), "main");
     assert!(!job.work().is_empty());
 }

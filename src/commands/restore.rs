@@ -19,7 +19,7 @@ use crate::snapshot::save::{open, same_go};
 use crate::snapshot::seal::Terms;
 use crate::snapshot::store::{Head, Store};
 use crate::snapshot::trust::Trust;
-use crate::snapshot::{Record, Snapshot, held, record_path};
+use crate::snapshot::{RECORD, Record, Snapshot, beside, held};
 use crate::sumdb::note::Verifier;
 use crate::text::human;
 use crate::usage::state::replace;
@@ -57,16 +57,11 @@ impl StoreArgs {
     pub(super) fn store(&self, settings: &Settings) -> Result<Store, CommandError> {
         let environment = &settings.environment;
         let url = self.store.to_str().filter(|store| store.contains("://"));
-        #[cfg(feature = "remote")]
-        if let Some(url) = url {
-            let mut dir = steps::state_path(settings)?.into_os_string();
-            dir.push(".bundles");
-            return Store::at(url, environment, dir.into());
-        }
         match url {
-            Some(_) => Err(CommandError::Usage(
-                "--store: this build keeps snapshots in folders only; object stores take the feature `remote`".into(),
-            )),
+            Some(url) => {
+                let spool = beside(&steps::state_path(settings)?, ".bundles");
+                Store::at(url, environment, spool)
+            }
             None => Ok(Store::new(environment.resolve(&self.store))),
         }
     }
@@ -249,7 +244,7 @@ pub fn run(
     let marked = steps::set_mark(settings, now)?;
     record.since = marked.state.head.since;
     let json = serde_json::to_vec(&record).map_err(CommandError::failed("this job's record"))?;
-    let path = record_path(&marked.path);
+    let path = beside(&marked.path, RECORD);
     replace(&path, &json).map_err(CommandError::file(path))?;
     held::keep(&marked.path, &heads).map_err(CommandError::file(&marked.path))?;
     found.notes.append(&mut notes);

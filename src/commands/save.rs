@@ -14,7 +14,7 @@ use crate::scan::Inventory;
 use crate::settings::{Environment, Options, Settings, VerifyLevel};
 use crate::snapshot::save::{Asked, Saved, save};
 use crate::snapshot::seal::{Sealing, Terms, foreign};
-use crate::snapshot::{Record, record_path};
+use crate::snapshot::{RECORD, Record, beside};
 use crate::sumdb::Sumdb;
 use crate::sumdb::note::Signer;
 use crate::usage::State;
@@ -199,7 +199,7 @@ pub(super) fn unlimited(settings: &Settings) -> Settings {
 
 /// What `restore` left at the start of this job.
 fn record(settings: &Settings) -> Result<Option<Record>, CommandError> {
-    let path = record_path(&steps::state_path(settings)?);
+    let path = beside(&steps::state_path(settings)?, RECORD);
     match read_own(&path) {
         Ok(json) => Ok(serde_json::from_slice(&json).ok()),
         Err(StateError::Missing) => Ok(None),

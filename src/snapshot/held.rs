@@ -1,5 +1,6 @@
 //! Caches that lie on disk, held against the sealed manifests that restored them.
 
+use super::beside;
 use super::seal::{Sealed, Terms};
 use super::{action_path, version_path};
 use crate::bundle::frames::Frames;
@@ -29,9 +30,7 @@ const MAX_ENTRY: u64 = 1 << 10;
 
 /// Where the head of a bundle lies, beside the mark's state.
 fn path(state: &Path, number: usize) -> PathBuf {
-    let mut name = state.as_os_str().to_owned();
-    name.push(format!(".sealed-{number}"));
-    name.into()
+    beside(state, &format!(".sealed-{number}"))
 }
 
 /// Keeps the heads of the bundles that were restored: manifest and seal, as they are

@@ -102,9 +102,12 @@ pub(crate) struct Record {
     pub(crate) vouched: Vec<String>,
 }
 
-/// Where that lies: beside the mark's state.
-pub(crate) fn record_path(state: &Path) -> PathBuf {
+/// What [`Record`] is kept as, beside the mark's state.
+pub(crate) const RECORD: &str = ".restored";
+
+/// A file that belongs to the mark's state: of its name, and an end of its own.
+pub(crate) fn beside(state: &Path, end: &str) -> PathBuf {
     let mut name = state.as_os_str().to_owned();
-    name.push(".restored");
+    name.push(end);
     name.into()
 }

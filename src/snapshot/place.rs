@@ -12,7 +12,6 @@ use crate::formats::h1::H1;
 use crate::formats::module::{ModuleVersion, tree_dir_name};
 use crate::verify::Unzipper;
 use chrono::{DateTime, TimeDelta, Utc};
-use sha2::{Digest, Sha256};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileTimes, TryLockError};
 use std::io::{self, Read, Write};
@@ -99,7 +98,6 @@ pub(super) struct Staged {
     folder: Rc<Folder>,
     beside: OsString,
     name: OsString,
-    pub(super) sha256: [u8; 32],
     bytes: u64,
 }
 
@@ -150,7 +148,7 @@ impl Hand {
         Ok((folder, name.to_owned()))
     }
 
-    /// Writes a file beside its place while it is hashed; `None` if something is
+    /// Writes a file beside its place; `None` if something is
     /// in its place.
     pub(super) fn stage(
         &mut self,
@@ -167,7 +165,6 @@ impl Hand {
             beside: beside(&name),
             folder,
             name,
-            sha256: [0; 32],
             bytes: 0,
         };
         let written = self.fill(&mut staged, caches.time(used), content);
@@ -184,7 +181,6 @@ impl Hand {
         content: &mut dyn Read,
     ) -> Result<(), Trouble> {
         let mut file = fresh(&staged.folder, &staged.beside)?;
-        let mut sha256 = Sha256::new();
         loop {
             let read = content.read(&mut self.buffer);
             let read = read.map_err(|error| Trouble::Damaged(error.to_string()))?;
@@ -192,12 +188,10 @@ impl Hand {
             if chunk.is_empty() {
                 break;
             }
-            sha256.update(chunk);
             file.write_all(chunk)?;
             staged.bytes += read as u64;
         }
         file.set_times(FileTimes::new().set_accessed(time).set_modified(time))?;
-        staged.sha256 = sha256.finalize().into();
         Ok(())
     }
 

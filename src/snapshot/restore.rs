@@ -111,12 +111,28 @@ impl Restored {
     }
 }
 
+/// Hashes what is read.
+struct Hashing<'a> {
+    content: &'a mut dyn Read,
+    sha256: Sha256,
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read(buffer)?;
+        self.sha256.update(buffer.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}
+
 /// A frame that has something to restore.
 struct Work {
     bundle: usize,
     frame: u32,
     unpacked: u64,
     files: u64,
+    /// Whether action entries are among them.
+    entries: bool,
 }
 
 struct Restore<'a> {
@@ -154,8 +170,7 @@ pub(crate) fn restore(
     };
     // By this a folder is known as a build cache, should this be killed.
     restore.trim_time()?;
-    let (entries, others): (Vec<Work>, Vec<Work>) =
-        restore.work().partition(|work| restore.has_entries(work));
+    let (entries, others): (Vec<Work>, Vec<Work>) = restore.work().partition(|work| work.entries);
     let mut all = Restored {
         findings: trust.findings.clone(),
         ..Restored::default()
@@ -179,31 +194,27 @@ pub(crate) fn restore(
 
 impl<'a> Restore<'a> {
     fn work(&self) -> impl Iterator<Item = Work> {
-        let mut frames: BTreeMap<(usize, u32), u64> = BTreeMap::new();
-        for kept in self.kept.values() {
+        let mut frames: BTreeMap<(usize, u32), (u64, bool)> = BTreeMap::new();
+        for (path, kept) in &self.kept {
             if let Some(frame) = kept.file.frame {
-                *frames.entry((kept.bundle, frame)).or_default() += 1;
+                let (files, entries) = frames.entry((kept.bundle, frame)).or_default();
+                *files += 1;
+                *entries |= path.starts_with("gocache/") && path.ends_with("-a");
             }
         }
-        frames.into_iter().map(|((bundle, frame), files)| {
-            let opened = self.snapshot.bundles.get(bundle);
-            let listed = opened.and_then(|opened| opened.manifest.frames.get(frame as usize));
-            Work {
-                bundle,
-                frame,
-                unpacked: listed.map_or(0, |listed| listed.unpacked),
-                files,
-            }
-        })
-    }
-
-    fn has_entries(&self, work: &Work) -> bool {
-        self.kept.iter().any(|(path, kept)| {
-            kept.bundle == work.bundle
-                && kept.file.frame == Some(work.frame)
-                && path.starts_with("gocache/")
-                && path.ends_with("-a")
-        })
+        frames
+            .into_iter()
+            .map(|((bundle, frame), (files, entries))| {
+                let opened = self.snapshot.bundles.get(bundle);
+                let listed = opened.and_then(|opened| opened.manifest.frames.get(frame as usize));
+                Work {
+                    bundle,
+                    frame,
+                    unpacked: listed.map_or(0, |listed| listed.unpacked),
+                    files,
+                    entries,
+                }
+            })
     }
 
     /// All of a frame that is kept. What is damaged is left out.
@@ -333,11 +344,15 @@ impl<'a> Restore<'a> {
                 Ok(())
             }
             Role::Hashed if !path.starts_with(SUMDB) => {
-                let Some(staged) = hand.stage(self.caches, path, used, content)? else {
+                let mut content = Hashing {
+                    content,
+                    sha256: Sha256::new(),
+                };
+                let Some(staged) = hand.stage(self.caches, path, used, &mut content)? else {
                     done.present += 1;
                     return Ok(());
                 };
-                if staged.sha256 != file.sha256 {
+                if <[u8; 32]>::from(content.sha256.finalize()) != file.sha256 {
                     staged.discard();
                     return Err(Trouble::Damaged(
                         "its content is not what its name says".to_owned(),

@@ -22,18 +22,16 @@ use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::folder::ordinary;
 use crate::formats::action::OutputId;
-#[cfg(feature = "remote")]
 use crate::settings::Environment;
-#[cfg(feature = "remote")]
 use crate::stores::{Objects, Tag};
 use crate::usage::state::replace;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-#[cfg(feature = "remote")]
-use std::{cell::RefCell, collections::HashMap};
 
 const SCHEMA: &str = "gocachevet.head/1";
 
@@ -110,19 +108,16 @@ pub(crate) struct Bundle {
 }
 
 /// The most heads that are read to tell which bundles are still named.
-#[cfg(feature = "remote")]
 const MOST_HEADS: usize = 1000;
 
 /// Where snapshots lie.
 pub(crate) struct Store {
     /// The folder, or this job's of an object store.
     dir: PathBuf,
-    #[cfg(feature = "remote")]
     objects: Option<Remote>,
 }
 
 /// An object store.
-#[cfg(feature = "remote")]
 struct Remote {
     objects: Objects,
     /// The heads that were read, to replace them and no others.
@@ -131,18 +126,13 @@ struct Remote {
 
 impl Store {
     pub(crate) fn new(dir: PathBuf) -> Store {
-        Store {
-            dir,
-            #[cfg(feature = "remote")]
-            objects: None,
-        }
+        Store { dir, objects: None }
     }
 
     /// A place in an object store, with a folder for this job's bundles.
     ///
     /// # Errors
     /// If the URL is none, or this build has no object stores.
-    #[cfg(feature = "remote")]
     pub(crate) fn at(
         url: &str,
         environment: &Environment,
@@ -160,42 +150,39 @@ impl Store {
 
     /// Removes what an object store's bundles took here.
     pub(crate) fn forget(&self) -> Result<(), CommandError> {
-        #[cfg(feature = "remote")]
-        if self.objects.is_some() {
-            return match fs::remove_dir_all(&self.dir) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(CommandError::file(&self.dir)(error))
-                }
-                _ => Ok(()),
-            };
+        if self.objects.is_none() {
+            return Ok(());
         }
-        Ok(())
+        match fs::remove_dir_all(&self.dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(CommandError::file(&self.dir)(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Brings bundles here that are in an object store, side by side. One that is
     /// gone is missed when it is opened.
     pub(crate) fn fetch(&self, digests: &[String]) -> Result<(), CommandError> {
-        #[cfg(feature = "remote")]
-        if let Some(remote) = &self.objects {
-            let dir = self.bundles();
-            fs::create_dir_all(&dir).map_err(CommandError::file(&dir))?;
-            let mut wanted = Vec::new();
-            for digest in digests {
-                let (object, file) = (object(digest), dir.join(digest));
-                if digest.parse::<OutputId>().is_err() {
-                    continue;
-                }
-                if !file.exists() {
-                    wanted.push((object, file));
-                } else if !remote.objects.has(&object)? {
-                    // The next job could not have it.
-                    fs::remove_file(&file).map_err(CommandError::file(&file))?;
-                }
+        let Some(remote) = &self.objects else {
+            return Ok(());
+        };
+        let dir = self.bundles();
+        fs::create_dir_all(&dir).map_err(CommandError::file(&dir))?;
+        let mut wanted = Vec::new();
+        for digest in digests {
+            let (object, file) = (object(digest), dir.join(digest));
+            if digest.parse::<OutputId>().is_err() {
+                continue;
             }
-            return remote.objects.fetch(&wanted);
+            if !file.exists() {
+                wanted.push((object, file));
+            } else if !remote.objects.has(&object)? {
+                // The next job could not have it.
+                fs::remove_file(&file).map_err(CommandError::file(&file))?;
+            }
         }
-        let _ = digests;
-        Ok(())
+        remote.objects.fetch(&wanted)
     }
 
     fn key(&self, key: &str) -> PathBuf {
@@ -209,7 +196,6 @@ impl Store {
     /// The head of a key and branch, if there is one. One that cannot be read is
     /// an error: to take it for none would lose what it names.
     pub(crate) fn head(&self, key: &str, branch: &str) -> Result<Option<Head>, CommandError> {
-        #[cfg(feature = "remote")]
         if let Some(remote) = &self.objects {
             return remote.head(&head_object(key, branch));
         }
@@ -276,7 +262,6 @@ impl Store {
     pub(crate) fn keep(&self, digest: &str) -> Result<(), CommandError> {
         let (draft, bundle) = (self.draft(), self.bundles().join(digest));
         fs::rename(&draft, &bundle).map_err(CommandError::file(draft))?;
-        #[cfg(feature = "remote")]
         if let Some(remote) = &self.objects {
             remote.objects.send(&bundle, &object(digest))?;
         }
@@ -322,13 +307,11 @@ impl Store {
         path: &Path,
         json: Vec<u8>,
     ) -> Result<bool, CommandError> {
-        #[cfg(feature = "remote")]
         if let Some(remote) = &self.objects {
             let object = head_object(key, branch);
             let before = remote.read.borrow().get(&object).cloned();
             return remote.objects.replace(&object, json, before.as_ref());
         }
-        let _ = (key, branch);
         replace(path, &json).map_err(CommandError::file(path))?;
         Ok(true)
     }
@@ -337,7 +320,6 @@ impl Store {
     /// and does no harm.
     pub(crate) fn drop_bundle(&self, digest: &str) {
         let _ = fs::remove_file(self.bundles().join(digest));
-        #[cfg(feature = "remote")]
         if let Some(remote) = &self.objects {
             let _ = remote.objects.remove(&object(digest));
         }
@@ -345,7 +327,6 @@ impl Store {
 
     /// What any head names.
     fn named(&self) -> Result<Vec<String>, CommandError> {
-        #[cfg(feature = "remote")]
         if let Some(remote) = &self.objects {
             return remote.named();
         }
@@ -364,7 +345,6 @@ impl Store {
     }
 }
 
-#[cfg(feature = "remote")]
 impl Remote {
     fn head(&self, object: &str) -> Result<Option<Head>, CommandError> {
         let Some((bytes, tag)) = self.objects.read(object, MAX_HEAD)? else {
@@ -391,13 +371,11 @@ impl Remote {
 }
 
 /// The name of a bundle in an object store.
-#[cfg(feature = "remote")]
 fn object(digest: &str) -> String {
     format!("bundles/{digest}")
 }
 
 /// The name of a head in an object store.
-#[cfg(feature = "remote")]
 fn head_object(key: &str, branch: &str) -> String {
     format!("keys/{}/{}", file_name(key), file_name(branch))
 }

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{GoEnv, Gocachevet, Project, Run, complaints, make_writable};
+use support::{GoEnv, Gocachevet, Project, Run, add_package, complaints, make_writable};
 
 const ID: &str = "AKIDOFTHETESTS";
 const SECRET: &str = "the-secret-of-the-tests";
@@ -148,20 +148,6 @@ impl Job {
         self.run("save", 0).json()["snapshot"]["saved"].clone()
     }
 
-    fn forget_caches(&self) {
-        for cache in [&self.env.modcache, &self.env.gocache] {
-            make_writable(cache);
-            fs::remove_dir_all(cache).unwrap();
-        }
-    }
-
-    fn edit(&self, name: &str) {
-        let dir = self.project.join(name);
-        fs::create_dir_all(&dir).unwrap();
-        let source = format!("package {name}\n\nfunc Name() string {{ return \"{name}\" }}\n");
-        fs::write(dir.join(format!("{name}.go")), source).unwrap();
-    }
-
     /// Builds with what is there; gives what was compiled.
     #[track_caller]
     fn work(&self) -> Vec<String> {
@@ -192,23 +178,23 @@ fn jobs_share_a_snapshot_in_an_object_store() {
     let server = Server::start();
     let job = Job::saved(&server);
     assert!(job.leaves_nothing());
-    job.forget_caches();
+    job.env.forget_caches();
     let warm = job.restore();
     assert_eq!(complaints(&warm), Vec::<String>::new());
     assert_eq!(job.work(), Vec::<String>::new(), "compiled again");
     assert_eq!(job.save()["kind"], "none");
     assert_eq!(server.bundles().len(), 1);
 
-    job.edit("one");
+    add_package(&job.project, "one");
     assert_ne!(job.work(), Vec::<String>::new());
     assert_eq!(job.save()["kind"], "delta");
-    job.forget_caches();
+    job.env.forget_caches();
     let both = job.restore();
     assert!(both["snapshot"]["restored"]["delta"].is_string());
     assert_eq!(job.work(), Vec::<String>::new());
     // What no head names any more goes.
     for name in ["two", "three", "four"] {
-        job.edit(name);
+        add_package(&job.project, name);
         job.work();
         job.save();
     }
@@ -220,10 +206,10 @@ fn jobs_that_save_at_once_add_up() {
     let server = Server::start();
     let job = Job::saved(&server);
     let other = Job::new(&server);
-    other.forget_caches();
+    other.env.forget_caches();
     other.restore();
     for (job, name) in [(&job, "one"), (&other, "two")] {
-        job.edit(name);
+        add_package(&job.project, name);
         assert_ne!(job.work(), Vec::<String>::new());
     }
     std::thread::scope(|scope| {
@@ -231,8 +217,8 @@ fn jobs_that_save_at_once_add_up() {
             scope.spawn(|| assert_eq!(job.save()["kind"], "delta"));
         }
     });
-    job.edit("two");
-    job.forget_caches();
+    add_package(&job.project, "two");
+    job.env.forget_caches();
     job.restore();
     assert_eq!(job.work(), Vec::<String>::new());
 }
@@ -250,7 +236,7 @@ fn a_bundle_that_was_changed_or_is_gone_means_a_cold_start() {
             Some(content) => fs::write(&bundle, content).unwrap(),
             None => fs::remove_file(&bundle).unwrap(),
         }
-        job.forget_caches();
+        job.env.forget_caches();
         let report = job.restore();
         assert_eq!(report["snapshot"]["restored"], Value::Null);
         let notes = report["notes"].to_string();
@@ -282,7 +268,7 @@ fn a_store_that_refuses_or_is_gone_is_told_and_nothing_is_lost() {
         .expect_code(2);
     assert!(nameless.stderr.contains("AWS_REGION"), "{nameless}");
 
-    job.edit("one");
+    add_package(&job.project, "one");
     job.work();
     server.stop();
     for command in ["save", "restore"] {
@@ -296,7 +282,7 @@ fn a_store_that_refuses_or_is_gone_is_told_and_nothing_is_lost() {
     // The caches are as they were, and so is the store.
     assert_eq!(job.work(), Vec::<String>::new());
     server.start_again();
-    job.forget_caches();
+    job.env.forget_caches();
     assert!(job.restore()["snapshot"]["restored"].is_object());
     job.work();
     assert_eq!(job.save()["kind"], "delta");
@@ -345,7 +331,7 @@ fn a_line_that_breaks_half_way_loses_nothing() {
     let job = Job::saved(&server);
     let whole = fs::metadata(server.bundles().remove(0)).unwrap().len();
     let half = usize::try_from(whole / 2).unwrap();
-    job.forget_caches();
+    job.env.forget_caches();
     let broken = job
         .command("restore")
         .env(
@@ -372,7 +358,7 @@ fn a_line_that_breaks_half_way_loses_nothing() {
     assert!(broken.stderr.contains("/bundles/"), "{broken}");
     // Whatever came of it there, no head names it.
     assert_eq!(job.save()["kind"], "base");
-    job.forget_caches();
+    job.env.forget_caches();
     job.restore();
     assert_eq!(job.work(), Vec::<String>::new());
 }

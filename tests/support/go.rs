@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use super::command::{Gocachevet, gocachevet};
 use super::shared;
-use super::tree::{Scratch, copy_tree, copy_tree_fresh};
+use super::tree::{Scratch, copy_tree, copy_tree_fresh, make_writable};
 
 /// A Go environment of its own: empty caches, home and `GOPATH` in a temporary
 /// folder; no `go env` file, no toolchain switch, no checksum database;
@@ -44,6 +44,16 @@ impl GoEnv {
     /// A folder for whatever else the test needs; goes with the environment.
     pub fn dir(&self) -> &Path {
         self.scratch.path()
+    }
+
+    /// The next job's machine has nothing.
+    pub fn forget_caches(&self) {
+        for cache in [&self.modcache, &self.gocache] {
+            if cache.exists() {
+                make_writable(cache);
+                std::fs::remove_dir_all(cache).unwrap();
+            }
+        }
     }
 
     /// Sets a variable for every `go` command from now on, for example
@@ -253,4 +263,12 @@ pub fn build_cache(project: Project) -> Caches {
         kind: project,
         env,
     }
+}
+
+/// Another package of a project, which has to be compiled.
+pub fn add_package(project: &Path, name: &str) {
+    let dir = project.join(name);
+    std::fs::create_dir_all(&dir).unwrap();
+    let source = format!("package {name}\n\nfunc Name() string {{ return \"{name}\" }}\n");
+    std::fs::write(dir.join(format!("{name}.go")), source).unwrap();
 }

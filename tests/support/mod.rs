@@ -6,6 +6,7 @@
 //! - [`gocachevet`]: runs the binary under test, nothing of this machine's
 //!   environment leaking in.
 //! - [`bundle`]: what `pack` makes, taken apart and put together again.
+//! - [`seals`]: jobs that seal what they save, and who plants what in it.
 //! - [`snapshot`] and [`assert_untouched`]: proof that a tree was not changed.
 //! - [`copy_tree`], [`Scratch`]: trees with their times, and read-only ones.
 //!
@@ -24,12 +25,13 @@ mod go;
 mod http;
 mod lib_proxy;
 mod report;
+pub mod seals;
 mod shared;
 mod tree;
 pub mod zip;
 
 pub use command::{Gocachevet, Run, gocachevet};
-pub use go::{Caches, GoEnv, Project, build_cache};
+pub use go::{Caches, GoEnv, Project, add_package, build_cache};
 pub use http::{Served, serve};
 pub use lib_proxy::{LIB, lib_proxy, zip};
 pub use report::complaints;

@@ -102,6 +102,7 @@ export async function job(event, more = {}) {
     '--action-cache-path', join(lab, 'actions'),
     '--cache-server-path', join(lab, `${engine}-server`), '--cache-server-addr', '127.0.0.1',
     '--artifact-server-path', join(lab, 'artifacts'), '--artifact-server-addr', '127.0.0.1', '--artifact-server-port', String(more.runner ? 34600 : 34599),
+    ...Object.entries(more.secrets ?? {}).flatMap(([name, value]) => ['-s', `${name}=${value}`]),
     ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
   ];
   const path = [...(more.path ?? []), ...(more.noBinary ? [] : [join(lab, 'bin')]), process.env.PATH].join(delimiter);

@@ -4,38 +4,11 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { job, lab, scenario, setUp } from './fixture.mjs';
-
-/** What was saved, as GitHub lists it. */
-const entries = [];
-const deleted = [];
-let refuses = false;
-const api = createServer((request, response) => {
-  const url = new URL(request.url, 'http://api');
-  if (refuses) return response.writeHead(403).end('{"message":"Resource not accessible by integration"}');
-  if (request.method === 'DELETE') {
-    deleted.push(Number(url.pathname.split('/').at(-1)));
-    return response.writeHead(204).end();
-  }
-  const found = entries.filter(({ key }) => key.startsWith(url.searchParams.get('key')));
-  return response.end(JSON.stringify({ total_count: found.length, actions_caches: url.searchParams.get('page') === '1' ? found : [] }));
-});
-await new Promise((ready) => api.listen(0, '127.0.0.1', ready));
-
-const server = join(lab, 'act-server', 'cache');
-/** The server's files, oldest first, with what they hold: `bundles/DIGEST`, `keys/KEY/BRANCH`. */
-const stored = () =>
-  readdirSync(server, { recursive: true }).filter((name) => statSync(join(server, name)).isFile()).sort((a, b) => basename(a) - basename(b)).map((name) => {
-    const path = join(server, name);
-    const names = execFileSync('tar', ['--zstd', '-Ptf', path], { encoding: 'utf8' }).split('\n');
-    const inside = names.map((name) => name.split('.gocachevet/store/')[1]).filter((name) => name && !name.endsWith('/'));
-    return { path, inside };
-  });
-const archiveOf = (digest) => stored().find(({ inside }) => inside.includes(`bundles/${digest}`)).path;
+import { join } from 'node:path';
+import { lab, scenario, setUp } from './fixture.mjs';
+import { api, archiveOf, compiled, deleted, entries, offline, on, stored } from './server.mjs';
 
 /** Changes a byte near the end of a bundle, in what the server has. */
 function tamper(digest) {
@@ -60,25 +33,6 @@ function newest() {
   const head = stored().reverse().find(({ inside }) => inside.some((name) => /^keys\/[^/]+\/main$/.test(name)));
   return { base, delta: head.inside.find((name) => name.startsWith('bundles/'))?.slice('bundles/'.length) };
 }
-const compiled = (run) => Number(/compiled: (\d+)/.exec(run.text)?.[1]);
-
-/** Runs the job on a branch, `main` if it is not said. */
-async function on(event, more = {}) {
-  const ref = event.ref ?? 'refs/heads/main';
-  const env = {
-    GOFLAGS: '-buildvcs=false -trimpath',
-    GITHUB_API_URL: `http://127.0.0.1:${api.address().port}`,
-    ...more.env,
-  };
-  const run = await job({ repository: { full_name: 'example/hello', default_branch: 'main' }, ...event, ref }, { workflow: 'snapshots.yml', ...more, env });
-  for (const [, key, base] of run.text.matchAll(/saved as ((?:\S+)-delta-\S+-([0-9a-f]{64}))/g)) {
-    const baseKey = `${key.slice(0, key.indexOf('-delta-'))}-base-${base}`;
-    for (const each of [key, baseKey]) if (!entries.some((entry) => entry.key === each)) entries.push({ id: entries.length + 1, key: each, ref });
-  }
-  return run;
-}
-const offline = { env: { GOPROXY: 'off' } };
-
 setUp();
 
 await scenario('cold: nothing is restored, and what was used is saved as a base', async () => {
@@ -164,10 +118,10 @@ await scenario('what was there before the step is checked', async () => {
 
 await scenario('superseded heads are deleted, but one generation; and where that is refused it is said', async () => {
   deleted.length = 0;
-  refuses = true;
+  api.refuses = true;
   const refused = (await on({ edit: 'five' }, offline)).ended(0);
   assert.match(refused.summary('Post'), /^Superseded entries stay until GitHub evicts them: .*actions: write.*403/m);
-  refuses = false;
+  api.refuses = false;
   (await on({ edit: 'six' }, offline)).ended(0);
   const heads = entries.filter(({ key, ref }) => key.includes('-delta-') && ref === 'refs/heads/main').map(({ id }) => id);
   // What this job itself saved was not listed yet.

@@ -70,7 +70,7 @@ function carry(format, what) {
   execFileSync(archiver, ['unpack', format, file, dir]);
 }
 
-function job(inputs = {}, variables = {}, path = join(lab, 'bin')) {
+function job(inputs = {}, variables = {}, path = join(lab, 'bin'), secrets = []) {
   writeJob(inputs);
   const env = {
     ...process.env,
@@ -83,7 +83,7 @@ function job(inputs = {}, variables = {}, path = join(lab, 'bin')) {
     CGO_ENABLED: '0',
     ...variables,
   };
-  const done = spawnSync('gitlab-ci-local', ['--force-shell-executor', '--shell-isolation', '--color=false', 'go-test'], { cwd: repository, env, encoding: 'utf8', maxBuffer: 64 << 20 });
+  const done = spawnSync('gitlab-ci-local', ['--force-shell-executor', '--shell-isolation', '--color=false', ...secrets.flatMap((secret) => ['--variable', secret]), 'go-test'], { cwd: repository, env, encoding: 'utf8', maxBuffer: 64 << 20 });
   const file = (name) => join(repository, '.gitlab-ci-local', 'artifacts', 'go-test', name);
   const text = `${done.stdout}\n${done.stderr}`;
   const artifact = (name) => {
@@ -253,5 +253,27 @@ scenario('snapshots, tampered with: the job stops before the build, or goes on w
   assert.ok(stopped.quality().some(({ check_name }) => check_name === 'snapshot-damaged'), stopped.text);
   const run = job({ ...snapshot, 'on-corrupt': 'warn' }, trimmed).ended(0);
   assert.match(run.text, /saved a base of .*: a part of the snapshot was damaged/);
+});
+
+scenario('snapshots, sealed: the default branch seals with the key, and other jobs restore that and save nothing', () => {
+  remove(cacheDir(store));
+  const pair = (name) => {
+    const file = join(lab, `${name}.key`);
+    const made = execFileSync(native, ['seal', '--new-key', name, '--secret-file', file], { encoding: 'utf8' });
+    return { open: made.trim(), secret: readFileSync(file, 'utf8').trim() };
+  };
+  const [key, other] = ['ci.example', 'other.example'].map(pair);
+  const sealed = { ...snapshot, 'sealed-by': key.open };
+  const first = job(sealed, trimmed, undefined, [`SEAL_KEY=${key.secret}`]).ended(0);
+  assert.match(first.text, /saved a base of .*there is no base/);
+  assert.ok(!first.text.includes(key.secret.split('+').at(-1)), 'the secret is in the log');
+  const keyless = job({ ...sealed, script: ['go vet .'] }, trimmed).ended(0);
+  assert.match(keyless.text, /restored [\d.]+ MB in /);
+  assert.match(keyless.text, /saved nothing: .*SEAL_KEY/);
+  const unsealed = { ...snapshot, 'sealed-by': `${other.open}` };
+  const stopped = job({ ...unsealed, script: ['echo the build runs'] }, trimmed).ended(1);
+  assert.equal(/> the build runs/.test(stopped.text), false, 'the build ran');
+  assert.ok(stopped.quality().some(({ check_name }) => check_name === 'seal-invalid'), stopped.text);
+  job({ ...unsealed, 'on-unsealed': 'skip' }, trimmed).ended(0);
 });
 console.log(`gitlab-ci-local's output is in ${repository}/.gitlab-ci-local`);
