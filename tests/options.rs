@@ -363,7 +363,6 @@ fn a_switch_takes_back_what_the_configuration_sets() {
     };
     assert!(planned(&[]) > 0);
     assert_eq!(planned(&["--no-unused"]), 0);
-    assert_eq!(planned(&["--unused=false"]), 0);
     assert!(planned(&["--unused"]) > 0);
 }
 

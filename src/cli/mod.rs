@@ -7,5 +7,6 @@ pub(crate) mod log;
 pub mod progress;
 mod settings;
 
-pub use args::{CheckArgs, ConfigArgs, JudgeArgs, TerminalArgs};
-pub use grammar::Given;
+pub use args::{BaselineArgs, ConfigArgs, Judged, Reporting, TerminalArgs, Use, Where};
+pub(crate) use grammar::text_or_json;
+pub use grammar::{Takes, Typed};

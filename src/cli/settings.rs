@@ -1,10 +1,10 @@
 //! Flags laid over the configuration.
 
-use super::{CheckArgs, ConfigArgs, Given, JudgeArgs, TerminalArgs};
+use super::{BaselineArgs, ConfigArgs, TerminalArgs, Typed};
 use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::settings::{
-    self, ConfigFile, ConfigOrigin, Configuration, Environment, Options, Settings,
+    self, ConfigFile, ConfigOrigin, Configuration, Environment, Options, Projects, Settings,
 };
 use std::path::{Path, PathBuf};
 
@@ -19,18 +19,20 @@ const NEUTRAL: [&str; 6] = [
 ];
 
 impl Settings {
-    /// Lays the flags over the configuration file, which is read here.
+    /// Lays what was typed over the configuration file, which is read here.
     pub fn new(
-        given: &Given,
-        args: &ConfigArgs,
+        typed: &Typed<'_>,
         terminal: TerminalArgs,
         environment: &Environment,
     ) -> Result<Settings, CommandError> {
-        let flags: Options = given.over(Options::default())?;
+        let args = typed.over(ConfigArgs::default())?;
         let config = match &args.config {
             Some(file) => Some((environment.resolve(file), ConfigOrigin::Option)),
             None if args.no_project_config => None,
-            None => find_config(&flags, environment).map(|file| (file, ConfigOrigin::Project)),
+            None => {
+                let projects = typed.over(Projects::default())?;
+                find_config(&projects, environment).map(|file| (file, ConfigOrigin::Project))
+            }
         };
         match &config {
             Some((path, _)) => tracing::debug!("the configuration is {}", path.display()),
@@ -42,64 +44,60 @@ impl Settings {
                 let configuration = Configuration {
                     path: display_path(&path),
                     origin,
-                    affects: affects(&file, given),
+                    affects: affects(&file, typed),
                 };
                 (file, Some(configuration))
             }
             None => Default::default(),
         };
+        let baseline = typed.over(BaselineArgs::default())?.write_baseline;
         Ok(Settings {
-            options: given.over(file.options)?,
-            retention: given.over(file.retention)?,
+            options: typed.options(file.options)?,
             rules: file.rules,
             silence: file.silence,
             configuration,
+            write_baseline: baseline.map(|file| environment.resolve(&file)),
+            shard: None,
             quiet: terminal.quiet,
             color: terminal.color,
             environment: environment.clone(),
-            ..Settings::default()
         })
     }
+}
 
-    /// The same, with what a check alone is asked for.
-    #[must_use]
-    pub fn for_check(self, args: CheckArgs) -> Settings {
-        let settings = self.writing(&args.judge);
-        Settings {
-            shard: args.shard,
-            record: args.record,
-            compare: args
-                .compare
-                .map(|other| settings.environment.resolve(&other)),
-            accounts: args.accounts,
-            #[cfg(target_os = "linux")]
-            sealed_by: args.sealed_by.iter().map(ToString::to_string).collect(),
-            remote: args.remote,
-            #[cfg(feature = "remote")]
-            remote_key: args.remote_key,
-            ..settings
-        }
-    }
-
-    /// The same, with the baseline to write.
-    #[must_use]
-    pub fn writing(self, args: &JudgeArgs) -> Settings {
-        let file = args.write_baseline.as_deref();
-        Settings {
-            write_baseline: file.map(|file| self.environment.resolve(file)),
-            ..self
-        }
+impl Typed<'_> {
+    /// The configuration's options, and what was typed in their place.
+    pub fn options(&self, config: Options) -> Result<Options, CommandError> {
+        let options = Options {
+            caches: self.over(config.caches)?,
+            projects: self.over(config.projects)?,
+            mark: self.over(config.mark)?,
+            go: self.over(config.go)?,
+            mounts: self.over(config.mounts)?,
+            effort: self.over(config.effort)?,
+            strictness: self.over(config.strictness)?,
+            known: self.over(config.known)?,
+            price: self.over(config.price)?,
+            form: self.over(config.form)?,
+            outputs: self.over(config.outputs)?,
+            inside: self.over(config.inside)?,
+            policy: self.over(config.policy)?,
+            goals: self.over(config.goals)?,
+            limits: self.over(config.limits)?,
+            retention: self.over(config.retention)?,
+        };
+        Ok(options.taken_back())
     }
 }
 
 /// What a configuration does to the verdict and to what is removed, in the words of
 /// the file. Options that were typed rule instead of it.
-fn affects(file: &ConfigFile, given: &Given) -> Vec<String> {
+fn affects(file: &ConfigFile, typed: &Typed<'_>) -> Vec<String> {
     let keys = file
         .said
         .iter()
         .filter(|said| !NEUTRAL.contains(&said.key.as_str()))
-        .filter(|said| given.leaves_to_configuration(&said.key))
+        .filter(|said| typed.leaves_to_configuration(&said.key))
         .map(|said| format!("{} = {}", said.key, said.value));
     let rules = file
         .rules
@@ -112,11 +110,11 @@ fn affects(file: &ConfigFile, given: &Given) -> Vec<String> {
     keys.chain(rules).chain(silences).collect()
 }
 
-fn find_config(options: &Options, environment: &Environment) -> Option<PathBuf> {
-    let mut starts: Vec<PathBuf> = options
+fn find_config(projects: &Projects, environment: &Environment) -> Option<PathBuf> {
+    let mut starts: Vec<PathBuf> = projects
         .project
         .iter()
-        .chain(&options.projects_under)
+        .chain(&projects.projects_under)
         .map(|dir| environment.resolve(dir))
         .collect();
     if starts.is_empty() {
@@ -128,7 +126,6 @@ fn find_config(options: &Options, environment: &Environment) -> Option<PathBuf> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::grammar::command_first;
     use crate::commands::grammar;
     use crate::findings::{Level, Rule};
 
@@ -146,16 +143,19 @@ mod tests {
             cwd: top.path().to_owned(),
             ..Environment::default()
         };
-        let settings = |line: &str, args: ConfigArgs| {
-            let words = command_first(line.split(' ').map(Into::into), &grammar());
-            let given = Given::of(&grammar().try_get_matches_from(words).unwrap());
-            Settings::new(&given, &args, TerminalArgs::default(), &environment)
+        let settings = |line: &str| {
+            let grammar = grammar();
+            let matches = grammar
+                .clone()
+                .try_get_matches_from(line.split(' '))
+                .unwrap();
+            let typed = Typed::of(&grammar, &matches).unwrap();
+            Settings::new(&typed, TerminalArgs::default(), &environment)
         };
 
-        let args = ConfigArgs::default;
-        let found = settings("g check --jobs=2 --max-age=9d", args()).unwrap();
-        assert_eq!(found.options.jobs, Some(2));
-        assert_eq!(found.retention.unused, Some(true));
+        let found = settings("g check --jobs=2 --max-age=9d").unwrap();
+        assert_eq!(found.options.caches.jobs, Some(2));
+        assert_eq!(found.options.retention.unused, Some(true));
         assert_eq!(found.rules[&Rule::Drift], Level::Deny);
         let configuration = found.configuration.unwrap();
         assert_eq!(configuration.path, display_path(&file));
@@ -167,30 +167,25 @@ mod tests {
             "silence drift of a@*",
         ];
         assert_eq!(configuration.affects, sets);
-        let trimmed = settings("g trim", args()).unwrap().configuration.unwrap();
+        let trimmed = settings("g trim").unwrap().configuration.unwrap();
         let more = ["max-age = \"30d\"", "unused = true"];
         assert_eq!(trimmed.affects, [&more, &sets[..]].concat());
 
-        let ignored = ConfigArgs {
-            no_project_config: true,
-            ..args()
-        };
-        let ignored = settings("g check", ignored).unwrap();
+        let ignored = settings("g check --no-project-config").unwrap();
         assert_eq!(
             (ignored.options, ignored.configuration),
             (Options::default(), None)
         );
 
-        let named = |name: &str| ConfigArgs {
-            config: Some(name.into()),
-            ..args()
-        };
-        let replaced = settings("g check", named("other.toml")).unwrap();
-        assert_eq!(replaced.options.jobs, Some(7));
-        assert_eq!(replaced.options.modcache, Some(top.path().join("mc")));
+        let replaced = settings("g --config other.toml check").unwrap();
+        assert_eq!(replaced.options.caches.jobs, Some(7));
+        assert_eq!(
+            replaced.options.caches.modcache,
+            Some(top.path().join("mc"))
+        );
         let configuration = replaced.configuration.unwrap();
         assert_eq!(configuration.origin, ConfigOrigin::Option);
-        let missing = settings("g check", named("none.toml"));
+        let missing = settings("g check --config none.toml");
         assert!(matches!(missing, Err(CommandError::Usage(_))));
     }
 }

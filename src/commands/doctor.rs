@@ -1,6 +1,6 @@
 //! `gocachevet doctor`.
 
-use crate::cli::JudgeArgs;
+use crate::cli::{BaselineArgs, Reporting, Takes, Where};
 #[cfg(feature = "remote")]
 use crate::doctor::online::Online;
 use crate::doctor::{self, Gathered};
@@ -9,7 +9,7 @@ use crate::formats::gosum::MergedSums;
 use crate::needs;
 use crate::report::Verdict;
 use crate::run::{self as steps, Found};
-use crate::settings::{Settings, VerifyLevel};
+use crate::settings::{Known, Settings, VerifyLevel};
 use crate::values::Age;
 use crate::verify::Evidence;
 use chrono::Utc;
@@ -19,9 +19,9 @@ use std::io::Write;
 /// Options of `doctor`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct DoctorArgs {
-    /// How what was found is judged.
+    /// What is looked at, and how what was found is judged.
     #[command(flatten)]
-    pub judge: JudgeArgs,
+    pub shared: Takes<Where, Reporting, Known, BaselineArgs>,
     /// Ask the checksum database and the proxies what the caches cannot tell
     #[arg(long)]
     pub online: bool,

@@ -8,7 +8,9 @@
 use crate::error::CommandError;
 use crate::findings::{Level, Rule};
 use crate::locate::{self};
-use crate::settings::{Configuration, Environment, Options, Retention, Settings, Silence};
+use crate::settings::{
+    Configuration, Environment, Form, Format, Inside, Options, Outputs, Policy, Settings, Silence,
+};
 use crate::values::shard::Shard;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,12 +48,10 @@ struct Handover {
     os: String,
     arch: String,
     options: Options,
-    retention: Retention,
     rules: BTreeMap<Rule, Level>,
     silence: Vec<Silence>,
     configuration: Option<Configuration>,
-    shard: Option<(u32, u32)>,
-    compare: Option<PathBuf>,
+    shard: Option<Shard>,
 }
 
 /// `settings` as text, without what is for the outside alone: files to write,
@@ -63,23 +63,13 @@ pub fn write(settings: &Settings) -> Result<Vec<u8>, CommandError> {
     let Settings {
         environment,
         options,
-        retention,
         rules,
         silence,
         configuration,
         shard,
-        compare,
         // Refused together with a sandbox, or done outside.
         write_baseline: _,
-        record: _,
-        accounts: _,
-        #[cfg(target_os = "linux")]
-            sealed_by: _,
         quiet: _,
-        // Asked outside: the module has no network.
-        remote: _,
-        #[cfg(feature = "remote")]
-            remote_key: _,
         color: _,
     } = settings;
     let mut vars: BTreeMap<String, String> = environment
@@ -103,19 +93,17 @@ pub fn write(settings: &Settings) -> Result<Vec<u8>, CommandError> {
         os: environment.os.clone(),
         arch: environment.arch.clone(),
         options: Options {
-            output: Vec::new(),
-            format: None,
+            outputs: Outputs::default(),
+            form: Form::default(),
             // Inside is where it would go, and the policy rules outside.
-            sandbox: None,
-            policy: None,
+            inside: Inside::default(),
+            policy: Policy::default(),
             ..options.clone()
         },
-        retention: retention.clone(),
         rules: rules.clone(),
         silence: silence.clone(),
         configuration: configuration.clone(),
-        shard: shard.map(|shard| (shard.index, shard.count)),
-        compare: compare.clone(),
+        shard: *shard,
     };
     serde_json::to_vec(&handover)
         .map_err(CommandError::input("this cannot be handed to the sandbox"))
@@ -130,11 +118,6 @@ pub fn read(from: impl Read) -> Result<Settings, CommandError> {
     from.take(MAX_BYTES).read_to_end(&mut text)?;
     let handover: Handover =
         serde_json::from_slice(&text).map_err(CommandError::input("--handover"))?;
-    let shard = handover
-        .shard
-        .map(|(index, count)| format!("{index}/{count}").parse::<Shard>())
-        .transpose()
-        .map_err(CommandError::input("--handover"))?;
     Ok(Settings {
         environment: Environment {
             vars: handover
@@ -147,15 +130,15 @@ pub fn read(from: impl Read) -> Result<Settings, CommandError> {
             arch: handover.arch,
         },
         options: Options {
-            format: Some(crate::settings::Format::Json),
+            form: Form {
+                format: Some(Format::Json),
+            },
             ..handover.options
         },
-        retention: handover.retention,
         rules: handover.rules,
         silence: handover.silence,
         configuration: handover.configuration,
-        shard,
-        compare: handover.compare,
+        shard: handover.shard,
         quiet: true,
         ..Settings::default()
     })
@@ -179,6 +162,10 @@ mod tests {
             ("HOME", "/home/u"),
             ("GITHUB_TOKEN", "secret"),
         ];
+        let mut options = Options::default();
+        options.projects.project = vec!["a".into()];
+        options.goals.max_size = Some("warn=1GB,fail=2GB".parse().unwrap());
+        options.outputs.output = vec!["sarif=x.sarif".parse().unwrap()];
         let settings = Settings {
             environment: Environment {
                 vars: given
@@ -189,12 +176,7 @@ mod tests {
                 os: "linux".into(),
                 arch: "amd64".into(),
             },
-            options: Options {
-                project: vec!["a".into()],
-                max_size: Some("warn=1GB,fail=2GB".parse().unwrap()),
-                output: vec!["sarif=x.sarif".parse().unwrap()],
-                ..Options::default()
-            },
+            options,
             rules: [(Rule::Drift, Level::Deny)].into(),
             configuration: Some(Configuration {
                 path: "/src/gocachevet.toml".to_owned(),
@@ -210,9 +192,9 @@ mod tests {
         names.retain(|name| *name != "GOROOT");
         assert_eq!(names, ["GOFLAGS", "HOME"]);
         assert_eq!(arrived.environment.cwd, settings.environment.cwd);
-        assert_eq!(arrived.options.project, settings.options.project);
-        assert_eq!(arrived.options.max_size, settings.options.max_size);
-        assert_eq!(arrived.options.output, []);
+        assert_eq!(arrived.options.projects, settings.options.projects);
+        assert_eq!(arrived.options.goals, settings.options.goals);
+        assert_eq!(arrived.options.outputs.output, []);
         assert_eq!(
             (arrived.rules, arrived.configuration),
             (settings.rules, settings.configuration)

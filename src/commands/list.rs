@@ -1,7 +1,7 @@
 //! `gocachevet list`.
 
 use super::why;
-use crate::cli::{ConfigArgs, progress};
+use crate::cli::{Takes, Use, Where, progress, text_or_json};
 use crate::error::CommandError;
 use crate::locate;
 use crate::render;
@@ -9,15 +9,27 @@ use crate::report::Verdict;
 use crate::report::list::{ListReport, Rows};
 use crate::run as steps;
 use crate::scan::{self, Scan};
-use crate::settings::{Settings, VerifyLevel};
+use crate::settings::{Effort, Form, Goals, Retention, Settings, VerifyLevel};
 use crate::text::escape;
 use crate::verify::provenance;
 use chrono::Utc;
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, Command, ValueEnum};
 use std::io::Write;
+
+/// What changes the answer to `--why`, and nothing else of a list.
+type OfWhy = Takes<Effort, Goals, Retention>;
+
+fn of_why(arg: Arg) -> Arg {
+    let those = OfWhy::augment_args(Command::new("why"));
+    match those.get_arguments().any(|of| of.get_id() == arg.get_id()) {
+        true => arg.requires("why").hide_short_help(true),
+        false => arg,
+    }
+}
 
 /// Options of `list`.
 #[derive(Args, Clone, Debug, Default)]
+#[command(mut_arg("format", text_or_json), mut_args(of_why))]
 pub struct ListArgs {
     /// How many to show
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -29,9 +41,9 @@ pub struct ListArgs {
     /// comes from (its ID, or its file)
     #[arg(long, value_name = "MODULE[@VERSION]|OUTPUT")]
     pub why: Option<String>,
-    /// Which configuration rules.
+    /// What is looked at, and how `--why` is answered.
     #[command(flatten)]
-    pub config: ConfigArgs,
+    pub shared: Takes<Where, Use, Form, OfWhy>,
 }
 
 /// What a line of the list stands for.
@@ -74,7 +86,7 @@ fn trace_output(settings: &Settings, text: &str) -> Result<Option<String>, Comma
     let output = provenance::find(cache, text).ok_or_else(unknown)?;
     let trace =
         provenance::trace(cache, output).map_err(CommandError::failed(output.id.to_string()))?;
-    let text = match settings.options.wants_json()? {
+    let text = match settings.options.form.wants_json()? {
         false => {
             let lines = provenance::lines(&trace, Utc::now());
             let lines = lines
@@ -129,7 +141,7 @@ pub fn run(
             }
         }
     }
-    let text = match settings.options.wants_json()? {
+    let text = match settings.options.form.wants_json()? {
         false => render::list_text(&list),
         true => render::list_json(&list),
     };

@@ -1,13 +1,17 @@
 //! `gocachevet mark`.
 
+use crate::cli::{Takes, Where};
 use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::report::Verdict;
 use crate::run as steps;
-use crate::settings::Settings;
+use crate::settings::{Mark, Settings};
 use crate::text::escape;
 use chrono::Utc;
 use std::io::Write;
+
+/// What `mark` takes.
+pub type Line = Takes<Where, Mark>;
 
 /// Remembers what the caches hold, and says so in a line.
 pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CommandError> {

@@ -31,9 +31,7 @@ pub mod seal;
 pub mod trim;
 mod why;
 
-use crate::cli::grammar::{Given, command_first, with_shared};
-use crate::cli::log;
-use crate::cli::{CheckArgs, ConfigArgs, TerminalArgs};
+use crate::cli::{TerminalArgs, Typed, log};
 use crate::error::CommandError;
 use crate::report::Verdict;
 #[cfg(not(target_family = "wasm"))]
@@ -61,21 +59,24 @@ use std::process::ExitCode;
 pub struct Cli {
     /// What to do [default: check]
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
     /// What the terminal gets.
     #[command(flatten)]
     pub terminal: TerminalArgs,
+    /// What a check takes, and before another command what that takes as well.
+    #[command(flatten)]
+    pub check: check::Line,
 }
 
 /// The commands.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
     /// Check both caches and judge them (the default)
-    Check(Box<CheckArgs>),
+    Check(check::Line),
     /// Shrink the caches to what builds use; alone it removes residue only
     Trim(Box<trim::TrimArgs>),
     /// At the start of a job: remember what the caches hold, so that use can be told
-    Mark(ConfigArgs),
+    Mark(mark::Line),
     /// What takes the space
     List(Box<list::ListArgs>),
     /// Bring back what `save` kept, proven while it is unpacked
@@ -110,19 +111,26 @@ pub enum Command {
     Other(Vec<OsString>),
 }
 
-/// The whole command line.
+/// The whole command line. Help on it names the commands; what a check takes is told
+/// by `check`.
 pub(crate) fn grammar() -> clap::Command {
-    with_shared(Cli::command())
+    let mut grammar = Cli::command().mut_args(|arg| match arg.is_global_set() {
+        true => arg,
+        false => arg.hide(true),
+    });
+    grammar.build();
+    grammar
 }
 
 /// Runs a command line; the first of `args` is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let grammar = grammar();
-    let words = command_first(args, &grammar);
-    let read = grammar
-        .try_get_matches_from(words)
-        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, Given::of(&matches))));
-    let (cli, given) = match read {
+    let read = grammar.clone().try_get_matches_from(args);
+    let read = read.and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, Typed::of(&grammar, &matches)?))
+    });
+    let (cli, typed) = match read {
         Ok(read) => read,
         Err(error) => {
             // Help and version are no errors and go to standard output.
@@ -134,7 +142,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
     log::start(cli.terminal.verbose);
-    let result = dispatch(cli, &given, Environment::of_process(), &mut out);
+    let result = dispatch(cli, &typed, Environment::of_process(), &mut out);
     let result = result.and_then(|verdict| {
         out.flush()?;
         Ok(verdict)
@@ -158,51 +166,49 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Runs one command; `out` is standard output.
 fn dispatch(
     cli: Cli,
-    given: &Given,
+    typed: &Typed<'_>,
     environment: Environment,
     out: &mut dyn Write,
 ) -> Result<Verdict, CommandError> {
-    let settings = |config: &ConfigArgs| Settings::new(given, config, cli.terminal, &environment);
-    match cli.command {
+    let settings = || Settings::new(typed, cli.terminal, &environment);
+    match cli.command.unwrap_or(Command::Check(cli.check)) {
+        Command::Check(_) => {
+            let args = typed.over(check::CheckArgs::default())?;
+            let settings = match args.handover {
+                true => handover::read(io::stdin().lock())?,
+                false => Settings {
+                    shard: args.shard,
+                    ..settings()?
+                },
+            };
+            check::run(&settings, &args, out)
+        }
         Command::Explain(args) => explain::run(&args, out),
-        Command::Check(args) if args.handover => {
-            check::run(&handover::read(io::stdin().lock())?, out)
-        }
-        Command::Check(args) => {
-            let settings = settings(&args.judge.config)?.for_check(*args);
-            check::run(&settings, out)
-        }
-        Command::Report(args) => report::run(&settings(&args.config)?, &args, out),
-        Command::Mark(config) => mark::run(&settings(&config)?, out),
-        Command::Trim(args) => {
-            let settings = settings(&args.judge.config)?.writing(&args.judge);
-            trim::run(&settings, &args, out)
-        }
+        Command::Report(args) => report::run(&settings()?, &args, out),
+        Command::Mark(_) => mark::run(&settings()?, out),
+        Command::Trim(args) => trim::run(&settings()?, &args, out),
         #[cfg(not(target_family = "wasm"))]
         Command::Mirror(command) => {
-            let options = given.over(Options::default())?;
+            let options = typed.options(Options::default())?;
             mirror::run(&command, &options, &environment, out)
         }
         #[cfg(not(target_family = "wasm"))]
         Command::Remote(command) => {
-            let options = given.over(Options::default())?;
+            let options = typed.options(Options::default())?;
             remote::run(&command, &options, &environment, out)
         }
-        Command::List(args) => list::run(&settings(&args.config)?, &args, out),
+        Command::List(args) => list::run(&settings()?, &args, out),
         #[cfg(target_os = "linux")]
-        Command::Restore(args) => restore::run(&settings(&args.config)?, &args, out),
+        Command::Restore(args) => restore::run(&settings()?, &args, out),
         #[cfg(target_os = "linux")]
-        Command::Save(args) => save::run(&settings(&args.config)?, &args, out),
+        Command::Save(args) => save::run(&settings()?, &args, out),
         #[cfg(target_os = "linux")]
         Command::Seal(args) => seal::run(&args, &environment, out),
-        Command::Pack(args) => pack::run(&settings(&args.config)?, &args, out),
+        Command::Pack(args) => pack::run(&settings()?, &args, out),
         #[cfg(target_family = "wasm")]
         Command::Other(words) => Err(not_here(&words)),
         #[cfg(not(target_family = "wasm"))]
-        Command::Doctor(args) => {
-            let settings = settings(&args.judge.config)?.writing(&args.judge);
-            doctor::run(&settings, &args, out)
-        }
+        Command::Doctor(args) => doctor::run(&settings()?, &args, out),
     }
 }
 

@@ -10,7 +10,7 @@ fn absent(option: &str) -> CommandError {
     )
 }
 
-pub(super) fn check(_: &Settings) -> Result<Report, CommandError> {
+pub(super) fn check(_: &Settings, _: bool) -> Result<Report, CommandError> {
     Err(absent("--sandbox"))
 }
 
@@ -18,7 +18,7 @@ pub(super) fn rule(
     _: &mut Report,
     settings: &Settings,
 ) -> Result<Result<(), CommandError>, CommandError> {
-    match settings.options.policy {
+    match settings.options.policy.policy {
         Some(_) => Err(absent("--policy")),
         None => Ok(Ok(())),
     }

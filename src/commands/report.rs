@@ -1,13 +1,13 @@
 //! `gocachevet report`.
 
 use super::sandboxed;
-use crate::cli::ConfigArgs;
+use crate::cli::{ConfigArgs, Reporting, Takes};
 use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::folder::ordinary;
 use crate::report::{Report, SCHEMA, Verdict};
 use crate::run as steps;
-use crate::settings::Settings;
+use crate::settings::{Policy, Settings};
 use clap::Args;
 use serde::Deserialize;
 use std::io::Write;
@@ -19,9 +19,9 @@ const MAX_BYTES: u64 = 512 << 20;
 /// Options of `report`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ReportArgs {
-    /// Which configuration rules.
+    /// What rules, and what is written.
     #[command(flatten)]
-    pub config: ConfigArgs,
+    pub shared: Takes<ConfigArgs, Reporting, Policy>,
     /// A JSON report of this program, or those of all shards of a check
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,

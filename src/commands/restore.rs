@@ -2,7 +2,7 @@
 
 use super::save::{builds_with, unlimited};
 use crate::act;
-use crate::cli::{ConfigArgs, progress};
+use crate::cli::{Reporting, Takes, Where, progress};
 use crate::error::CommandError;
 use crate::findings::{Finding, Level, Rule, display_path};
 use crate::folder::Root;
@@ -12,7 +12,7 @@ use crate::locate;
 use crate::needs;
 use crate::report::{self, Difference, ProvenBy, Verdict, Verification};
 use crate::run::{self as steps, Found};
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Go, Known, Mark, Settings, Strictness};
 use crate::snapshot::place::Caches;
 use crate::snapshot::restore::{Restored, Take, restore};
 use crate::snapshot::save::{open, same_go};
@@ -140,9 +140,9 @@ impl SealArgs {
 /// start of the job, so that `gocachevet mark` is not needed.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RestoreArgs {
-    /// Which configuration rules.
+    /// Where it goes, and how it is judged.
     #[command(flatten)]
-    pub config: ConfigArgs,
+    pub shared: Takes<Where, Mark, Go, Reporting, Takes<Strictness, Known>>,
     /// Where the snapshot lies.
     #[command(flatten)]
     pub store: StoreArgs,

@@ -28,15 +28,15 @@ impl From<SandboxError> for CommandError {
 fn bounds(settings: &Settings) -> Bounds {
     let options = &settings.options;
     Bounds {
-        memory: options.sandbox_memory.map_or(MEMORY, |size| size.0),
-        time: options.sandbox_time.map_or(TIME, |age| age.0),
+        memory: options.policy.sandbox_memory.map_or(MEMORY, |size| size.0),
+        time: options.policy.sandbox_time.map_or(TIME, |age| age.0),
         output: OUTPUT,
     }
 }
 
 /// Checks in the sandbox.
-pub(super) fn check(settings: &Settings) -> Result<Report, CommandError> {
-    if settings.record || settings.write_baseline.is_some() {
+pub(super) fn check(settings: &Settings, record: bool) -> Result<Report, CommandError> {
+    if record || settings.write_baseline.is_some() {
         return Err(CommandError::Usage(
             "--sandbox cannot be combined with --record or --write-baseline: nothing is written from inside".into(),
         ));
@@ -53,13 +53,13 @@ pub(super) fn check(settings: &Settings) -> Result<Report, CommandError> {
 /// Every folder that a check reads: those that are there, none in another.
 fn folders(settings: &Settings) -> Result<Vec<PathBuf>, CommandError> {
     let (environment, options) = (&settings.environment, &settings.options);
-    let caches = locate::caches(environment, options)?;
+    let caches = locate::caches(environment, &options)?;
     let mut folders: Vec<PathBuf> = [caches.modcache, caches.gocache]
         .into_iter()
         .flatten()
         .map(|located| located.path)
         .collect();
-    let found = locate::projects(environment, options)?;
+    let found = locate::projects(environment, &options)?;
     folders.extend(found.searched);
     for project in found.list {
         let files = project.go_sum.iter().map(|file| &file.path);
@@ -72,13 +72,14 @@ fn folders(settings: &Settings) -> Result<Vec<PathBuf>, CommandError> {
     }
     let go = locate::go_settings(environment);
     folders.extend(go.goroot);
-    let named = options.project.iter().chain(&options.projects_under);
-    let named = named.chain(&options.goroot).chain(&settings.compare);
+    let projects = &options.projects;
+    let named = projects.project.iter().chain(&projects.projects_under);
+    let named = named.chain(&options.go.goroot);
     folders.extend(named.map(|folder| environment.resolve(folder)));
     let files = [
         go.env_file.as_ref(),
-        options.baseline.as_ref(),
-        options.state.as_ref(),
+        options.known.baseline.as_ref(),
+        options.mark.state.as_ref(),
     ];
     for file in files.into_iter().flatten() {
         folders.extend(environment.resolve(file).parent().map(Path::to_owned));
@@ -96,7 +97,7 @@ pub(super) fn rule(
     report: &mut Report,
     settings: &Settings,
 ) -> Result<Result<(), CommandError>, CommandError> {
-    let Some(file) = &settings.options.policy else {
+    let Some(file) = &settings.options.policy.policy else {
         return Ok(Ok(()));
     };
     let file = settings.environment.resolve(file);

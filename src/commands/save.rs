@@ -2,7 +2,7 @@
 
 use super::restore::{StoreArgs, go_settings, repository, this_run};
 use crate::bundle::manifest;
-use crate::cli::{ConfigArgs, progress};
+use crate::cli::{Reporting, Takes, Use, Where, progress};
 use crate::error::CommandError;
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::gover;
@@ -38,9 +38,9 @@ const MAX_KEY: u64 = 4 << 10;
 /// base that is there, or a new base where a delta would be too large.
 #[derive(Args, Clone, Debug)]
 pub struct SaveArgs {
-    /// Which configuration rules.
+    /// What was used, and what is written.
     #[command(flatten)]
-    pub config: ConfigArgs,
+    pub shared: Takes<Where, Use, Reporting>,
     /// Where the snapshot goes.
     #[command(flatten)]
     pub store: StoreArgs,
@@ -188,10 +188,10 @@ pub(super) fn unlimited(settings: &Settings) -> Settings {
     let mut settings = settings.clone();
     let given = std::mem::take(&mut settings.options);
     settings.options = Options {
-        format: given.format,
-        strict: given.strict,
-        baseline: given.baseline,
-        projects_under: given.projects_under,
+        form: given.form,
+        strictness: given.strictness,
+        known: given.known,
+        projects: given.projects,
         ..Options::default()
     };
     settings

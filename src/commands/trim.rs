@@ -1,14 +1,14 @@
 //! `gocachevet trim`.
 
 use crate::act::{self, Done};
-use crate::cli::{JudgeArgs, progress};
+use crate::cli::{Judged, Reporting, Takes, Use, Where, progress};
 use crate::error::CommandError;
 use crate::locate;
 use crate::plan::{Plan, RetentionRules, Step};
 use crate::report::{self, Failure, Outcome, Report, Verdict};
 use crate::run::{self as steps, Found, Gone};
 use crate::scan::Inventory;
-use crate::settings::{Settings, VerifyLevel};
+use crate::settings::{Effort, Goals, Limits, Retention, Settings, VerifyLevel};
 use crate::text::escape::terminal;
 use crate::text::human;
 use chrono::{DateTime, Utc};
@@ -21,9 +21,9 @@ pub struct TrimArgs {
     /// Say what would go, and touch nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// How what is left is judged.
+    /// What is looked at, what goes, and how what is left is judged.
     #[command(flatten)]
-    pub judge: JudgeArgs,
+    pub shared: Takes<Where, Use, Reporting, Judged, Takes<Effort, Goals, Limits>, Retention>,
 }
 
 /// What is said where no other program can be run.
@@ -37,7 +37,7 @@ pub fn run(
 ) -> Result<Verdict, CommandError> {
     let mut notes = prepare(settings, args)?;
     let now = Utc::now();
-    let rules = RetentionRules::new(&settings.retention, &settings.options);
+    let rules = RetentionRules::new(&settings.options);
     let mut found = look(settings, &rules, args.dry_run)?;
     let mut restored = steps::restored(&found);
     let in_use = steps::used_within_grace(&found.inventory, &rules, now);
@@ -71,7 +71,7 @@ pub fn run(
     }
     // What is older than `max-age` and stays, stays for a reason.
     let mut judged = steps::with_measured_rate(settings, restored);
-    judged.options.max_age = None;
+    judged.options.goals.max_age = None;
     let mut report = steps::report(&found, &judged, now)?;
     report.notes.append(&mut notes);
     if shown.bytes > 0 {
@@ -107,7 +107,7 @@ fn prepare(settings: &Settings, args: &TrimArgs) -> Result<Vec<String>, CommandE
     if args.dry_run {
         return Ok(notes);
     }
-    if cfg!(target_family = "wasm") && settings.retention.prove.is_some() {
+    if cfg!(target_family = "wasm") && settings.options.retention.prove.is_some() {
         return Err(CommandError::Usage(NO_PROOF.into()));
     }
     for root in [modcache, gocache].into_iter().flatten() {
@@ -130,7 +130,7 @@ fn look(settings: &Settings, rules: &RetentionRules, dry_run: bool) -> Result<Fo
         // Which outputs entries name is read from level quick on.
         true => steps::look(settings, VerifyLevel::Quick, &*watch),
         false => {
-            let asked = settings.options.verify.unwrap_or(VerifyLevel::Full);
+            let asked = settings.options.effort.verify.unwrap_or(VerifyLevel::Full);
             steps::look(settings, asked.max(VerifyLevel::Quick), &*watch)
         }
     }
@@ -153,7 +153,7 @@ fn remove<'a>(
     found: &Found,
     in_use: bool,
 ) -> Result<Vec<Done<'a>>, CommandError> {
-    match &settings.retention.prove {
+    match &settings.options.retention.prove {
         Some(command) if cfg!(not(target_family = "wasm")) => {
             if in_use {
                 return Err(CommandError::Work(

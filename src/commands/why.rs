@@ -35,10 +35,10 @@ pub(super) fn why(
         Some((path, version)) => (path, Some(version)),
         None => (asked, None),
     };
-    let level = settings.options.verify.unwrap_or(VerifyLevel::Quick);
+    let level = settings.options.effort.verify.unwrap_or(VerifyLevel::Quick);
     let found = run::look(settings, level.max(VerifyLevel::Quick), &Unwatched)?;
     let now = Utc::now();
-    let rules = RetentionRules::new(&settings.retention, &settings.options);
+    let rules = RetentionRules::new(&settings.options);
     let weights = run::weights(&found, settings, rules, now)?;
     let plan = weights.plan(&found);
     let graphs = graphs(&found);
@@ -56,7 +56,7 @@ pub(super) fn why(
     ids.sort();
     ids.dedup();
     let answers: Vec<Answer> = ids.iter().map(|id| answer(id, &plan, &graphs)).collect();
-    if settings.options.format == Some(Format::Json) {
+    if settings.options.form.format == Some(Format::Json) {
         out.write_all(crate::render::pretty(&answers).as_bytes())?;
         return Ok(Verdict::Pass);
     }

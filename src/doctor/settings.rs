@@ -53,14 +53,14 @@ pub fn settings(gathered: &Gathered, options: &Options) -> Vec<GoSetting> {
             situation,
             "GOMODCACHE",
             caches.modcache.as_ref(),
-            options.modcache.is_some(),
+            options.caches.modcache.is_some(),
             "downloaded modules, their extracted sources and toolchains lie here; Go never removes any",
         ),
         cache(
             situation,
             "GOCACHE",
             caches.gocache.as_ref(),
-            options.gocache.is_some(),
+            options.caches.gocache.is_some(),
             "build outputs and test results lie here; Go removes those not used for five days",
         ),
     ];

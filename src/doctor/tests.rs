@@ -758,11 +758,9 @@ fn the_machine_is_looked_at_without_being_touched() {
         os: std::env::consts::OS.to_owned(),
         ..Environment::default()
     };
-    let options = crate::settings::Options {
-        modcache: Some(project.join("mod")),
-        gocache: Some(project.join("build-cache")),
-        ..Default::default()
-    };
+    let mut options = crate::settings::Options::default();
+    options.caches.modcache = Some(project.join("mod"));
+    options.caches.gocache = Some(project.join("build-cache"));
     let gathered = gather(&environment, &options, 1).unwrap();
     let situation = gathered.situation;
     let modcache = situation.modcache.as_ref().unwrap();

@@ -104,17 +104,18 @@ pub struct Limits {
 
 impl From<&Options> for Limits {
     fn from(options: &Options) -> Limits {
+        let (goals, limits) = (&options.goals, &options.limits);
         Limits {
-            max_size: options.max_size,
-            max_modcache_size: options.max_modcache_size,
-            max_gocache_size: options.max_gocache_size,
-            max_age: options.max_age,
-            max_findings: options.max_findings,
-            min_hit_rate: options.min_hit_rate,
-            min_modcache_hit_rate: options.min_modcache_hit_rate,
-            min_gocache_hit_rate: options.min_gocache_hit_rate,
-            max_idle: options.max_idle,
-            max_growth: options.max_growth,
+            max_size: goals.max_size,
+            max_modcache_size: goals.max_modcache_size,
+            max_gocache_size: goals.max_gocache_size,
+            max_age: goals.max_age,
+            max_findings: limits.max_findings,
+            min_hit_rate: limits.min_hit_rate,
+            min_modcache_hit_rate: limits.min_modcache_hit_rate,
+            min_gocache_hit_rate: limits.min_gocache_hit_rate,
+            max_idle: limits.max_idle,
+            max_growth: limits.max_growth,
         }
     }
 }

@@ -55,8 +55,8 @@ pub fn caches_so_far(environment: &Environment, options: &Options) -> Result<Cac
 
 fn named_are_there(caches: Caches, options: &Options) -> Result<Caches, LocateError> {
     let named = [
-        (&options.modcache, &caches.modcache, "--modcache"),
-        (&options.gocache, &caches.gocache, "--gocache"),
+        (&options.caches.modcache, &caches.modcache, "--modcache"),
+        (&options.caches.gocache, &caches.gocache, "--gocache"),
     ];
     let absent = named
         .into_iter()
@@ -119,11 +119,11 @@ fn places(
             source: source.to_owned(),
         })
     };
-    let modcache = match flag(&options.modcache, "--modcache") {
+    let modcache = match flag(&options.caches.modcache, "--modcache") {
         Some(given) => Ok(given),
         None => modcache(environment, settings)?,
     };
-    let gocache = match flag(&options.gocache, "--gocache") {
+    let gocache = match flag(&options.caches.gocache, "--gocache") {
         Some(given) => Ok(given),
         None => gocache(environment, settings)?,
     };
@@ -286,10 +286,8 @@ mod tests {
             ("linux", &[("HOME", "/h"), ("GOROOT", "/h/go")], None),
             ("linux", &[], None),
         ] {
-            let options = Options {
-                gocache: Some("/none".into()),
-                ..Options::default()
-            };
+            let mut options = Options::default();
+            options.caches.gocache = Some("/none".into());
             let found = caches_on(&environment(os, vars), &options, &disk());
             let modcache = found.ok().and_then(|caches| caches.modcache);
             assert_eq!(modcache, expected, "{os} {vars:?}");
@@ -340,10 +338,8 @@ mod tests {
             ),
             ("linux", &[], None),
         ] {
-            let options = Options {
-                modcache: Some("/none".into()),
-                ..Options::default()
-            };
+            let mut options = Options::default();
+            options.caches.modcache = Some("/none".into());
             let found = caches_on(&environment(os, vars), &options, &disk()).unwrap();
             assert_eq!(found.gocache, expected, "{os} {vars:?}");
         }
@@ -374,11 +370,9 @@ mod tests {
             assert_eq!(found, Err(error), "{vars:?}");
 
             // What the options name is not asked of Go's settings.
-            let options = Options {
-                modcache: Some("mc".into()),
-                gocache: Some("gc".into()),
-                ..Options::default()
-            };
+            let mut options = Options::default();
+            options.caches.modcache = Some("mc".into());
+            options.caches.gocache = Some("gc".into());
             let disk = FakeDisk::default().dir("/work/mc").dir("/work/gc");
             let found = caches_on(&environment_with(&[vars]), &options, &disk).unwrap();
             assert_eq!(found.modcache, at("/work/mc", "--modcache"));
@@ -397,10 +391,8 @@ mod tests {
     #[test]
     fn a_cache_that_is_not_there_is_said_with_what_named_it() {
         let disk = FakeDisk::default().file("/h/go/pkg/mod", "");
-        let options = Options {
-            gocache: Some("gc".into()),
-            ..Options::default()
-        };
+        let mut options = Options::default();
+        options.caches.gocache = Some("gc".into());
         let found = caches_on(&environment("linux", &[("HOME", "/h")]), &options, &disk).unwrap();
         assert_eq!((found.modcache, found.gocache), (None, None));
         assert_eq!(

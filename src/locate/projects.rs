@@ -128,12 +128,12 @@ pub fn projects(environment: &Environment, options: &Options) -> Result<Projects
         caches: caches.into_iter().flatten().collect(),
         ..Search::default()
     };
-    for dir in &options.project {
+    for dir in &options.projects.project {
         search.named(&environment.resolve(dir))?;
     }
     let mut tops = Vec::new();
-    if options.projects_under.is_empty() {
-        if options.project.is_empty() {
+    if options.projects.projects_under.is_empty() {
+        if options.projects.project.is_empty() {
             search.upward(&environment.cwd)?;
             tops.extend(workspace_of_ci(environment));
         }
@@ -141,7 +141,7 @@ pub fn projects(environment: &Environment, options: &Options) -> Result<Projects
         let found = found.chain(search.found.unread.iter().map(|unread| &unread.dir));
         tops.extend(found.filter_map(|dir| repository_of(dir)));
     }
-    for dir in &options.projects_under {
+    for dir in &options.projects.projects_under {
         search.under(&environment.resolve(dir))?;
     }
     // Not all that a home folder holds belongs to the project.
@@ -669,8 +669,10 @@ mod tests {
     fn named_and_found_below() {
         let checkout = workspace();
         let options = |project: &[&str], under: &[&str]| Options {
-            project: project.iter().map(PathBuf::from).collect(),
-            projects_under: under.iter().map(PathBuf::from).collect(),
+            projects: crate::settings::Projects {
+                project: project.iter().map(PathBuf::from).collect(),
+                projects_under: under.iter().map(PathBuf::from).collect(),
+            },
             ..Options::default()
         };
         assert_eq!(

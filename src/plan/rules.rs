@@ -1,7 +1,7 @@
 //! What was asked for, with its defaults.
 
 use crate::formats::module::ModuleVersion;
-use crate::settings::{Options, Retention, Slim, Tier};
+use crate::settings::{Options, Slim, Tier};
 use crate::values::{Age, Limit, Size};
 use std::time::Duration;
 
@@ -58,13 +58,14 @@ pub struct RetentionRules {
 
 impl Default for RetentionRules {
     fn default() -> RetentionRules {
-        RetentionRules::new(&Retention::default(), &Options::default())
+        RetentionRules::new(&Options::default())
     }
 }
 
 impl RetentionRules {
     /// Applies the defaults; limits on age and size stand in for retention's own.
-    pub fn new(retention: &Retention, options: &Options) -> RetentionRules {
+    pub fn new(options: &Options) -> RetentionRules {
+        let (retention, goals) = (&options.retention, &options.goals);
         let on = |flag: Option<bool>| flag.unwrap_or(false);
         let bytes = |own: Option<Size>, limit: Option<Limit<Size>>| {
             own.or(limit.and_then(|limit| limit.fail.or(limit.warn)))
@@ -88,13 +89,13 @@ impl RetentionRules {
             forget_after: length(retention.forget_after).unwrap_or(FORGET_AFTER),
             unused: on(retention.unused),
             tier: retention.tier,
-            max_age: options
+            max_age: goals
                 .max_age
                 .and_then(|limit| limit.fail.or(limit.warn))
                 .map(|age| age.0),
-            trim_to: bytes(retention.trim_to, options.max_size),
-            trim_modcache_to: bytes(retention.trim_modcache_to, options.max_modcache_size),
-            trim_gocache_to: bytes(retention.trim_gocache_to, options.max_gocache_size),
+            trim_to: bytes(retention.trim_to, goals.max_size),
+            trim_modcache_to: bytes(retention.trim_modcache_to, goals.max_modcache_size),
+            trim_gocache_to: bytes(retention.trim_gocache_to, goals.max_gocache_size),
             force: on(retention.force),
             slim: retention.slim,
             repair,

@@ -5,7 +5,7 @@ use crate::formats::module::ModuleVersion;
 use crate::scan::{
     Action, BuildCache, Measure, Output, Piece, Residue, Tree, VcsClone, VersionKind,
 };
-use crate::settings::{Options, Retention, Slim};
+use crate::settings::{Options, Slim};
 use crate::values::Age;
 use crate::verify::{Proof, Source, VersionProof};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -509,18 +509,13 @@ fn half_extracted_trees_and_lonely_hashes_are_residue() {
 
 #[test]
 fn defaults_and_limits_become_the_policy() {
-    let options = Options {
-        max_age: "warn=1d,fail=2d".parse().ok(),
-        max_size: "5".parse().ok(),
-        ..Options::default()
-    };
-    let retention = Retention {
-        repair: Some(true),
-        trim_modcache_to: "3".parse().ok(),
-        grace: Some(Age(Duration::ZERO)),
-        ..Retention::default()
-    };
-    let rules = RetentionRules::new(&retention, &options);
+    let mut options = Options::default();
+    options.goals.max_age = "warn=1d,fail=2d".parse().ok();
+    options.goals.max_size = "5".parse().ok();
+    options.retention.repair = Some(true);
+    options.retention.trim_modcache_to = "3".parse().ok();
+    options.retention.grace = Some(Age(Duration::ZERO));
+    let rules = RetentionRules::new(&options);
     assert_eq!(rules.max_age, Some(Duration::from_secs(2 * DAY)));
     assert_eq!((rules.trim_to, rules.trim_modcache_to), (Some(5), Some(3)));
     assert_eq!(rules.grace, Duration::ZERO);

@@ -129,7 +129,7 @@ pub(super) fn apply_policy(
     now: DateTime<Utc>,
     notes: &mut Vec<String>,
 ) -> Result<(Vec<Finding>, report::Policy), CommandError> {
-    let strict = settings.options.strict == Some(true);
+    let strict = settings.options.strictness.strict == Some(true);
     let findings = levels::apply(findings, &settings.rules, strict);
     let silenced = levels::silence(findings, &settings.silence, now.date_naive());
     notes.extend(silenced.notes);
@@ -147,7 +147,7 @@ pub(super) fn apply_policy(
         silenced: silenced.count,
         baselined: 0,
     };
-    if let Some(file) = &settings.options.baseline {
+    if let Some(file) = &settings.options.known.baseline {
         let file = settings.environment.resolve(file);
         let baseline = read_baseline(&file)?;
         (findings, policy.baselined) = baseline.apply(findings);
@@ -195,7 +195,7 @@ fn unvouched(found: &Found, settings: &Settings) -> verify::Unvouched {
         let names: Vec<String> = folders.map(|dir| display_path(dir)).collect();
         names.join(", ")
     };
-    let under = &settings.options.projects_under;
+    let under = &settings.options.projects.projects_under;
     let sums = if !found.projects.is_empty() {
         let mut projects = found.projects.iter().map(|project| &project.dir).take(5);
         format!("no go.sum lists one ({})", names(&mut projects))

@@ -291,7 +291,7 @@ fn weigh_sumdb(cache: &ModCache, settings: &Settings, sums: &MergedSums, evidenc
     let exempt = |path: &str| match_prefix_patterns(&exempt, path);
     let shard = settings.shard.unwrap_or(Shard::WHOLE);
     verify::weigh(cache, sums, &sumdb, exempt, shard, evidence);
-    let named = settings.options.goroot.as_deref();
+    let named = settings.options.go.goroot.as_deref();
     let named = named.map(|goroot| settings.environment.resolve(goroot));
     let goroots: Vec<PathBuf> = named.into_iter().chain(go.goroot).collect();
     verify::snapshots(cache, &goroots, shard, evidence);
@@ -301,6 +301,7 @@ fn weigh_sumdb(cache: &ModCache, settings: &Settings, sums: &MergedSums, evidenc
 pub fn jobs(settings: &Settings) -> usize {
     settings
         .options
+        .caches
         .jobs
         .filter(|&jobs| jobs > 0)
         .unwrap_or_else(parallel::default_jobs)

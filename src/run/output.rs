@@ -14,7 +14,7 @@ pub fn write_report(
     settings: &Settings,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
-    for output in &settings.options.output {
+    for output in &settings.options.outputs.output {
         let path = settings.environment.resolve(&output.path);
         let text = render(report, output.format, TextStyle::default());
         write_file(&settings.environment, &path, &text)?;
@@ -24,7 +24,7 @@ pub fn write_report(
         color: color(settings),
         ..TextStyle::default()
     };
-    let format = settings.options.format.unwrap_or(Format::Text);
+    let format = settings.options.form.format.unwrap_or(Format::Text);
     out.write_all(render(report, format, style).as_bytes())?;
     Ok(())
 }

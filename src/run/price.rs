@@ -11,7 +11,7 @@ const RESTORE_RATE: u64 = 100_000_000;
 
 /// Bytes per second at which a restore is priced.
 pub fn restore_rate(settings: &Settings) -> u64 {
-    let given = settings.options.restore_rate;
+    let given = settings.options.price.restore_rate;
     given.map_or(RESTORE_RATE, |rate| rate.0)
 }
 
@@ -19,9 +19,9 @@ pub fn restore_rate(settings: &Settings) -> u64 {
 /// `--restore-took` tells how long that took.
 pub fn with_measured_rate(settings: &Settings, restored: u64) -> Settings {
     let mut settings = settings.clone();
-    if let Some(Age(took)) = settings.options.restore_took {
+    if let Some(Age(took)) = settings.options.price.restore_took {
         let seconds = took.as_secs_f64().max(0.001);
-        settings.options.restore_rate = Some(Size((restored as f64 / seconds) as u64));
+        settings.options.price.restore_rate = Some(Size((restored as f64 / seconds) as u64));
     }
     settings
 }
@@ -39,7 +39,7 @@ pub fn restored(found: &Found) -> u64 {
 /// What one restore costs, and what of it brings what nobody used. A price that
 /// nobody asked for says something only where use is known.
 pub(super) fn note(numbers: &Numbers, settings: &Settings) -> Option<String> {
-    if settings.options.restore_rate.is_none() && numbers.idle_bytes.is_none() {
+    if settings.options.price.restore_rate.is_none() && numbers.idle_bytes.is_none() {
         return None;
     }
     let caches = [numbers.modcache_bytes, numbers.gocache_bytes];

@@ -11,7 +11,7 @@ use crate::locate;
 use crate::report::merge::{self, MergeError};
 use crate::report::{CountLimit, Report, ShardPart};
 use crate::scan::Inventory;
-use crate::settings::{Options, Settings, VerifyLevel};
+use crate::settings::{Effort, Options, Settings, VerifyLevel};
 use crate::values::Limit;
 use sha2::{Digest, Sha256};
 
@@ -61,7 +61,7 @@ pub(super) fn part(found: &Found, settings: &Settings) -> Result<Option<ShardPar
     let Some(shard) = settings.shard else {
         return Ok(None);
     };
-    let max_findings = settings.options.max_findings;
+    let max_findings = settings.options.limits.max_findings;
     Ok(Some(ShardPart {
         index: shard.index,
         count: shard.count,
@@ -137,22 +137,21 @@ fn caches(inventory: &Inventory) -> String {
 fn asked(found: &Found, settings: &Settings) -> Result<String, CommandError> {
     let given = &settings.options;
     let options = Options {
-        verify: Some(given.verify.unwrap_or(VerifyLevel::Full)),
-        modcache: None,
-        gocache: None,
-        project: Vec::new(),
-        projects_under: Vec::new(),
-        goroot: None,
-        path_map: Vec::new(),
-        jobs: None,
-        format: None,
-        output: Vec::new(),
-        baseline: None,
-        state: None,
-        sandbox: None,
-        sandbox_memory: None,
-        sandbox_time: None,
-        policy: None,
+        effort: Effort {
+            verify: Some(given.effort.verify.unwrap_or(VerifyLevel::Full)),
+            ..given.effort
+        },
+        caches: Default::default(),
+        projects: Default::default(),
+        mark: Default::default(),
+        go: Default::default(),
+        mounts: Default::default(),
+        known: Default::default(),
+        form: Default::default(),
+        outputs: Default::default(),
+        inside: Default::default(),
+        policy: Default::default(),
+        retention: Default::default(),
         ..given.clone()
     };
     let text = serde_json::to_vec(&(options, &settings.rules, &settings.silence))
@@ -163,7 +162,7 @@ fn asked(found: &Found, settings: &Settings) -> Result<String, CommandError> {
         hash.update(bytes);
     };
     add(&text);
-    if let Some(file) = &given.baseline {
+    if let Some(file) = &given.known.baseline {
         let file = settings.environment.resolve(file);
         let baseline =
             ordinary::read(&file, MAX_BYTES).map_err(CommandError::input(display_path(&file)))?;

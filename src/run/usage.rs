@@ -22,7 +22,7 @@ use std::path::PathBuf;
 /// name made of the caches' paths. The caches need not be there yet.
 pub fn state_path(settings: &Settings) -> Result<PathBuf, CommandError> {
     let (environment, options) = (&settings.environment, &settings.options);
-    if let Some(path) = &options.state {
+    if let Some(path) = &options.mark.state {
         return Ok(environment.resolve(path));
     }
     let (modcache, gocache) = locate::expected(environment, options)?;
@@ -123,7 +123,7 @@ pub(super) fn read_state(
             }
             "was written for other caches".to_owned()
         }
-        Err(StateError::Missing) if settings.options.state.is_none() => return Ok(None),
+        Err(StateError::Missing) if settings.options.mark.state.is_none() => return Ok(None),
         Err(StateError::Missing) => "does not exist".to_owned(),
         Err(error) => error.to_string(),
     };
@@ -147,7 +147,7 @@ pub(super) fn observed(
         .then_some("GOCACHEPROG keeps build outputs elsewhere");
     let needed = inventory.modcache.as_ref().filter(|_| !projects.is_empty());
     let needed = needed.map(|cache| {
-        let live = settings.options.live.unwrap_or(Live::GoSum);
+        let live = settings.options.effort.live.unwrap_or(Live::GoSum);
         let files = graph::ModCache::of(cache.folders.clone());
         let needs = needs::of_each(projects, live, &files, notes);
         needs.into_iter().flat_map(|needs| needs.source).collect()
@@ -203,7 +203,7 @@ fn modules_unseen(go: &GoSettings, projects: &[Project]) -> Option<&'static str>
 
 /// The folder's path as Go knew it, by `--path-map`.
 fn as_go_knew(root: &std::path::Path, settings: &Settings) -> Option<PathBuf> {
-    settings.options.path_map.iter().find_map(|map| {
+    settings.options.mounts.path_map.iter().find_map(|map| {
         let (seen, real) = map.split_once('=')?;
         let seen = settings.environment.resolve(seen.as_ref());
         let below = root.strip_prefix(&seen).ok()?;

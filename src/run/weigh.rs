@@ -34,7 +34,7 @@ pub fn weights(
     let mut needs = match &found.inventory.modcache {
         Some(cache) => needs::of_each(
             &found.projects,
-            settings.options.live.unwrap_or(Live::GoSum),
+            settings.options.effort.live.unwrap_or(Live::GoSum),
             &graph::ModCache::of(cache.folders.clone()),
             &mut notes,
         ),
@@ -96,7 +96,7 @@ pub(crate) fn go_versions(
     settings: &Settings,
 ) -> Vec<String> {
     let mut versions = Vec::new();
-    let goroot = match &settings.options.goroot {
+    let goroot = match &settings.options.go.goroot {
         Some(goroot) => Some(settings.environment.resolve(goroot)),
         None => locate::go_settings(&settings.environment).goroot,
     };

@@ -6,7 +6,6 @@
 use super::{ConfigError, Options};
 use crate::findings::{Level, Rule, display_path};
 use crate::folder::ordinary;
-use crate::settings::Retention;
 use crate::text::nearest;
 use chrono::NaiveDate;
 use serde::de::DeserializeOwned;
@@ -29,9 +28,6 @@ pub struct ConfigFile {
     /// Options, by their names on the command line. Paths are relative to the file.
     #[serde(flatten)]
     pub options: Options,
-    /// What a trim keeps and removes, by the options' names.
-    #[serde(flatten)]
-    pub retention: Retention,
     /// Levels of rules that differ from their defaults.
     pub rules: BTreeMap<Rule, Level>,
     /// Findings that are known and accepted.
@@ -177,8 +173,7 @@ pub(crate) fn parse(text: &str) -> Result<ConfigFile, String> {
         at(error.span().unwrap_or(0..0), message)
     })?;
     let mut config = ConfigFile::default();
-    let (options, retention) = (keys::<Options>(), keys::<Retention>());
-    let (mut for_options, mut for_retention) = (Map::new(), Map::new());
+    let (known, mut options) = (keys(), Map::new());
     for (key, value) in table.into_inner() {
         let name = key.get_ref().as_ref();
         let fail = |message: String| at(key.span(), &message);
@@ -218,29 +213,27 @@ pub(crate) fn parse(text: &str) -> Result<ConfigFile, String> {
             }
             name => {
                 let value = plain(value.into_inner());
-                let known = |names: &[String]| names.iter().any(|known| known == name);
                 config.said.push(Said {
                     key: name.to_owned(),
                     value: value.to_string(),
                     line: line(&key.span()),
                 });
-                if known(&options) {
-                    set::<Options>(&mut for_options, name, value).map_err(fail)?;
-                } else if known(&retention) {
-                    set::<Retention>(&mut for_retention, name, value).map_err(fail)?;
-                } else {
-                    let known = options.iter().chain(&retention).map(String::as_str);
+                if !known.iter().any(|known| known == name) {
+                    let known = known.iter().map(String::as_str);
                     return Err(fail(unknown(
                         "key",
                         name,
                         known.chain(["rules", "silence"]),
                     )));
                 }
+                // Alone first, so that what is wrong with it is known to be in its line.
+                let alone = Map::from_iter([(name.to_owned(), value)]);
+                read_value::<Options>(Value::Object(alone.clone()), name).map_err(fail)?;
+                options.extend(alone);
             }
         }
     }
-    config.options = read_value(Value::Object(for_options), "options")?;
-    config.retention = read_value(Value::Object(for_retention), "options")?;
+    config.options = read_value(Value::Object(options), "options")?;
     Ok(config)
 }
 
@@ -282,26 +275,11 @@ fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>)
     }
 }
 
-/// The keys that a struct of options knows: the names of its flags.
-fn keys<T: clap::Args>() -> Vec<String> {
-    T::augment_args(clap::Command::new("keys"))
-        .get_arguments()
-        .filter_map(|argument| argument.get_long())
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Adds one option, read alone first, so that what is wrong with it is known to
-/// be in its line.
-fn set<T: DeserializeOwned>(
-    options: &mut Map<String, Value>,
-    key: &str,
-    value: Value,
-) -> Result<(), String> {
-    let alone = Map::from_iter([(key.to_owned(), value.clone())]);
-    read_value::<T>(Value::Object(alone), key)?;
-    options.insert(key.to_owned(), value);
-    Ok(())
+/// The keys of options.
+fn keys() -> Vec<String> {
+    let all = serde_json::to_value(Options::default()).unwrap_or_default();
+    all.as_object()
+        .map_or_else(Vec::new, |all| all.keys().cloned().collect())
 }
 
 fn read_value<T: DeserializeOwned>(value: Value, name: &str) -> Result<T, String> {
@@ -372,19 +350,22 @@ mod tests {
         )
         .unwrap();
         let options = &config.options;
-        assert_eq!(options.verify, Some(VerifyLevel::Quick));
+        assert_eq!(options.effort.verify, Some(VerifyLevel::Quick));
         assert_eq!(
-            options.max_size,
+            options.goals.max_size,
             Some(Limit {
                 warn: Some(Size(1 << 30)),
                 fail: Some(Size(2 << 30))
             })
         );
-        assert_eq!(options.max_findings.unwrap().fail, Some(3));
-        assert_eq!(options.min_hit_rate.unwrap().fail.unwrap().0, 0.5);
-        assert_eq!(config.retention.unused, Some(true));
-        assert_eq!(config.retention.keep, ["example.com/**"]);
-        assert_eq!(config.retention.grace, Some(Age(Duration::from_secs(3600))));
+        assert_eq!(options.limits.max_findings.unwrap().fail, Some(3));
+        assert_eq!(options.limits.min_hit_rate.unwrap().fail.unwrap().0, 0.5);
+        assert_eq!(config.options.retention.unused, Some(true));
+        assert_eq!(config.options.retention.keep, ["example.com/**"]);
+        assert_eq!(
+            config.options.retention.grace,
+            Some(Age(Duration::from_secs(3600)))
+        );
         assert_eq!(config.rules[&Rule::Drift], Level::Deny);
         assert_eq!(
             config.silence[0].expires,
@@ -456,25 +437,6 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_is_a_key_and_every_key_a_flag() {
-        // A wrong type names the key only if the struct knows it.
-        let wrong = Value::Object(Map::new());
-        for key in keys::<Options>() {
-            let error = set::<Options>(&mut Map::new(), &key, wrong.clone()).unwrap_err();
-            assert!(!error.contains("unknown field"), "{error}");
-        }
-        for key in keys::<Retention>() {
-            let error = set::<Retention>(&mut Map::new(), &key, wrong.clone()).unwrap_err();
-            assert!(!error.contains("unknown field"), "{error}");
-        }
-        let shared: Vec<_> = keys::<Options>()
-            .into_iter()
-            .filter(|key| keys::<Retention>().contains(key))
-            .collect();
-        assert!(shared.is_empty(), "in both: {shared:?}");
-    }
-
-    #[test]
     fn the_file_is_found_upward_within_the_repository() {
         let top = tempfile::tempdir().unwrap();
         let inner = top.path().join("repository/a/b");
@@ -526,7 +488,7 @@ mod tests {
         // From its own folder.
         std::fs::write(&file, "modcache = 'mc'").unwrap();
         let config = load(&file, ConfigOrigin::Option).unwrap();
-        assert_eq!(config.options.modcache, Some(top.path().join("mc")));
+        assert_eq!(config.options.caches.modcache, Some(top.path().join("mc")));
     }
 
     #[test]

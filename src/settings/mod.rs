@@ -1,8 +1,8 @@
 //! The policy: what the user typed, on the command line and in
 //! `gocachevet.toml`, validated into what is meant.
 //!
-//! One struct, [`Options`], serves both: every option of the command line is a
-//! key of the file under the same name, and flags win. A project's own file may
+//! One struct, [`Options`], serves both: every group in it is of the command line
+//! and of the file, under the same names, and flags win. A project's own file may
 //! not name places to write or caches to change.
 
 mod environment;
@@ -16,7 +16,10 @@ pub(crate) use environment::{clean, go_arch};
 #[cfg(test)]
 pub(crate) use file::parse;
 pub use file::{ConfigFile, ConfigOrigin, Silence, find, load};
-pub use options::{Format, Live, Options, VerifyLevel};
+pub use options::{
+    Caches, Effort, Form, Format, Go, Goals, Inside, Known, Limits, Live, Mark, Mounts, Options,
+    Outputs, Policy, Price, Projects, Strictness, VerifyLevel,
+};
 pub use retention::{Retention, Slim, Tier};
 pub use run::{Color, Settings};
 

@@ -1,200 +1,189 @@
 use crate::error::CommandError;
+use crate::settings::Retention;
 use crate::values::{Age, Limit, Rate, Share, Size};
-use clap::Args;
+use clap::{ArgAction, Args};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Every option that both the command line and `gocachevet.toml` know. Which
-/// command takes which of them is the matter of `cli::grammar`.
+/// Every option that both the command line and `gocachevet.toml` know, by the
+/// groups that commands take whole.
 ///
 /// A field that is not given is `None` or empty; defaults are applied where
 /// an option is used, so that "not given" can be told from "given".
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Options {
+    #[serde(flatten)]
+    pub caches: Caches,
+    #[serde(flatten)]
+    pub projects: Projects,
+    #[serde(flatten)]
+    pub mark: Mark,
+    #[serde(flatten)]
+    pub go: Go,
+    #[serde(flatten)]
+    pub mounts: Mounts,
+    #[serde(flatten)]
+    pub effort: Effort,
+    #[serde(flatten)]
+    pub strictness: Strictness,
+    #[serde(flatten)]
+    pub known: Known,
+    #[serde(flatten)]
+    pub price: Price,
+    #[serde(flatten)]
+    pub form: Form,
+    #[serde(flatten)]
+    pub outputs: Outputs,
+    #[serde(flatten)]
+    pub inside: Inside,
+    #[serde(flatten)]
+    pub policy: Policy,
+    #[serde(flatten)]
+    pub goals: Goals,
+    #[serde(flatten)]
+    pub limits: Limits,
+    #[serde(flatten)]
+    pub retention: Retention,
+}
+
+/// Where the caches are, and how many threads read them.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Options {
-    // Where
+#[command(next_help_heading = "Where")]
+pub struct Caches {
     /// The module cache [default: GOMODCACHE as Go itself would find it]
-    #[arg(long, value_name = "DIR", help_heading = "Where")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "DIR")]
     pub modcache: Option<PathBuf>,
     /// The build cache [default: GOCACHE as Go itself would find it]
-    #[arg(long, value_name = "DIR", help_heading = "Where")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "DIR")]
     pub gocache: Option<PathBuf>,
+    /// Threads [default: the machine's cores]
+    #[arg(long, short, value_name = "N", hide_short_help = true)]
+    pub jobs: Option<usize>,
+}
+
+/// The projects that use the caches.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "Where")]
+pub struct Projects {
     /// A project that uses the caches; repeatable [default: the one here, in CI all]
     ///
     /// Unless it is given, the go.mod or go.work upward from here counts, and in
     /// CI all those of the workspace. The other modules of its repository count
     /// as well.
-    #[arg(long = "project", value_name = "DIR", help_heading = "Where")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[arg(long, value_name = "DIR")]
+    #[serde(default)]
     pub project: Vec<PathBuf>,
     /// Every folder below DIR that has a go.mod, and no others; repeatable
-    #[arg(long, value_name = "DIR", help_heading = "Where")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[arg(long, value_name = "DIR")]
+    #[serde(default)]
     pub projects_under: Vec<PathBuf>,
-    /// The Go installation, for the version that names its module indexes [default: GOROOT]
-    #[arg(long, value_name = "DIR", help_heading = "Where")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub goroot: Option<PathBuf>,
-    /// A folder's path as Go knew it, where it is mounted elsewhere: SEEN=REAL; repeatable
-    #[arg(long, value_name = "SEEN=REAL", help_heading = "Where")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub path_map: Vec<String>,
+}
 
-    // How
+/// What tells use from idleness.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[command(next_help_heading = "How")]
+pub struct Mark {
+    /// The mark's state [default: in RUNNER_TEMP or the temporary folder]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+}
+
+/// The Go that builds.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[command(next_help_heading = "Where")]
+pub struct Go {
+    /// The Go installation, for the version that names its module indexes [default: GOROOT]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub goroot: Option<PathBuf>,
+}
+
+/// Folders that Go knew by another path.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "Where")]
+pub struct Mounts {
+    /// A folder's path as Go knew it, where it is mounted elsewhere: SEEN=REAL; repeatable
+    #[arg(long, value_name = "SEEN=REAL", hide_short_help = true)]
+    #[serde(default)]
+    pub path_map: Vec<String>,
+}
+
+/// How closely is looked, and by what.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[command(next_help_heading = "How")]
+pub struct Effort {
     /// How much to verify: off, quick, used or full [default: full]
-    #[arg(long, value_name = "LEVEL", help_heading = "How")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "LEVEL")]
+    #[arg(hide_possible_values = true)]
     pub verify: Option<VerifyLevel>,
+    /// What counts as needed: go.sum or build-list [default: go.sum]
+    #[arg(long, value_name = "SOURCE", hide_short_help = true)]
+    #[arg(hide_possible_values = true)]
+    pub live: Option<Live>,
+}
+
+/// What is taken on trust.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[command(next_help_heading = "How")]
+pub struct Strictness {
     /// Deny what nothing outside the caches vouches for
     ///
     /// A level that `[rules]` sets for a rule counts all the same.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "How")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, action = ArgAction::SetTrue)]
     pub strict: Option<bool>,
-    /// Threads [default: the machine's cores]
-    #[arg(long, short = 'j', value_name = "N", help_heading = "How")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jobs: Option<usize>,
-    /// text, json, markdown, github, openmetrics, sarif or codequality [default: text]
-    #[arg(long, short = 'f', value_name = "FORMAT", help_heading = "How")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<Format>,
-    /// Also write the report to a file, as json=report.json; repeatable
-    #[arg(long, short = 'o', value_name = "FORMAT=PATH", help_heading = "How")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub output: Vec<Output>,
-    /// Findings listed here are known and do not count
-    #[arg(long, value_name = "FILE", help_heading = "How")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<PathBuf>,
-    /// The mark's state [default: in RUNNER_TEMP or the temporary folder]
-    #[arg(long, value_name = "FILE", help_heading = "How")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<PathBuf>,
-    /// What counts as needed: go.sum or build-list [default: go.sum]
-    #[arg(long, value_name = "SOURCE", help_heading = "How")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub live: Option<Live>,
-    /// Bytes per second at which a restore is priced [default: 100MB]
-    #[arg(long, value_name = "SIZE", help_heading = "How")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub restore_rate: Option<Size>,
-    /// How long restoring the caches took in this job: tells the rate
-    #[arg(
-        long,
-        value_name = "TIME",
-        conflicts_with = "restore_rate",
-        help_heading = "How"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub restore_took: Option<Age>,
-
-    // Sandbox
-    /// Check inside a sandbox that can only read
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Sandbox")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sandbox: Option<bool>,
-    /// Memory that a sandboxed module may use [default: 1GiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Sandbox")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sandbox_memory: Option<Size>,
-    /// Time that a sandboxed module may take [default: 15m]
-    #[arg(long, value_name = "AGE", help_heading = "Sandbox")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sandbox_time: Option<Age>,
-    /// A WASI module that reads the JSON report and rules on it
-    #[arg(long, value_name = "FILE", help_heading = "Sandbox")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy: Option<PathBuf>,
-
-    // Thresholds
-    /// Both caches together
-    #[arg(
-        long,
-        value_name = "SIZE",
-        help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_size: Option<Limit<Size>>,
-    /// The module cache
-    #[arg(
-        long,
-        value_name = "SIZE",
-        help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_modcache_size: Option<Limit<Size>>,
-    /// The build cache
-    #[arg(
-        long,
-        value_name = "SIZE",
-        help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_gocache_size: Option<Limit<Size>>,
-    /// Time since the oldest unit was last used
-    #[arg(
-        long,
-        value_name = "AGE",
-        help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<Limit<Age>>,
-    /// Findings of level warn or deny
-    #[arg(
-        long,
-        value_name = "N",
-        help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_findings: Option<Limit<u64>>,
-    /// Hit rate of both caches together
-    #[arg(
-        long,
-        value_name = "RATE",
-        help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_hit_rate: Option<Limit<Rate>>,
-    /// Hit rate of the module cache
-    #[arg(
-        long,
-        value_name = "RATE",
-        help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_modcache_hit_rate: Option<Limit<Rate>>,
-    /// Hit rate of the build cache
-    #[arg(
-        long,
-        value_name = "RATE",
-        help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_gocache_hit_rate: Option<Limit<Rate>>,
-    /// Bytes, or share of bytes, that this job did not use
-    #[arg(
-        long,
-        value_name = "SIZE|SHARE",
-        help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_idle: Option<Limit<Share>>,
-    /// Growth of both caches since the mark
-    #[arg(
-        long,
-        value_name = "SIZE",
-        help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_growth: Option<Limit<Size>>,
+    /// Not that, whatever the configuration says
+    #[arg(long, conflicts_with = "strict", hide_short_help = true)]
+    #[serde(skip)]
+    pub no_strict: bool,
 }
 
-impl Options {
+/// Findings that are known.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[command(next_help_heading = "How")]
+pub struct Known {
+    /// Findings listed here are known and do not count
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub baseline: Option<PathBuf>,
+}
+
+/// What a restore costs.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "How")]
+pub struct Price {
+    /// Bytes per second at which a restore is priced [default: 100MB]
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    pub restore_rate: Option<Size>,
+    /// How long restoring the caches took in this job: tells the rate
+    #[arg(long, value_name = "TIME", hide_short_help = true)]
+    #[arg(conflicts_with = "restore_rate")]
+    pub restore_took: Option<Age>,
+}
+
+/// What goes to standard output.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[command(next_help_heading = "How")]
+pub struct Form {
+    /// text, json, markdown, github, openmetrics, sarif or codequality [default: text]
+    #[arg(long, short, value_name = "FORMAT")]
+    #[arg(hide_possible_values = true)]
+    pub format: Option<Format>,
+}
+
+impl Form {
     /// Whether a command that writes text or JSON is to write JSON.
     ///
     /// # Errors
@@ -208,24 +197,136 @@ impl Options {
             )),
         }
     }
+}
+
+/// What goes to files.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[command(next_help_heading = "How")]
+pub struct Outputs {
+    /// Also write the report to a file, as json=report.json; repeatable
+    #[arg(long, short, value_name = "FORMAT=PATH")]
+    #[serde(default)]
+    pub output: Vec<Output>,
+}
+
+/// Whether a check can do more than read.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[command(next_help_heading = "Sandbox")]
+pub struct Inside {
+    /// Check inside a sandbox that can only read
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub sandbox: Option<bool>,
+    /// Not that, whatever the configuration says
+    #[arg(long, conflicts_with = "sandbox", hide_short_help = true)]
+    #[serde(skip)]
+    pub no_sandbox: bool,
+}
+
+/// A policy module, and the bounds of every sandbox.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "Sandbox")]
+pub struct Policy {
+    /// Memory that a sandboxed module may use [default: 1GiB]
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    pub sandbox_memory: Option<Size>,
+    /// Time that a sandboxed module may take [default: 15m]
+    #[arg(long, value_name = "AGE", hide_short_help = true)]
+    pub sandbox_time: Option<Age>,
+    /// A WASI module that reads the JSON report and rules on it
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
+/// Limits that are a goal of a trim as well.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)")]
+pub struct Goals {
+    /// Both caches together
+    #[arg(long, value_name = "SIZE")]
+    pub max_size: Option<Limit<Size>>,
+    /// The module cache
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    pub max_modcache_size: Option<Limit<Size>>,
+    /// The build cache
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    pub max_gocache_size: Option<Limit<Size>>,
+    /// Time since the oldest unit was last used
+    #[arg(long, value_name = "AGE")]
+    pub max_age: Option<Limit<Age>>,
+}
+
+/// Limits to what a job finds and does.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)")]
+pub struct Limits {
+    /// Findings of level warn or deny
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub max_findings: Option<Limit<u64>>,
+    /// Hit rate of both caches together
+    #[arg(long, value_name = "RATE")]
+    pub min_hit_rate: Option<Limit<Rate>>,
+    /// Hit rate of the module cache
+    #[arg(long, value_name = "RATE", hide_short_help = true)]
+    pub min_modcache_hit_rate: Option<Limit<Rate>>,
+    /// Hit rate of the build cache
+    #[arg(long, value_name = "RATE", hide_short_help = true)]
+    pub min_gocache_hit_rate: Option<Limit<Rate>>,
+    /// Bytes, or share of bytes, that this job did not use
+    #[arg(long, value_name = "SIZE|SHARE", hide_short_help = true)]
+    pub max_idle: Option<Limit<Share>>,
+    /// Growth of both caches since the mark
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    pub max_growth: Option<Limit<Size>>,
+}
+
+impl Options {
+    /// The same, where `--no-NAME` took back what the configuration sets.
+    #[must_use]
+    pub fn taken_back(mut self) -> Options {
+        let retention = &mut self.retention;
+        for (switch, no) in [
+            (&mut self.strictness.strict, self.strictness.no_strict),
+            (&mut self.inside.sandbox, self.inside.no_sandbox),
+            (&mut retention.unused, retention.no_unused),
+            (&mut retention.force, retention.no_force),
+            (&mut retention.repair, retention.no_repair),
+            (&mut retention.residue, retention.no_residue),
+            (&mut retention.vcs, retention.no_vcs),
+            (&mut retention.toolchains, retention.no_toolchains),
+            (&mut retention.all, retention.no_all),
+        ] {
+            if no {
+                *switch = Some(false);
+            }
+        }
+        self
+    }
 
     /// The same options, with paths as seen from `dir`.
     #[must_use]
     pub(super) fn relative_to(mut self, dir: &Path) -> Options {
         let single = [
-            &mut self.modcache,
-            &mut self.gocache,
-            &mut self.goroot,
-            &mut self.baseline,
-            &mut self.state,
-            &mut self.policy,
+            &mut self.caches.modcache,
+            &mut self.caches.gocache,
+            &mut self.go.goroot,
+            &mut self.known.baseline,
+            &mut self.mark.state,
+            &mut self.policy.policy,
         ];
         single
             .into_iter()
             .flatten()
-            .chain(&mut self.project)
-            .chain(&mut self.projects_under)
-            .chain(self.output.iter_mut().map(|output| &mut output.path))
+            .chain(&mut self.projects.project)
+            .chain(&mut self.projects.projects_under)
+            .chain(self.outputs.output.iter_mut().map(|to| &mut to.path))
             .for_each(|path| *path = dir.join(&*path));
         self
     }

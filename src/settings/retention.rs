@@ -1,5 +1,5 @@
 use crate::values::{Age, Size};
-use clap::Args;
+use clap::{ArgAction, Args};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -7,96 +7,106 @@ use std::str::FromStr;
 /// What a trim keeps and what it removes. Every field is a flag and a key of
 /// `gocachevet.toml`; `max-age` is shared with the threshold of that name.
 ///
-/// A field that is not given is `None` or empty, as in
-/// [`Options`](crate::settings::Options).
+/// A field that is not given is `None` or empty, as in all [`Options`](super::Options).
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Retention")]
 pub struct Retention {
     // What stays
     /// Keep PATH[@VERSION] in any case, `*` and `**` allowed; repeatable
     #[arg(long, value_name = "PATTERN")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub keep: Vec<String>,
     /// Keep what was used so recently: a build may be using it [default: 24h]
     #[arg(long, value_name = "AGE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub grace: Option<Age>,
     /// Keep what was used within this time
-    #[arg(long, value_name = "AGE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "AGE", hide_short_help = true)]
     pub keep_since: Option<Age>,
     /// Keep what at least N known projects need
-    #[arg(long, value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub min_ref_count: Option<u64>,
     /// Keep what any of the last N marked jobs used [default: 10]
     ///
     /// Counted for each name that CI gives its jobs; jobs that used nothing do
     /// not count.
     #[arg(long, value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_runs: Option<u64>,
     /// Projects and names of jobs not seen for so long no longer count [default: 90d]
-    #[arg(long, value_name = "AGE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "AGE", hide_short_help = true)]
     pub forget_after: Option<Age>,
 
     // What goes
     /// Remove everything that nothing keeps
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, action = ArgAction::SetTrue)]
     pub unused: Option<bool>,
+    /// Not that, whatever the configuration says
+    #[arg(long, conflicts_with = "unused", hide_short_help = true)]
+    #[serde(skip)]
+    pub no_unused: bool,
     /// Remove in steps by the last use: observe=7d,demote=30d,purge=90d
-    #[arg(long, value_name = "STEPS")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "STEPS", hide_short_help = true)]
     pub tier: Option<Tier>,
     /// Remove until both caches together fit [default: max-size]
     #[arg(long, value_name = "SIZE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub trim_to: Option<Size>,
     /// Remove until the module cache fits [default: max-modcache-size]
-    #[arg(long, value_name = "SIZE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
     pub trim_modcache_to: Option<Size>,
     /// Remove until the build cache fits [default: max-gocache-size]
-    #[arg(long, value_name = "SIZE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
     pub trim_gocache_to: Option<Size>,
     /// To fit, remove even what projects need
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, action = ArgAction::SetTrue, hide_short_help = true)]
     pub force: Option<bool>,
+    /// Not that, whatever the configuration says
+    #[arg(long, conflicts_with = "force", hide_short_help = true)]
+    #[serde(skip)]
+    pub no_force: bool,
     /// Drop one of the two copies of a module version: extracted or archive
-    #[arg(long, value_name = "COPY")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "COPY", hide_short_help = true)]
+    #[arg(hide_possible_values = true)]
     pub slim: Option<Slim>,
     /// Run CMD (through sh, in the project, without a network for Go) before anything is deleted for good; if it fails, all is put back
-    #[arg(long, value_name = "CMD")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "CMD", hide_short_help = true)]
     #[cfg_attr(feature = "schema", schemars(skip))]
     pub prove: Option<String>,
     /// Remove what is damaged, so that Go downloads or builds it again
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, action = ArgAction::SetTrue)]
     pub repair: Option<bool>,
+    /// Not that, whatever the configuration says
+    #[arg(long, conflicts_with = "repair", hide_short_help = true)]
+    #[serde(skip)]
+    pub no_repair: bool,
     /// Remove what broken downloads and extractions left (a plain trim does only this)
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, action = ArgAction::SetTrue, hide_short_help = true)]
     pub residue: Option<bool>,
+    /// Not that, whatever the configuration says
+    #[arg(long, conflicts_with = "residue", hide_short_help = true)]
+    #[serde(skip)]
+    pub no_residue: bool,
     /// Remove idle version-control clones
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, action = ArgAction::SetTrue, hide_short_help = true)]
     pub vcs: Option<bool>,
+    /// Not that, whatever the configuration says
+    #[arg(long, conflicts_with = "vcs", hide_short_help = true)]
+    #[serde(skip)]
+    pub no_vcs: bool,
     /// Remove all Go toolchains but those that the projects name
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, action = ArgAction::SetTrue, hide_short_help = true)]
     pub toolchains: Option<bool>,
+    /// Not that, whatever the configuration says
+    #[arg(long, conflicts_with = "toolchains", hide_short_help = true)]
+    #[serde(skip)]
+    pub no_toolchains: bool,
     /// Empty both caches, but for locks
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, action = ArgAction::SetTrue)]
     pub all: Option<bool>,
+    /// Not that, whatever the configuration says
+    #[arg(long, conflicts_with = "all", hide_short_help = true)]
+    #[serde(skip)]
+    pub no_all: bool,
 }
 
 /// Which of a module version's two copies is dropped.

@@ -1,6 +1,6 @@
 //! What is meant: flags over the configuration, validated.
 
-use super::{Configuration, Environment, Options, Retention, Silence};
+use super::{Configuration, Environment, Options, Silence};
 use crate::findings::{Level, Rule};
 use crate::values::shard::Shard;
 use clap::ValueEnum;
@@ -14,8 +14,6 @@ pub struct Settings {
     pub environment: Environment,
     /// Options; flags have won over the configuration.
     pub options: Options,
-    /// What a trim keeps and removes; flags have won over the configuration.
-    pub retention: Retention,
     /// Levels that differ from the rules' defaults.
     pub rules: BTreeMap<Rule, Level>,
     /// Findings that are known and accepted.
@@ -26,20 +24,6 @@ pub struct Settings {
     pub write_baseline: Option<PathBuf>,
     /// The part of the work to do; `None` is all of it.
     pub shard: Option<Shard>,
-    /// Whether the ledger is written.
-    pub record: bool,
-    /// Another module cache, a report of one, or a go.sum to compare with.
-    pub compare: Option<PathBuf>,
-    /// Whether the report says what each module version is.
-    pub accounts: bool,
-    /// The public keys that the snapshot has to be sealed with that was restored.
-    #[cfg(target_os = "linux")]
-    pub sealed_by: Vec<String>,
-    /// The repository whose remote caches are asked for.
-    pub remote: Option<String>,
-    /// The key that this job will save under.
-    #[cfg(feature = "remote")]
-    pub remote_key: Option<String>,
     /// No progress, no log.
     pub quiet: bool,
     /// When to use colour.

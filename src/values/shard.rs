@@ -60,6 +60,8 @@ impl FromStr for Shard {
     }
 }
 
+crate::values::as_text!(Shard);
+
 #[cfg(test)]
 mod tests {
     use super::*;

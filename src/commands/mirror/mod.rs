@@ -3,8 +3,10 @@
 mod steps;
 pub(crate) use steps::run;
 
+use crate::cli::{Takes, text_or_json};
 use crate::services::mirror::Layout;
-use crate::values::Age;
+use crate::settings::{Form, Projects, VerifyLevel};
+use crate::values::{Age, Limit, Size};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -22,7 +24,11 @@ pub enum MirrorCommand {
 /// What the projects' go.sum files need stays: name them all with `--project`
 /// and `--projects-under`.
 #[derive(Args, Clone, Debug, Default)]
+#[command(mut_arg("format", text_or_json))]
 pub struct MirrorArgs {
+    /// Whose projects, and what is written.
+    #[command(flatten)]
+    pub shared: Takes<Projects, Form>,
     /// A GOPROXY file tree, or Athens' disk storage
     #[arg(value_name = "DIR", required_unless_present = "artifactory")]
     pub storage: Option<PathBuf>,
@@ -44,6 +50,9 @@ pub struct MirrorArgs {
     /// Patterns of modules that cannot be had again [default: GOPRIVATE]
     #[arg(long, value_name = "GLOBS")]
     pub private: Option<String>,
+    /// How much to verify: off, quick, used or full [default: full]
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
+    pub verify: Option<VerifyLevel>,
 }
 
 /// Options of `mirror list`.
@@ -76,6 +85,9 @@ pub struct MirrorTrimArgs {
     /// Remove what was asked for less often within seven days
     #[arg(long, value_name = "N")]
     pub min_hit_count: Option<u32>,
+    /// More than this is too much
+    #[arg(long, value_name = "SIZE")]
+    pub max_size: Option<Limit<Size>>,
     /// To reach --max-size, let go what projects need and what is private, too
     #[arg(long)]
     pub force: bool,

@@ -35,8 +35,8 @@ enum Storage {
     },
 }
 
-/// Runs a mirror command. `options` are those of the command line alone: the
-/// limits of a configuration file are meant for the caches on disk.
+/// Runs a mirror command. No configuration counts: the limits in one are meant for
+/// the caches on disk.
 pub(crate) fn run(
     command: &MirrorCommand,
     options: &Options,
@@ -48,7 +48,7 @@ pub(crate) fn run(
         MirrorCommand::List(args) => (&args.mirror, None),
         MirrorCommand::Trim(args) => (&args.mirror, Some(args)),
     };
-    let as_json = options.wants_json()?;
+    let as_json = options.form.wants_json()?;
     let (storage, mirror) = open(args, environment)?;
     tracing::debug!(
         "{}: {} versions, laid out as {}",
@@ -76,7 +76,7 @@ pub(crate) fn run(
     findings.extend(oddities(&mirror, &storage, &mut notes));
     let accesses = read_logs(args, environment, &mirror, now, &mut notes)?;
     let heat_of = |version: &StoredVersion| storage.heat(version, &accesses, now);
-    let level = options.verify.unwrap_or(match trim {
+    let level = args.verify.unwrap_or(match trim {
         Some(_) => VerifyLevel::Off,
         None => VerifyLevel::Full,
     });
@@ -92,7 +92,7 @@ pub(crate) fn run(
         _ => None,
     };
     let plan = trim.map(|args| {
-        let policy = policy(args, options, environment);
+        let policy = policy(args, environment);
         plan::plan(&mirror, heat_of, &known.needs, &policy, now)
     });
     let outcome = match (&plan, trim) {
@@ -167,9 +167,9 @@ fn known(environment: &Environment, options: &Options) -> Result<Known, CommandE
     Ok(known)
 }
 
-fn policy(args: &MirrorTrimArgs, options: &Options, environment: &Environment) -> Policy {
+fn policy(args: &MirrorTrimArgs, environment: &Environment) -> Policy {
     let private = args.mirror.private.clone();
-    let max_size = options.max_size.and_then(|limit| limit.fail.or(limit.warn));
+    let max_size = args.max_size.and_then(|limit| limit.fail.or(limit.warn));
     Policy {
         keep: args.keep.clone(),
         uses: UseRules {

@@ -4,7 +4,8 @@ mod steps;
 pub(crate) use steps::run;
 
 use crate::bundle::{Platform, Shape};
-use crate::cli::ConfigArgs;
+use crate::cli::{Takes, Use, Where, text_or_json};
+use crate::settings::Form;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -16,10 +17,11 @@ use std::path::PathBuf;
 /// .tar.zst, a .tar or, under any other name, a folder. The same input gives
 /// the same bytes.
 #[derive(Args, Clone, Debug, Default)]
+#[command(mut_arg("format", text_or_json))]
 pub struct PackArgs {
-    /// Which configuration rules.
+    /// What is packed, and what is written.
     #[command(flatten)]
-    pub config: ConfigArgs,
+    pub shared: Takes<Where, Use, Form>,
     /// The bundle to verify
     #[arg(value_name = "BUNDLE", required_unless_present = "bundle")]
     pub bundle_in: Option<PathBuf>,
@@ -69,16 +71,14 @@ pub struct PackArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::grammar::command_first;
     use crate::commands::grammar;
     use crate::commands::{Cli, Command};
     use clap::FromArgMatches;
-    use std::ffi::OsString;
 
     fn parsed(line: &str) -> Result<PackArgs, clap::Error> {
-        let words = command_first(line.split(' ').map(OsString::from), &grammar());
-        let cli = Cli::from_arg_matches(&grammar().try_get_matches_from(words)?)?;
-        let Command::Pack(args) = cli.command else {
+        let matches = grammar().try_get_matches_from(line.split(' '))?;
+        let cli = Cli::from_arg_matches(&matches)?;
+        let Some(Command::Pack(args)) = cli.command else {
             panic!("not pack")
         };
         Ok(*args)

@@ -26,7 +26,7 @@ pub(crate) fn run(
     args: &PackArgs,
     out: &mut dyn Write,
 ) -> Result<Verdict, CommandError> {
-    let as_json = settings.options.wants_json()?;
+    let as_json = settings.options.form.wants_json()?;
     let report = match (&args.bundle_in, &args.bundle_out) {
         (Some(bundle), _) => verify(settings, args, &settings.environment.resolve(bundle))?,
         (None, Some(bundle)) => pack(settings, args, &settings.environment.resolve(bundle))?,

@@ -5,10 +5,11 @@ mod steps;
 #[cfg(feature = "remote")]
 pub(crate) use steps::token;
 
+use crate::cli::{Takes, text_or_json};
 use crate::error::CommandError;
 use crate::report::{Report, Verdict};
-use crate::settings::{Environment, Options, Settings};
-use crate::values::{Age, Rate};
+use crate::settings::{Environment, Form};
+use crate::values::{Age, Limit, Rate, Size};
 use clap::{Args, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -27,7 +28,11 @@ pub enum RemoteCommand {
 /// Which caches, and how to ask for them. The token comes from `GITHUB_TOKEN`,
 /// `GH_TOKEN` or `GOCACHEVET_TOKEN`.
 #[derive(Args, Clone, Debug, Default)]
+#[command(mut_arg("format", text_or_json))]
 pub struct RemoteArgs {
+    /// What it writes.
+    #[command(flatten)]
+    pub shared: Takes<Form>,
     /// A repository; repeatable [default: the one that GITHUB_REPOSITORY names]
     #[arg(long = "repo", value_name = "OWNER/NAME")]
     pub repos: Vec<String>,
@@ -60,6 +65,9 @@ pub struct RemoteUsageArgs {
     /// Which caches.
     #[command(flatten)]
     pub remote: RemoteArgs,
+    /// More than this is too much
+    #[arg(long, value_name = "SIZE", conflicts_with = "quota_share")]
+    pub max_size: Option<Limit<Size>>,
     /// Fail what uses more than this share of its quota
     #[arg(long, value_name = "RATE")]
     pub quota_share: Option<Rate>,
@@ -93,6 +101,9 @@ pub struct RemoteTrimArgs {
     /// Remove what was restored less often within seven days (see --history)
     #[arg(long, value_name = "N")]
     pub min_hit_count: Option<u32>,
+    /// More than this is too much
+    #[arg(long, value_name = "SIZE", conflicts_with = "quota_share")]
+    pub max_size: Option<Limit<Size>>,
     /// Remove the coldest until this share of the quota is met
     #[arg(long, value_name = "RATE")]
     pub quota_share: Option<Rate>,
@@ -104,31 +115,23 @@ pub struct RemoteTrimArgs {
     pub yes: bool,
 }
 
-/// Runs a remote command. `options` are those of the command line alone: the
-/// limits of a configuration file are meant for the caches on disk.
 #[cfg(feature = "remote")]
-pub fn run(
-    command: &RemoteCommand,
-    options: &Options,
-    environment: &Environment,
-    out: &mut dyn Write,
-) -> Result<Verdict, CommandError> {
-    steps::run(command, options, environment, out)
-}
+pub(crate) use steps::run;
 
 /// Adds what is known of a repository's remote caches to a report of the
 /// caches here. A service that is down leaves the report as good as it was;
 /// notes say what is unknown.
 #[cfg(feature = "remote")]
-pub fn add(report: &mut Report, repository: &str, settings: &Settings) -> Result<(), CommandError> {
+pub fn add(
+    report: &mut Report,
+    repository: &str,
+    key: Option<&str>,
+    environment: &Environment,
+) -> Result<(), CommandError> {
     let modcache = report.modcache.as_ref().map_or(0, |cache| cache.bytes);
     let buildcache = report.buildcache.as_ref().map_or(0, |cache| cache.bytes);
-    let summary = steps::for_check(
-        repository,
-        settings.remote_key.as_deref(),
-        modcache.saturating_add(buildcache),
-        &settings.environment,
-    )?;
+    let bytes = modcache.saturating_add(buildcache);
+    let summary = steps::for_check(repository, key, bytes, environment)?;
     for repository in &summary.repositories {
         for unknown in &repository.unknown {
             report
@@ -142,7 +145,7 @@ pub fn add(report: &mut Report, repository: &str, settings: &Settings) -> Result
 
 /// Says that this build cannot.
 #[cfg(not(feature = "remote"))]
-pub fn add(_: &mut Report, _: &str, _: &Settings) -> Result<(), CommandError> {
+pub fn add(_: &mut Report, _: &str, _: Option<&str>, _: &Environment) -> Result<(), CommandError> {
     Err(CommandError::Usage(NO_NETWORK.into()))
 }
 
@@ -153,7 +156,7 @@ const NO_NETWORK: &str = "this build has no network: remote caches need the feat
 #[cfg(not(feature = "remote"))]
 pub fn run(
     _: &RemoteCommand,
-    _: &Options,
+    _: &crate::settings::Options,
     _: &Environment,
     _: &mut dyn Write,
 ) -> Result<Verdict, CommandError> {

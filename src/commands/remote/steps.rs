@@ -32,7 +32,8 @@ use crate::values::{Age, Share};
 /// there: what is typed ends up in logs and histories.
 const TOKENS: [&str; 3] = ["GOCACHEVET_TOKEN", "GITHUB_TOKEN", "GH_TOKEN"];
 
-/// Runs a remote command.
+/// Runs a remote command. No configuration counts: the limits in one are meant for
+/// the caches on disk.
 pub(crate) fn run(
     command: &RemoteCommand,
     options: &Options,
@@ -40,20 +41,19 @@ pub(crate) fn run(
     out: &mut dyn Write,
 ) -> Result<Verdict, CommandError> {
     let now = Utc::now();
-    let as_json = options.wants_json()?;
+    let as_json = options.form.wants_json()?;
     let (args, trim) = match command {
         RemoteCommand::List(args) => (args, None),
         RemoteCommand::Usage(args) => (&args.remote, None),
         RemoteCommand::Trim(args) => (&args.remote, Some(args)),
     };
-    let limit = limit(
-        options,
-        match command {
-            RemoteCommand::List(_) => None,
-            RemoteCommand::Usage(args) => args.quota_share,
-            RemoteCommand::Trim(args) => args.quota_share,
-        },
-    )?;
+    let (bytes, share) = match command {
+        RemoteCommand::List(_) => (None, None),
+        RemoteCommand::Usage(args) => (args.max_size, args.quota_share),
+        RemoteCommand::Trim(args) => (args.max_size, args.quota_share),
+    };
+    let bytes = bytes.and_then(|limit| limit.fail.or(limit.warn));
+    let limit = bytes.map(Share::Bytes).or(share.map(Share::Part));
     let mut history = read_history(args, environment)?;
     let (client, api) = connect(args, environment, std::mem::take(&mut history.replies))?;
     let (names, mut unknown) = repositories(args, environment, &client)?;
@@ -208,20 +208,6 @@ pub(crate) fn for_check(
         api,
         repositories: vec![summary],
     })
-}
-
-/// The limit asked for, in bytes or as a share of the quota.
-fn limit(
-    options: &Options,
-    share: Option<crate::values::Rate>,
-) -> Result<Option<Share>, CommandError> {
-    let bytes = options.max_size.and_then(|limit| limit.fail.or(limit.warn));
-    match (bytes, share) {
-        (Some(_), Some(_)) => Err(CommandError::Usage(
-            "--max-size and --quota-share exclude each other".into(),
-        )),
-        (bytes, share) => Ok(bytes.map(Share::Bytes).or(share.map(Share::Part))),
-    }
 }
 
 fn policy(
