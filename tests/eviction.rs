@@ -208,7 +208,7 @@ fn victims(
             bytes: load.sizes[item],
             heat: Heat::of(stored[item].since, &stored[item].fetches, true, now),
         });
-        return coldest(candidates.collect(), excess, now)
+        return coldest(candidates.collect(), excess, |heat| heat.score(now))
             .into_iter()
             .map(|index| items[index])
             .collect();

@@ -23,7 +23,7 @@ fn told(name: &str, caches: &Caches, run: &Run) {
         (r"h1:[A-Za-z0-9+/]{43}=", "[H1]"),
         (r"\bgo1\.[0-9][.0-9a-z]*", "[GO]"),
         (r"GOROOT=\S+", "GOROOT=[GOROOT]"),
-        (r"last used .* ago", "last used [TIME] ago"),
+        (r" +used [0-9].*? ago", " used [TIME] ago"),
         (r": used \S+ ago", ": used [TIME] ago"),
         (r"(?s)The configuration .*? = allow\.\n", ""),
         (r"\(-[0-9.]+ [kM]?B", "(-[SIZE]"),

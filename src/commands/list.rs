@@ -94,7 +94,7 @@ fn trace_output(settings: &Settings, text: &str) -> Result<Option<String>, Comma
                 .map(|line| format!("{}\n", escape::terminal(line)));
             lines.collect()
         }
-        true => render::pretty(&trace),
+        true => render::json(&trace),
     };
     Ok(Some(text))
 }
@@ -143,7 +143,7 @@ pub fn run(
     }
     let text = match settings.options.form.wants_json()? {
         false => render::list_text(&list),
-        true => render::list_json(&list),
+        true => render::json(&list),
     };
     out.write_all(text.as_bytes())?;
     Ok(Verdict::Pass)

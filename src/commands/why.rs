@@ -57,7 +57,7 @@ pub(super) fn why(
     ids.dedup();
     let answers: Vec<Answer> = ids.iter().map(|id| answer(id, &plan, &graphs)).collect();
     if settings.options.form.format == Some(Format::Json) {
-        out.write_all(crate::render::pretty(&answers).as_bytes())?;
+        out.write_all(crate::render::json(&answers).as_bytes())?;
         return Ok(Verdict::Pass);
     }
     if answers.is_empty() {

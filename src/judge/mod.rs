@@ -10,7 +10,7 @@ mod limits;
 pub use limits::{Limits, Numbers};
 
 use crate::findings::{Finding, Level, Rule};
-use crate::report::{BuildUsage, ModUsage, Threshold, ThresholdStatus, Usage, Verdict};
+use crate::report::{BuildUsage, ModUsage, Threshold, Usage, Verdict};
 use crate::text::human;
 
 /// What a threshold's numbers count.
@@ -68,9 +68,9 @@ pub fn thresholds(numbers: &Numbers, limits: &Limits) -> Vec<Threshold> {
                 })
             };
             let (limit, status) = match (check.warn, check.fail) {
-                (_, Some(fail)) if crossed(fail) => (fail, ThresholdStatus::Fail),
-                (Some(warn), _) if crossed(warn) => (warn, ThresholdStatus::Warn),
-                (warn, fail) => (fail.or(warn).unwrap_or_default(), ThresholdStatus::Pass),
+                (_, Some(fail)) if crossed(fail) => (fail, Verdict::Fail),
+                (Some(warn), _) if crossed(warn) => (warn, Verdict::Warn),
+                (warn, fail) => (fail.or(warn).unwrap_or_default(), Verdict::Pass),
             };
             Threshold {
                 name: check.name.to_owned(),
@@ -94,9 +94,9 @@ pub fn crossed(thresholds: &[Threshold], fuzz_bytes: u64) -> Vec<Finding> {
         .iter()
         .filter_map(|threshold| {
             let level = match threshold.status {
-                ThresholdStatus::Pass => return None,
-                ThresholdStatus::Warn => Level::Warn,
-                ThresholdStatus::Fail => Level::Deny,
+                Verdict::Pass => return None,
+                Verdict::Warn => Level::Warn,
+                Verdict::Fail => Level::Deny,
             };
             let measure = Measure::of(&threshold.name);
             let (actual, limit) = (
@@ -169,11 +169,7 @@ pub fn verdict(findings: &[Finding], thresholds: &[Threshold]) -> Verdict {
         Level::Warn => Verdict::Warn,
         Level::Deny => Verdict::Fail,
     });
-    let by_thresholds = thresholds.iter().map(|threshold| match threshold.status {
-        ThresholdStatus::Pass => Verdict::Pass,
-        ThresholdStatus::Warn => Verdict::Warn,
-        ThresholdStatus::Fail => Verdict::Fail,
-    });
+    let by_thresholds = thresholds.iter().map(|threshold| threshold.status);
     by_findings
         .chain(by_thresholds)
         .max()
@@ -392,12 +388,12 @@ mod tests {
         };
         assert_eq!(verdict(&[], &[]), Verdict::Pass);
         assert_eq!(
-            verdict(std::slice::from_ref(&note), &[over(ThresholdStatus::Pass)]),
+            verdict(std::slice::from_ref(&note), &[over(Verdict::Pass)]),
             Verdict::Pass
         );
         assert_eq!(verdict(&[note.clone(), warn.clone()], &[]), Verdict::Warn);
         assert_eq!(verdict(&[warn, deny, note], &[]), Verdict::Fail);
-        assert_eq!(verdict(&[], &[over(ThresholdStatus::Warn)]), Verdict::Warn);
-        assert_eq!(verdict(&[], &[over(ThresholdStatus::Fail)]), Verdict::Fail);
+        assert_eq!(verdict(&[], &[over(Verdict::Warn)]), Verdict::Warn);
+        assert_eq!(verdict(&[], &[over(Verdict::Fail)]), Verdict::Fail);
     }
 }

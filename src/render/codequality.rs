@@ -4,7 +4,6 @@
 //! results": a JSON array; paths must be relative to the repository.
 
 use super::fingerprint::Fingerprints;
-use super::json::pretty;
 use super::summary;
 use crate::findings::{Finding, Level};
 use crate::report::Report;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 /// The findings as GitLab's merge-request widget takes them.
 pub fn codequality(report: &Report) -> String {
     let mut fingerprints = Fingerprints::default();
-    let issues: Vec<Value> = summary::groups(report)
+    let issues: Vec<Value> = summary::groups(&report.findings)
         .iter()
         .flat_map(|group| &group.findings)
         .map(|finding| {
@@ -37,7 +36,7 @@ pub fn codequality(report: &Report) -> String {
             })
         })
         .collect();
-    pretty(&issues)
+    super::json(&issues)
 }
 
 /// A cache lies outside the repository, so a finding is shown where the

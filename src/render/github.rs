@@ -13,7 +13,7 @@ const ANNOTATIONS: usize = 10;
 /// annotations, the last one counts the rest; if there are none, a single
 /// notice tells the verdict.
 pub fn github(report: &Report) -> String {
-    let findings: Vec<_> = summary::groups(report)
+    let findings: Vec<_> = summary::groups(&report.findings)
         .into_iter()
         .flat_map(|group| group.findings)
         .filter(|finding| finding.level > Level::Allow)

@@ -1,23 +1,24 @@
 //! The list of what takes the space.
 
-use super::json::pretty;
-use super::{summary, table};
+use super::document::usage;
+use super::section::{Document, Section, Table, Text, name};
+use super::terminal::terminal;
 use crate::report::list::{ListReport, Rows};
-use crate::text::escape::{clip, terminal};
 use crate::text::human;
 use chrono::{DateTime, Utc};
 
 /// A list as a table: name, size, its parts, share, last use.
 pub fn list_text(list: &ListReport) -> String {
     let age = |time: Option<DateTime<Utc>>| {
-        time.map_or("?".to_owned(), |time| {
-            format!("{} ago", human::age(list.generated_at - time))
-        })
+        let ago = time.map(|time| format!("{} ago", human::age(list.generated_at - time)));
+        Text::from(ago.unwrap_or("?".to_owned()))
     };
-    let share = |bytes| human::percent(human::share(bytes, list.bytes));
-    let (head, align, mut rows): (&[&str], &str, Vec<Vec<String>>) = match &list.rows {
-        Rows::Modules(rows) => (
-            &[
+    let size = |bytes| Text::from(human::size(bytes));
+    let share = |bytes| Text::from(human::percent(human::share(bytes, list.bytes)));
+    let count = |number| Text::from(human::count(number));
+    let table = match &list.rows {
+        Rows::Modules(rows) => {
+            let head = [
                 "MODULE",
                 "VERSIONS",
                 "SIZE",
@@ -25,40 +26,34 @@ pub fn list_text(list: &ListReport) -> String {
                 "DOWNLOADS",
                 "TREES",
                 "LAST USED",
-            ],
-            "lrrrrrr",
-            rows.iter()
-                .map(|row| {
-                    vec![
-                        name(&row.module),
-                        human::count(row.versions),
-                        human::size(row.bytes),
-                        share(row.bytes),
-                        human::size(row.download_bytes),
-                        human::size(row.extracted_bytes),
-                        age(row.last_used),
-                    ]
-                })
-                .collect(),
-        ),
-        Rows::Versions(rows) => (
-            &["VERSION", "SIZE", "SHARE", "DOWNLOAD", "TREE", "LAST USED"],
-            "lrrrrr",
-            rows.iter()
-                .map(|row| {
-                    vec![
-                        name(&format!("{}@{}", row.module, row.version)),
-                        human::size(row.bytes),
-                        share(row.bytes),
-                        human::size(row.download_bytes),
-                        human::size(row.extracted_bytes),
-                        age(row.last_used),
-                    ]
-                })
-                .collect(),
-        ),
-        Rows::Outputs(rows) => (
-            &[
+            ];
+            Table::of(head, "lrrrrrr", rows, |row| {
+                [
+                    name(&row.module),
+                    count(row.versions),
+                    size(row.bytes),
+                    share(row.bytes),
+                    size(row.download_bytes),
+                    size(row.extracted_bytes),
+                    age(row.last_used),
+                ]
+            })
+        }
+        Rows::Versions(rows) => {
+            let head = ["VERSION", "SIZE", "SHARE", "DOWNLOAD", "TREE", "LAST USED"];
+            Table::of(head, "lrrrrr", rows, |row| {
+                [
+                    name(format!("{}@{}", row.module, row.version)),
+                    size(row.bytes),
+                    share(row.bytes),
+                    size(row.download_bytes),
+                    size(row.extracted_bytes),
+                    age(row.last_used),
+                ]
+            })
+        }
+        Rows::Outputs(rows) => {
+            let head = [
                 "OUTPUT",
                 "KIND",
                 "OF",
@@ -66,66 +61,44 @@ pub fn list_text(list: &ListReport) -> String {
                 "SHARE",
                 "ACTIONS",
                 "LAST USED",
-            ],
-            "lllrrrr",
-            rows.iter()
-                .map(|row| {
-                    vec![
-                        name(&row.id),
-                        // Without what stands in brackets.
-                        row.kind
-                            .as_deref()
-                            .and_then(|kind| kind.split(" (").next())
-                            .unwrap_or("output")
-                            .to_owned(),
-                        row.of.as_deref().map_or("?".to_owned(), name),
-                        human::size(row.bytes),
-                        share(row.bytes),
-                        row.actions.map_or("?".to_owned(), human::count),
-                        age(row.last_used),
-                    ]
-                })
-                .collect(),
-        ),
+            ];
+            Table::of(head, "lllrrrr", rows, |row| {
+                // Without what stands in brackets.
+                let kind = row.kind.as_deref().and_then(|kind| kind.split(" (").next());
+                [
+                    name(&row.id),
+                    kind.unwrap_or("output").into(),
+                    row.of.as_ref().map_or("?".into(), name),
+                    size(row.bytes),
+                    share(row.bytes),
+                    row.actions.map_or("?".into(), count),
+                    age(row.last_used),
+                ]
+            })
+        }
     };
-    let shown = rows.len() as u64;
-    rows.insert(0, head.iter().map(|title| (*title).to_owned()).collect());
-    let mut out = String::new();
-    for line in table::lines(&rows, align) {
-        out.push_str(&line);
-        out.push('\n');
-    }
-    out.push_str(&format!(
-        "\n{} of {} shown, {} in all\n",
-        human::count(shown),
+    let shown = format!(
+        "{} of {} shown, {} in all",
+        human::count(table.rows.len() as u64),
         human::count(list.number),
         human::size(list.bytes)
-    ));
-    if let Some(usage) = &list.usage {
-        out.push_str(&format!(
-            "\nUsed since the mark {} ago\n",
-            human::age(list.generated_at - usage.since)
-        ));
-        for line in table::lines(&summary::usage_rows(usage), "lrrrrr") {
-            out.push_str(&line);
-            out.push('\n');
-        }
-    }
-    out
-}
-
-/// A list as JSON, indented, with a line break at the end.
-pub fn list_json(list: &ListReport) -> String {
-    pretty(list)
-}
-
-fn name(name: &str) -> String {
-    terminal(&clip(name, 100))
+    );
+    let mut sections = vec![
+        Section::default().table(table),
+        Section::default().paragraph(shown),
+    ];
+    sections.extend(list.usage.as_ref().map(|it| usage(it, list.generated_at)));
+    let document = Document {
+        sections,
+        ..Document::default()
+    };
+    terminal(&document, false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::json;
     use crate::report::list::{LIST_SCHEMA, ModuleRow, OutputRow, VersionRow};
 
     fn listed(rows: Rows) -> ListReport {
@@ -137,7 +110,7 @@ mod tests {
             usage: None,
             rows,
         };
-        let text = list_json(&list);
+        let text = json(&list);
         assert_eq!(serde_json::from_str::<ListReport>(&text).unwrap(), list);
         list
     }

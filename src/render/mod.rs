@@ -2,17 +2,18 @@
 //! [`Report`](crate::report::Report) and knows nothing else.
 
 mod codequality;
+pub(crate) mod document;
 mod fingerprint;
 mod github;
 mod json;
 mod list;
 mod markdown;
 mod openmetrics;
-mod remote;
+pub(crate) mod remote;
 mod sarif;
+pub(crate) mod section;
 mod summary;
-pub(crate) mod table;
-mod text;
+mod terminal;
 mod trend;
 
 #[cfg(test)]
@@ -21,13 +22,10 @@ mod samples;
 mod tests;
 
 pub use codequality::codequality;
+pub use document::{markdown, text};
 pub use github::github;
-pub use json::json;
-pub(crate) use json::pretty;
-pub use list::{list_json, list_text};
-pub use markdown::markdown;
+pub(crate) use json::json;
+pub use list::list_text;
 pub use openmetrics::openmetrics;
-#[cfg(feature = "remote")]
-pub(crate) use remote::lines as remote_lines;
 pub use sarif::sarif;
-pub use text::{TextStyle, text};
+pub(crate) use terminal::terminal;

@@ -6,7 +6,7 @@
 
 use super::summary;
 use crate::findings::{Level, Rule};
-use crate::report::{Report, ThresholdStatus, Verdict};
+use crate::report::{Report, Verdict};
 use crate::text::escape::terminal;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
@@ -36,17 +36,15 @@ struct Page {
 impl Page {
     /// One metric: its lines of description, then its samples. A metric
     /// without samples is left out.
-    fn gauge(&mut self, name: &str, unit: Option<&str>, help: &str, samples: Vec<Sample>) {
+    fn gauge(&mut self, name: &str, help: &str, samples: Vec<Sample>) {
         if samples.is_empty() {
             return;
         }
-        let name = match unit {
-            Some(unit) => format!("gocachevet_{name}_{unit}"),
-            None => format!("gocachevet_{name}"),
-        };
+        let unit = name.rsplit('_').next().unwrap_or_default();
+        let name = format!("gocachevet_{name}");
         self.line(&format!("# HELP {name} {help}"));
         self.line(&format!("# TYPE {name} gauge"));
-        if let Some(unit) = unit {
+        if ["bytes", "seconds", "ratio"].contains(&unit) {
             self.line(&format!("# UNIT {name} {unit}"));
         }
         for (labels, value) in samples {
@@ -75,26 +73,23 @@ fn label_value(value: &str) -> String {
         .replace('\n', "\\n")
 }
 
-const MODCACHE: &str = "modcache";
-const BUILDCACHE: &str = "buildcache";
-
-fn cache(name: &'static str) -> Vec<(&'static str, &'static str)> {
-    vec![("cache", name)]
+/// The sample of a number that there is once.
+fn one(number: u64) -> Vec<Sample<'static>> {
+    vec![(vec![], number as f64)]
 }
 
 /// A sample for each cache of which the number is known.
 fn per_cache(modcache: Option<f64>, buildcache: Option<f64>) -> Vec<Sample<'static>> {
-    [(MODCACHE, modcache), (BUILDCACHE, buildcache)]
+    [("modcache", modcache), ("buildcache", buildcache)]
         .into_iter()
-        .filter_map(|(name, value)| Some((cache(name), value?)))
+        .filter_map(|(name, value)| Some((vec![("cache", name)], value?)))
         .collect()
 }
 
 fn sizes(page: &mut Page, report: &Report) {
     let (modcache, buildcache) = (report.modcache.as_ref(), report.buildcache.as_ref());
     page.gauge(
-        "cache_size",
-        Some("bytes"),
+        "cache_size_bytes",
         "Sum of the lengths of all files in the cache.",
         per_cache(
             modcache.map(|c| c.bytes as f64),
@@ -102,8 +97,7 @@ fn sizes(page: &mut Page, report: &Report) {
         ),
     );
     page.gauge(
-        "modcache_region",
-        Some("bytes"),
+        "modcache_region_bytes",
         "Size of a region of the module cache; the regions are disjoint.",
         modcache
             .map(|cache| {
@@ -130,28 +124,22 @@ fn ages(page: &mut Page, report: &Report) {
     };
     for (name, help, mods, builds) in [
         (
-            "oldest_use_age",
+            "oldest_use_age_seconds",
             "Time since the last use of what was not used for longest.",
             modcache.and_then(|c| c.oldest),
             buildcache.and_then(|c| c.oldest),
         ),
         (
-            "newest_use_age",
+            "newest_use_age_seconds",
             "Time since the newest use.",
             modcache.and_then(|c| c.newest),
             buildcache.and_then(|c| c.newest),
         ),
     ] {
-        page.gauge(
-            name,
-            Some("seconds"),
-            help,
-            per_cache(age(mods), age(builds)),
-        );
+        page.gauge(name, help, per_cache(age(mods), age(builds)));
     }
     page.gauge(
-        "report_timestamp",
-        Some("seconds"),
+        "report_timestamp_seconds",
         "When the report was made, as Unix time.",
         vec![(vec![], report.generated_at.timestamp() as f64)],
     );
@@ -161,7 +149,6 @@ fn contents(page: &mut Page, report: &Report) {
     let (modcache, buildcache) = (report.modcache.as_ref(), report.buildcache.as_ref());
     page.gauge(
         "cache_files",
-        None,
         "Number of files in the cache.",
         per_cache(
             modcache.map(|c| c.files as f64),
@@ -181,7 +168,6 @@ fn contents(page: &mut Page, report: &Report) {
     }
     page.gauge(
         "cache_units",
-        None,
         "Number of things of a kind in the caches.",
         units
             .into_iter()
@@ -194,47 +180,43 @@ fn verification(page: &mut Page, report: &Report) {
     let Some(verification) = &report.verification else {
         return;
     };
-    let one = |value: f64| vec![(vec![], value)];
     page.gauge(
-        "verification_duration",
-        Some("seconds"),
+        "verification_duration_seconds",
         "Time the verification took.",
-        one(verification.seconds),
+        vec![(vec![], verification.seconds)],
     );
-    page.gauge(
-        "verification_hashed",
-        Some("bytes"),
-        "Bytes that went through a hash.",
-        one(verification.bytes_hashed as f64),
-    );
-    page.gauge(
-        "verification_proven",
-        Some("bytes"),
-        "Bytes of modules shown equal to what is trusted.",
-        one(verification.bytes_proven as f64),
-    );
-    page.gauge(
-        "verification_unproven",
-        Some("bytes"),
-        "Bytes of modules that nothing outside the cache vouches for.",
-        one(verification.bytes_unproven as f64),
-    );
-    page.gauge(
-        "verification_consistent",
-        Some("bytes"),
-        "Bytes of build outputs whose content is what their name says.",
-        one(verification.bytes_consistent as f64),
-    );
-    page.gauge(
-        "verification_failed",
-        None,
-        "Things checked that failed.",
-        one(verification.failed as f64),
-    );
+    for (name, help, number) in [
+        (
+            "verification_hashed_bytes",
+            "Bytes that went through a hash.",
+            verification.bytes_hashed,
+        ),
+        (
+            "verification_proven_bytes",
+            "Bytes of modules shown equal to what is trusted.",
+            verification.bytes_proven,
+        ),
+        (
+            "verification_unproven_bytes",
+            "Bytes of modules that nothing outside the cache vouches for.",
+            verification.bytes_unproven,
+        ),
+        (
+            "verification_consistent_bytes",
+            "Bytes of build outputs whose content is what their name says.",
+            verification.bytes_consistent,
+        ),
+        (
+            "verification_failed",
+            "Things checked that failed.",
+            verification.failed,
+        ),
+    ] {
+        page.gauge(name, help, one(number));
+    }
     let by = &verification.proven_by;
     page.gauge(
         "verification_versions",
-        None,
         "Module versions by what their content was found equal to; ziphash is no proof.",
         [
             ("go_sum", by.go_sum),
@@ -272,11 +254,10 @@ fn usage(page: &mut Page, report: &Report) {
             builds.map(|u| u.idle),
         ),
     ] {
-        page.gauge(name, None, help, per_cache(number(mods), number(builds)));
+        page.gauge(name, help, per_cache(number(mods), number(builds)));
     }
     page.gauge(
-        "cache_hit",
-        Some("ratio"),
+        "cache_hit_ratio",
         "Hits of hits and misses since the mark, 0 to 1.",
         per_cache(
             mods.and_then(|u| u.hit_rate),
@@ -284,8 +265,7 @@ fn usage(page: &mut Page, report: &Report) {
         ),
     );
     page.gauge(
-        "cache_idle",
-        Some("bytes"),
+        "cache_idle_bytes",
         "Bytes of idle module versions, and of outputs that only idle entries name.",
         per_cache(
             number(mods.and_then(|u| u.idle_bytes)),
@@ -296,7 +276,7 @@ fn usage(page: &mut Page, report: &Report) {
 
 fn judgement(page: &mut Page, report: &Report) {
     let mut found = BTreeMap::<(Rule, &str), f64>::new();
-    for group in summary::groups(report) {
+    for group in summary::groups(&report.findings) {
         *found.entry((group.rule, group.level.name())).or_default() += group.findings.len() as f64;
     }
     // Every rule has a sample at its default level, so that an alert sees 0 and not nothing;
@@ -310,7 +290,6 @@ fn judgement(page: &mut Page, report: &Report) {
     }
     page.gauge(
         "findings",
-        None,
         "Number of findings by rule and level.",
         found
             .into_iter()
@@ -327,7 +306,6 @@ fn judgement(page: &mut Page, report: &Report) {
     let labels = |name| vec![("threshold", name)];
     page.gauge(
         "threshold_limit",
-        None,
         "The limit of a threshold, in its own unit: bytes, seconds, a ratio or a count.",
         thresholds
             .iter()
@@ -336,7 +314,6 @@ fn judgement(page: &mut Page, report: &Report) {
     );
     page.gauge(
         "threshold_actual",
-        None,
         "The value held against a threshold, in its own unit.",
         thresholds
             .iter()
@@ -345,70 +322,55 @@ fn judgement(page: &mut Page, report: &Report) {
     );
     page.gauge(
         "threshold_status",
-        None,
         "How a threshold was met: 0 pass, 1 warn, 2 fail.",
         thresholds
             .iter()
-            .map(|(name, t)| {
-                let status = match t.status {
-                    ThresholdStatus::Pass => 0.0,
-                    ThresholdStatus::Warn => 1.0,
-                    ThresholdStatus::Fail => 2.0,
-                };
-                (labels(*name), status)
-            })
+            .map(|(name, t)| (labels(*name), rank(t.status)))
             .collect(),
     );
     page.gauge(
         "verdict",
-        None,
         "The run's verdict: 0 pass, 1 warn, 2 fail.",
-        vec![(
-            vec![],
-            match report.verdict {
-                Verdict::Pass => 0.0,
-                Verdict::Warn => 1.0,
-                Verdict::Fail => 2.0,
-            },
-        )],
+        vec![(vec![], rank(report.verdict))],
     );
+}
+
+fn rank(verdict: Verdict) -> f64 {
+    match verdict {
+        Verdict::Pass => 0.0,
+        Verdict::Warn => 1.0,
+        Verdict::Fail => 2.0,
+    }
 }
 
 fn trim(page: &mut Page, report: &Report) {
     if let Some(plan) = &report.plan {
-        for (name, help, value) in [
-            (
-                "trim_planned",
-                "Bytes that the trim chose to remove.",
-                plan.bytes,
-            ),
-            (
-                "trim_kept",
-                "Bytes that the trim chose to keep.",
-                plan.kept_bytes,
-            ),
-        ] {
-            page.gauge(name, Some("bytes"), help, vec![(vec![], value as f64)]);
-        }
+        page.gauge(
+            "trim_planned_bytes",
+            "Bytes that the trim chose to remove.",
+            one(plan.bytes),
+        );
+        page.gauge(
+            "trim_kept_bytes",
+            "Bytes that the trim chose to keep.",
+            one(plan.kept_bytes),
+        );
     }
     if let Some(outcome) = &report.outcome {
         page.gauge(
-            "trim_removed",
-            Some("bytes"),
+            "trim_removed_bytes",
             "Bytes that the trim freed.",
-            vec![(vec![], outcome.bytes as f64)],
+            one(outcome.bytes),
         );
         page.gauge(
             "trim_removed_units",
-            None,
             "Units that the trim removed.",
-            vec![(vec![], outcome.removed as f64)],
+            one(outcome.removed),
         );
         page.gauge(
             "trim_failed_units",
-            None,
             "Units that the trim could not remove.",
-            vec![(vec![], outcome.failed.len() as f64)],
+            one(outcome.failed.len() as u64),
         );
     }
 }

@@ -1,11 +1,19 @@
 //! What GitHub keeps of the caches, for a person.
 
+use super::section::{Item, List, SHOWN, Section, Text, more, name};
 use crate::report::remote::{NextSave, RepositorySummary};
-use crate::text::escape::{clip, terminal};
 use crate::text::human;
 
-/// A repository's figures, line by line, for a person.
-pub(crate) fn lines(summary: &RepositorySummary) -> Vec<String> {
+/// What GitHub keeps of a repository's caches.
+pub(super) fn section(summary: &RepositorySummary) -> Section {
+    let repository = name(&summary.name);
+    Section::new("Remote caches")
+        .aside(repository)
+        .list(figures(summary))
+}
+
+/// A repository's figures.
+pub(crate) fn figures(summary: &RepositorySummary) -> List {
     let at_least = if summary.complete { "" } else { "at least " };
     let mut lines = vec![format!(
         "{at_least}{}, {}{}",
@@ -39,13 +47,13 @@ pub(crate) fn lines(summary: &RepositorySummary) -> Vec<String> {
             human::size(wasted)
         ));
     }
-    if let Some(save) = &summary.next_save {
-        lines.extend(next_save(save));
-    }
-    lines
+    let mut list: List = lines.into_iter().collect();
+    list.items
+        .extend(summary.next_save.iter().flat_map(next_save));
+    list
 }
 
-fn next_save(save: &NextSave) -> Vec<String> {
+fn next_save(save: &NextSave) -> Vec<Item> {
     let size = match save.expected_bytes {
         Some(bytes) => format!("about {}", human::size(bytes)),
         None => format!(
@@ -56,31 +64,26 @@ fn next_save(save: &NextSave) -> Vec<String> {
     let share = save
         .share
         .map(|share| format!(", {} of the quota", human::percent(share)));
-    let mut lines = vec![format!(
-        "this job will save {size}{}",
-        share.unwrap_or_default()
-    )];
+    let share = share.unwrap_or_default();
+    let mut items = vec![Item {
+        head: format!("this job will save {size}{share}").into(),
+        lines: Vec::new(),
+    }];
     if !save.evicts.is_empty() {
         let bytes = save.evicts.iter().map(|evicted| evicted.bytes);
-        let bytes = bytes.fold(0, u64::saturating_add);
+        let bytes = human::size(bytes.fold(0, u64::saturating_add));
         let entries = human::counted(save.evicts.len() as u64, "entry", "entries");
-        lines.push(format!(
-            "which pushes out {entries}, {}:",
-            human::size(bytes)
-        ));
+        let evicts = save.evicts.iter().take(SHOWN).map(|evicted| {
+            let evicts = Text::from(human::size(evicted.bytes)).name(&evicted.key);
+            evicts.words("(").name(&evicted.git_ref).words(")")
+        });
+        let left_out = save.evicts.len().saturating_sub(SHOWN);
+        items.push(Item {
+            head: format!("which pushes out {entries}, {bytes}").into(),
+            lines: evicts.chain(more(left_out).map(Text::from)).collect(),
+        });
     }
-    for evicted in save.evicts.iter().take(10) {
-        let key = terminal(&clip(&evicted.key, 60));
-        let git_ref = terminal(&clip(&evicted.git_ref, 40));
-        lines.push(format!(
-            "  {} {key} ({git_ref})",
-            human::size(evicted.bytes)
-        ));
-    }
-    if let Some(more) = save.evicts.len().checked_sub(10).filter(|more| *more > 0) {
-        lines.push(format!("  and {more} more"));
-    }
-    lines
+    items
 }
 
 fn quota(summary: &RepositorySummary) -> String {

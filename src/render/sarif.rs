@@ -4,7 +4,6 @@
 //! numbers below are its.
 
 use super::fingerprint::Fingerprints;
-use super::json::pretty;
 use super::summary;
 use crate::findings::{Finding, Level, Rule};
 use crate::report::Report;
@@ -21,7 +20,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The report as a SARIF log with one run.
 pub fn sarif(report: &Report) -> String {
-    let groups = summary::groups(report);
+    let groups = summary::groups(&report.findings);
     let mut rules: Vec<Rule> = groups.iter().map(|group| group.rule).collect();
     rules.sort();
     rules.dedup();
@@ -32,7 +31,7 @@ pub fn sarif(report: &Report) -> String {
         .flat_map(|group| &group.findings)
         .map(|finding| result(finding, &rules, &bases, fingerprints.next(finding)))
         .collect();
-    pretty(&json!({
+    super::json(&json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{

@@ -15,14 +15,12 @@ fn json_comes_back_as_it_was() {
 
 #[test]
 fn text_of_a_clean_cache() {
-    insta::assert_snapshot!(text(&samples::clean(), TextStyle::default()), @r#"
+    insta::assert_snapshot!(text(&samples::clean(), false), @r#"
     PASS  Nothing to complain about; 3.38 GB in two caches
 
-    Module cache  /root/go/pkg/mod
-      3.12 GB, 231 versions of 180 modules; last used 2 h to 34 d ago
-
-    Build cache  /root/.cache/go-build
-      260 MB, 1,795 action entries, 751 outputs; last used 5 min to 4 d ago
+    Caches
+      Module cache  /root/go/pkg/mod       3.12 GB   used 2 h to 34 d ago  231 versions of 180 modules
+      Build cache   /root/.cache/go-build   260 MB  used 5 min to 4 d ago  1,795 action entries, 751 outputs
 
     Verified  full
       231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, none failed
@@ -33,21 +31,19 @@ fn text_of_a_clean_cache() {
 }
 
 #[test]
-fn what_fuzzing_found_has_a_line_of_its_own() {
+fn what_fuzzing_found_is_told() {
     let mut report = samples::findings();
     if let Some(cache) = &mut report.buildcache {
         cache.fuzz_bytes = 5_000_000;
     }
-    let text = text(&report, TextStyle::default());
-    assert!(text.contains("5.00 MB found by fuzzing"), "{text}");
-    let markdown = markdown(&report);
-    let row = "| Found by fuzzing | – | 5.00 MB |";
-    assert!(markdown.contains(row), "{markdown}");
+    for told in [text(&report, false), markdown(&report)] {
+        assert!(told.contains("5.00 MB found by fuzzing"), "{told}");
+    }
 }
 
 #[test]
 fn text_of_findings() {
-    insta::assert_snapshot!(text(&samples::findings(), TextStyle::default()), @r#"
+    insta::assert_snapshot!(text(&samples::findings(), false), @r#"
     FAIL  2 denied, 1 warning, 12 notes; 3.38 GB in two caches
 
     Findings
@@ -84,20 +80,19 @@ fn text_of_findings() {
         example.com/gone7@v1.0.0
         example.com/gone8@v1.0.0
         example.com/gone9@v1.0.0
-        and 2 more
+        example.com/gone10@v1.0.0
+        example.com/gone11@v1.0.0
         → Nothing to do: a lock stays for good, after a lookup that failed and after a trim alike.
 
     Limits
-      fail  max-size      3.38 GB  of  2.00 GB
-      warn  max-age          34 d  of     30 d
-      ok    min-hit-rate    97.2%  of    92.0%
-      ok    max-growth          ?  of   500 MB
+      fail  max-size        3.38 GB  of 2.00 GB
+      warn  max-age            34 d  of 30 d
+      ok    min-hit-rate      97.2%  of 92.0%
+      ok    max-growth    not known  of 500 MB
 
-    Module cache  /root/go/pkg/mod
-      3.12 GB, 231 versions of 180 modules; last used 2 h to 34 d ago
-
-    Build cache  /root/.cache/go-build
-      260 MB, 1,795 action entries, 751 outputs; last used 5 min to 4 d ago
+    Caches
+      Module cache  /root/go/pkg/mod       3.12 GB   used 2 h to 34 d ago  231 versions of 180 modules
+      Build cache   /root/.cache/go-build   260 MB  used 5 min to 4 d ago  1,795 action entries, 751 outputs
 
     Verified  full
       231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, 2 failed
@@ -122,7 +117,7 @@ fn text_of_findings() {
 
 #[test]
 fn text_of_a_doctor() {
-    insta::assert_snapshot!(text(&samples::doctor(), TextStyle::default()), @r#"
+    insta::assert_snapshot!(text(&samples::doctor(), false), @r#"
     PASS  Nothing to complain about
 
     Go's settings
@@ -135,28 +130,27 @@ fn text_of_a_doctor() {
 
 #[test]
 fn text_of_a_trim() {
-    insta::assert_snapshot!(text(&samples::trimmed(), TextStyle::default()), @r#"
+    insta::assert_snapshot!(text(&samples::trimmed(), false), @r#"
     WARN  1 not removed; 3.38 GB in two caches
 
     Removed
       2  module version   541 MB  unused
       1  residue         4.10 kB  residue
       1  action entry      152 B  max-age: 31 d
-      not removed: 1
-        github.com/aws/aws-sdk-go@v1.41.0
-          busy: another process holds its lock
+
+    Not removed
+      github.com/aws/aws-sdk-go@v1.41.0
+        busy: another process holds its lock
 
     Stayed
         229  module version  a project needs it
       1,794  action entry    idle-runs: a marked job used it
 
-    Size changed 3.38 GB => 3.11 GB (-270 MB, -7.99%)
+    Size changed 3.38 GB → 3.11 GB (-270 MB, -7.99%)
 
-    Module cache  /root/go/pkg/mod
-      3.12 GB, 231 versions of 180 modules; last used 2 h to 34 d ago
-
-    Build cache  /root/.cache/go-build
-      260 MB, 1,795 action entries, 751 outputs; last used 5 min to 4 d ago
+    Caches
+      Module cache  /root/go/pkg/mod       3.12 GB   used 2 h to 34 d ago  231 versions of 180 modules
+      Build cache   /root/.cache/go-build   260 MB  used 5 min to 4 d ago  1,795 action entries, 751 outputs
 
     Verified  full
       231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, none failed
@@ -169,14 +163,8 @@ fn text_of_a_trim() {
 #[test]
 fn colour_adds_nothing_but_colour() {
     for report in [samples::clean(), samples::findings(), samples::trimmed()] {
-        let plain = text(&report, TextStyle::default());
-        let coloured = text(
-            &report,
-            TextStyle {
-                color: true,
-                ..TextStyle::default()
-            },
-        );
+        let plain = text(&report, false);
+        let coloured = text(&report, true);
         assert_ne!(plain, coloured);
         let mut stripped = String::new();
         let mut rest = coloured.as_str();
@@ -215,15 +203,19 @@ fn markdown_of_a_clean_cache() {
 
     Nothing to complain about; 3.38 GB in two caches.
 
-    | | Module cache | Build cache |
-    |:--|--:|--:|
-    | **Size** | **3.12 GB** | **260 MB** |
-    | Files | 87,413 | 2,546 |
-    | Holds | 231 versions of 180 modules | 1,795 action entries, 751 outputs |
-    | Last used | 2 h to 34 d ago | 5 min to 4 d ago |
-    | Findings | 0 | 0 |
+    ### Caches
 
-    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which proves nothing; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them.
+    |  | Folder | Size | Last use | Holds |
+    |:--|:--|--:|--:|:--|
+    | Module cache | `/root/go/pkg/mod` | 3.12 GB | used 2 h to 34 d ago | 231 versions of 180 modules |
+    | Build cache | `/root/.cache/go-build` | 260 MB | used 5 min to 4 d ago | 1,795 action entries, 751 outputs |
+
+    ### Verified: full
+
+    - 231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, none failed
+    - 2.86 GB of modules proven; versions by `go.sum` 228
+    - 258 MB of build outputs consistent (content equals name), which proves nothing
+    - 3 versions unproven (2.00 MB): nothing outside the cache vouches for them
 
     ### Where the space goes
 
@@ -237,7 +229,7 @@ fn markdown_of_a_clean_cache() {
         "the rest, 2.00 MB" : 2000000
     ```
 
-    <details><summary>Largest modules</summary>
+    <details><summary>Largest modules (2)</summary>
 
     | Module | Versions | Size |
     |:--|--:|--:|
@@ -257,30 +249,9 @@ fn markdown_of_findings() {
 
     2 denied, 1 warning, 12 notes; 3.38 GB in two caches.
 
-    | | Module cache | Build cache |
-    |:--|--:|--:|
-    | **Size** | **3.12 GB** | **260 MB** |
-    | Files | 87,413 | 2,546 |
-    | Holds | 231 versions of 180 modules | 1,795 action entries, 751 outputs |
-    | Last used | 2 h to 34 d ago | 5 min to 4 d ago |
-    | Hit rate | 98.3% | 97.1% |
-    | Hits / misses | 118 / 2 | 1,512 / 45 |
-    | Tests cached / run | – | 31 / 2 |
-    | Not used by this job | 113 | 238 (41.0 MB) |
-    | Findings | 14 | 0 |
-
-    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which proves nothing; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them; **2 failed**.
-
-    | Limit | Measured | Allowed | |
-    |:--|--:|--:|:--|
-    | `max-size` | 3.38 GB | 2.00 GB | ❌ fail |
-    | `max-age` | 34 d | 30 d | ⚠️ warning |
-    | `min-hit-rate` | 97.2% | 92.0% | ✅ ok |
-    | `max-growth` | not known | 500 MB | ✅ ok |
-
     ### Findings
 
-    <details><summary><b>deny</b> zip-hash-mismatch: 1 finding</summary>
+    <details><summary><b>deny</b> zip-hash-mismatch</summary>
 
     - `github.com/pkg/errors@v0.9.1`: the zip differs from `go.sum`; the extracted tree agrees with `go.sum`, so the zip is damaged or was replaced<br>expected `h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=`<br>found `h1:AAAAx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=`<br>in `/root/go/pkg/mod/cache/download/github.com/pkg/errors/@v/v0.9.1.zip`
 
@@ -288,7 +259,7 @@ fn markdown_of_findings() {
 
     </details>
 
-    <details><summary><b>deny</b> over-threshold: 1 finding</summary>
+    <details><summary><b>deny</b> over-threshold</summary>
 
     - `max-size`: both caches hold 3.38 GB, more than 2.00 GB
 
@@ -296,7 +267,7 @@ fn markdown_of_findings() {
 
     </details>
 
-    <details><summary><b>warn</b> unexpected-file: 1 finding</summary>
+    <details><summary><b>warn</b> unexpected-file</summary>
 
     - `cache/download/\u{1b}[31m<img src=x>\u{7c}\u{60}@octocat\u{60}\n::error::owned`: Go never writes this<br>in `/root/go/pkg/mod/cache/download/\u{1b}[31m<img src=x>\u{7c}\u{60}@octocat\u{60}\n::error::owned`
 
@@ -304,7 +275,7 @@ fn markdown_of_findings() {
 
     </details>
 
-    <details><summary><b>note</b> lone-lock: 12 findings</summary>
+    <details><summary><b>note</b> lone-lock (12)</summary>
 
     a lock with nothing beside it
 
@@ -325,6 +296,38 @@ fn markdown_of_findings() {
 
     </details>
 
+    ### Limits
+
+    |  | Limit | Measured | Allowed |
+    |:--|:--|--:|:--|
+    | ❌ fail | `max-size` | 3.38 GB | of 2.00 GB |
+    | ⚠️ warn | `max-age` | 34 d | of 30 d |
+    | ✅ ok | `min-hit-rate` | 97.2% | of 92.0% |
+    | ✅ ok | `max-growth` | not known | of 500 MB |
+
+    ### Caches
+
+    |  | Folder | Size | Last use | Holds |
+    |:--|:--|--:|--:|:--|
+    | Module cache | `/root/go/pkg/mod` | 3.12 GB | used 2 h to 34 d ago | 231 versions of 180 modules |
+    | Build cache | `/root/.cache/go-build` | 260 MB | used 5 min to 4 d ago | 1,795 action entries, 751 outputs |
+
+    ### Verified: full
+
+    - 231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, 2 failed
+    - 2.86 GB of modules proven; versions by `go.sum` 228
+    - 258 MB of build outputs consistent (content equals name), which proves nothing
+    - 3 versions unproven (2.00 MB): nothing outside the cache vouches for them
+
+    ### Used by this job: since the mark 9 min ago
+
+    |  | hit rate | hits | misses | rewritten | idle |
+    |:--|--:|--:|--:|--:|--:|
+    | module versions | 98.3% | 118 | 2 |  | 113 |
+    | action entries | 97.1% | 1,512 | 45 | 1 | 238 (41.0 MB) |
+    | compiled packages | 97.8% | 402 | 9 |  |  |
+    | tests (cached / run) | 93.9% | 31 | 2 |  |  |
+
     ### Where the space goes
 
     ```mermaid
@@ -337,7 +340,7 @@ fn markdown_of_findings() {
         "the rest, 2.00 MB" : 2000000
     ```
 
-    <details><summary>Largest modules</summary>
+    <details><summary>Largest modules (2)</summary>
 
     | Module | Versions | Size |
     |:--|--:|--:|
@@ -345,6 +348,8 @@ fn markdown_of_findings() {
     | `golang.org/x/tools` | 12 | 96.4 MB |
 
     </details>
+
+    ### Trend: `▇██` 3.02 GB → 3.38 GB, hit rate 41.0% → 97.2%
 
     ```mermaid
     %%{init: {"xyChart": {"height": 220}, "themeVariables": {"xyChart": {"backgroundColor": "transparent", "plotColorPalette": "#3b82c4"}}}}%%
@@ -381,28 +386,40 @@ fn markdown_of_a_trim() {
 
     1 not removed; 3.38 GB in two caches.
 
-    | | Module cache | Build cache |
-    |:--|--:|--:|
-    | **Size** | **3.12 GB** | **260 MB** |
-    | Chosen for removal | 541 MB | 152 B |
-    | Files | 87,413 | 2,546 |
-    | Holds | 231 versions of 180 modules | 1,795 action entries, 751 outputs |
-    | Last used | 2 h to 34 d ago | 5 min to 4 d ago |
-    | Findings | 0 | 0 |
+    ### Removed
 
-    Verified (full): 231 versions and 751 build outputs in 1.4 s; 2.86 GB of modules proven; versions by `go.sum` 228; 258 MB of build outputs consistent (content equals name), which proves nothing; 3 versions unproven (2.00 MB): nothing outside the cache vouches for them.
+    | Number | Unit | Size | Why |
+    |--:|:--|--:|:--|
+    | 2 | module version | 541 MB | unused |
+    | 1 | residue | 4.10 kB | residue |
+    | 1 | action entry | 152 B | max-age: 31 d |
+
+    ### Not removed
+
+    - `github.com/aws/aws-sdk-go@v1.41.0`: busy: another process holds its lock
+
+    ### Stayed
+
+    | Number | Unit | Why |
+    |--:|:--|:--|
+    | 229 | module version | a project needs it |
+    | 1,794 | action entry | idle-runs: a marked job used it |
 
     **Size changed 3.38 GB → 3.11 GB (-270 MB, -7.99%)**
 
-    | Chosen for removal | Number | Size | Why |
-    |:--|--:|--:|:--|
-    | module version | 2 | 541 MB | unused |
-    | residue | 1 | 4.10 kB | residue |
-    | action entry | 1 | 152 B | max-age: 31 d |
+    ### Caches
 
-    **1 unit could not be removed:**
+    |  | Folder | Size | Last use | Holds |
+    |:--|:--|--:|--:|:--|
+    | Module cache | `/root/go/pkg/mod` | 3.12 GB | used 2 h to 34 d ago | 231 versions of 180 modules |
+    | Build cache | `/root/.cache/go-build` | 260 MB | used 5 min to 4 d ago | 1,795 action entries, 751 outputs |
 
-    - `github.com/aws/aws-sdk-go@v1.41.0`: busy: another process holds its lock
+    ### Verified: full
+
+    - 231 versions and 751 build outputs in 1.4 s, 2.90 GB hashed, none failed
+    - 2.86 GB of modules proven; versions by `go.sum` 228
+    - 258 MB of build outputs consistent (content equals name), which proves nothing
+    - 3 versions unproven (2.00 MB): nothing outside the cache vouches for them
 
     ### Where the space goes
 
@@ -416,7 +433,7 @@ fn markdown_of_a_trim() {
         "the rest, 2.00 MB" : 2000000
     ```
 
-    <details><summary>Largest modules</summary>
+    <details><summary>Largest modules (2)</summary>
 
     | Module | Versions | Size |
     |:--|--:|--:|
@@ -562,7 +579,7 @@ fn a_hostile_report_acts_in_no_format() {
         };
         hostile += 1;
         let forms = [
-            ("text", text(&report, TextStyle::default())),
+            ("text", text(&report, false)),
             ("json", json(&report)),
             ("github", github(&report)),
             ("markdown", markdown(&report)),

@@ -1,5 +1,6 @@
 //! Size and hit rate over the last jobs.
 
+use super::section::{Block, Section};
 use crate::report::JobPoint;
 use crate::text::human;
 
@@ -12,10 +13,17 @@ const STYLE: &str = concat!(
     r##""themeVariables": {"xyChart": {"backgroundColor": "transparent", "plotColorPalette": "#3b82c4"}}}}%%"##
 );
 
-/// Mermaid charts, one for the size and one for the hit rate where they are
-/// known; none for fewer than two jobs.
-pub(super) fn charts(trend: &[JobPoint]) -> Vec<String> {
-    let trend = newest(trend);
+/// A line of heights and, in a summary, charts; nothing for fewer than two jobs.
+pub(super) fn section(trend: &[JobPoint]) -> Option<Section> {
+    let oldest_left_out = trend.len().saturating_sub(JOBS);
+    let trend = trend.get(oldest_left_out..)?;
+    let mut section = Section::new("Trend").aside(sparkline(trend)?);
+    section.blocks = charts(trend).map(Block::Chart).collect();
+    Some(section)
+}
+
+/// Mermaid charts, one for the size and one for the hit rate where they are known.
+fn charts(trend: &[JobPoint]) -> impl Iterator<Item = String> {
     let unit = trend.iter().map(|job| job.bytes).max().unwrap_or(0);
     let (unit, divisor) = if unit >= 1_000_000_000 {
         ("GB", 1e9)
@@ -42,7 +50,6 @@ pub(super) fn charts(trend: &[JobPoint]) -> Vec<String> {
     ]
     .into_iter()
     .flatten()
-    .collect()
 }
 
 fn chart(title: &str, unit: &str, top: f64, points: &[(u64, f64)]) -> Option<String> {
@@ -51,7 +58,7 @@ fn chart(title: &str, unit: &str, top: f64, points: &[(u64, f64)]) -> Option<Str
     }
     let list = |values: Vec<String>| values.join(", ");
     Some(format!(
-        "{STYLE}\nxychart-beta\n    title \"{title}\"\n    x-axis \"job\" [{}]\n    y-axis \"{unit}\" 0 --> {top:.1}\n    line [{}]\n",
+        "{STYLE}\nxychart-beta\n    title \"{title}\"\n    x-axis \"job\" [{}]\n    y-axis \"{unit}\" 0 --> {top:.1}\n    line [{}]",
         list(points.iter().map(|(job, _)| job.to_string()).collect()),
         list(
             points
@@ -63,9 +70,8 @@ fn chart(title: &str, unit: &str, top: f64, points: &[(u64, f64)]) -> Option<Str
 }
 
 /// The trend in a line of eight heights, and its ends in words.
-pub(super) fn sparkline(trend: &[JobPoint]) -> Option<String> {
+fn sparkline(trend: &[JobPoint]) -> Option<String> {
     const HEIGHTS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
-    let trend = newest(trend);
     let (first, last) = (trend.first()?, trend.last()?);
     if trend.len() < 2 {
         return None;
@@ -92,10 +98,4 @@ pub(super) fn sparkline(trend: &[JobPoint]) -> Option<String> {
         ));
     }
     Some(text)
-}
-
-fn newest(trend: &[JobPoint]) -> &[JobPoint] {
-    trend
-        .get(trend.len().saturating_sub(JOBS)..)
-        .unwrap_or(trend)
 }

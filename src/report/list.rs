@@ -105,25 +105,7 @@ pub struct OutputRow {
 impl ListReport {
     /// The modules of a cache; `top` of 0 shows all.
     pub fn modules(cache: Option<&scan::ModCache>, top: usize, now: DateTime<Utc>) -> ListReport {
-        let mut modules = BTreeMap::<&str, ModuleRow>::new();
-        for version in cache.into_iter().flat_map(|cache| &cache.versions) {
-            let row = modules
-                .entry(&version.id.path)
-                .or_insert_with(|| ModuleRow {
-                    module: version.id.path.clone(),
-                    versions: 0,
-                    bytes: 0,
-                    download_bytes: 0,
-                    extracted_bytes: 0,
-                    last_used: None,
-                });
-            row.versions += u64::from(version.has_source());
-            row.download_bytes += version.download_bytes();
-            row.extracted_bytes += version.tree_bytes();
-            row.bytes = row.download_bytes + row.extracted_bytes;
-            row.last_used = row.last_used.max(version.last_use());
-        }
-        let rows: Vec<ModuleRow> = modules.into_values().collect();
+        let rows = cache.map(modules).unwrap_or_default();
         list(rows, |row| row.bytes, Rows::Modules, top, now)
     }
 
@@ -167,6 +149,29 @@ impl ListReport {
             .collect();
         list(rows, |row| row.bytes, Rows::Outputs, top, now)
     }
+}
+
+/// A cache's modules by name, each with the sum of its versions.
+pub(super) fn modules(cache: &scan::ModCache) -> Vec<ModuleRow> {
+    let mut modules = BTreeMap::<&str, ModuleRow>::new();
+    for version in &cache.versions {
+        let row = modules
+            .entry(&version.id.path)
+            .or_insert_with(|| ModuleRow {
+                module: version.id.path.clone(),
+                versions: 0,
+                bytes: 0,
+                download_bytes: 0,
+                extracted_bytes: 0,
+                last_used: None,
+            });
+        row.versions += u64::from(version.has_source());
+        row.download_bytes += version.download_bytes();
+        row.extracted_bytes += version.tree_bytes();
+        row.bytes = row.download_bytes + row.extracted_bytes;
+        row.last_used = row.last_used.max(version.last_use());
+    }
+    modules.into_values().collect()
 }
 
 fn list<T>(

@@ -290,7 +290,7 @@ pub struct Saying {
     pub by: Vec<String>,
 }
 
-/// The run's verdict.
+/// The verdict on a run, or on one of its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -563,19 +563,6 @@ pub struct HitsMisses {
     pub misses: u64,
 }
 
-/// How a limit was met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum ThresholdStatus {
-    /// Kept.
-    Pass,
-    /// The warning value was crossed.
-    Warn,
-    /// The failing value was crossed.
-    Fail,
-}
-
 /// One limit of the policy. `limit` and `actual` share the unit that the name
 /// implies: bytes, seconds, a rate or a count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -587,8 +574,8 @@ pub struct Threshold {
     pub limit: f64,
     /// The value measured; `null` if it could not be known.
     pub actual: Option<f64>,
-    /// How it went.
-    pub status: ThresholdStatus,
+    /// How it went: kept, the warning value crossed, or the failing one.
+    pub status: Verdict,
 }
 
 /// What a trim would remove; after it, what it has removed.

@@ -3,7 +3,7 @@
 use super::{BuildCache, ModCache, ModuleSize};
 use crate::findings::display_path;
 use crate::scan::{self, Measure, VersionKind};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Modules that the report names.
 const LARGEST: usize = 10;
@@ -105,24 +105,18 @@ pub fn bytes(inventory: &scan::Inventory) -> u64 {
 
 /// The modules that take the most space.
 pub fn largest(cache: &scan::ModCache) -> Vec<ModuleSize> {
-    let mut modules: BTreeMap<&str, ModuleSize> = BTreeMap::new();
-    for version in &cache.versions {
-        let module = modules
-            .entry(&version.id.path)
-            .or_insert_with(|| ModuleSize {
-                module: version.id.path.clone(),
-                versions: 0,
-                bytes: 0,
-            });
-        module.versions += u64::from(version.has_source());
-        module.bytes += version.download_bytes() + version.tree_bytes();
-    }
     // Of many modules only a `.mod` is there, which takes no space to speak of.
+    let modules = super::list::modules(cache).into_iter();
     let mut modules: Vec<ModuleSize> = modules
-        .into_values()
-        .filter(|module| module.versions > 0)
+        .filter(|row| row.versions > 0)
+        .map(|row| ModuleSize {
+            module: row.module,
+            versions: row.versions,
+            bytes: row.bytes,
+        })
         .collect();
-    modules.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.module.cmp(&b.module)));
+    // Stable: modules of one size stay in the order of their names.
+    modules.sort_by_key(|module| std::cmp::Reverse(module.bytes));
     modules.truncate(LARGEST);
     modules
 }

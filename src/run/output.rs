@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use crate::findings::display_path;
-use crate::render::{self, TextStyle};
+use crate::render;
 use crate::report::Report;
 use crate::settings::{Color, Environment, Format, Settings};
 use std::io::{IsTerminal, Write};
@@ -16,16 +16,12 @@ pub fn write_report(
 ) -> Result<(), CommandError> {
     for output in &settings.options.outputs.output {
         let path = settings.environment.resolve(&output.path);
-        let text = render(report, output.format, TextStyle::default());
+        let text = render(report, output.format, false);
         write_file(&settings.environment, &path, &text)?;
         tracing::debug!("wrote the report as {output}");
     }
-    let style = TextStyle {
-        color: color(settings),
-        ..TextStyle::default()
-    };
     let format = settings.options.form.format.unwrap_or(Format::Text);
-    out.write_all(render(report, format, style).as_bytes())?;
+    out.write_all(render(report, format, color(settings)).as_bytes())?;
     Ok(())
 }
 
@@ -72,9 +68,9 @@ pub(crate) fn refuse_links(environment: &Environment, path: &Path) -> Result<(),
     Ok(())
 }
 
-fn render(report: &Report, format: Format, style: TextStyle) -> String {
+fn render(report: &Report, format: Format, color: bool) -> String {
     match format {
-        Format::Text => render::text(report, style),
+        Format::Text => render::text(report, color),
         Format::Json => render::json(report),
         Format::Github => render::github(report),
         Format::Markdown => render::markdown(report),

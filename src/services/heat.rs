@@ -73,8 +73,8 @@ pub struct Candidate {
 /// the longest unused goes first, and of equals the largest.
 ///
 /// Returns fewer bytes than asked for when the candidates do not suffice.
-pub fn coldest(candidates: Vec<Candidate>, excess: u64, now: DateTime<Utc>) -> Vec<usize> {
-    let scored = |candidate: Candidate| (candidate.heat.score(now), candidate);
+pub fn coldest(candidates: Vec<Candidate>, excess: u64, score: impl Fn(Heat) -> f64) -> Vec<usize> {
+    let scored = |candidate: Candidate| (score(candidate.heat), candidate);
     let mut candidates: Vec<(f64, Candidate)> = candidates.into_iter().map(scored).collect();
     candidates.sort_by(|(cold, a), (warm, b)| {
         (cold.total_cmp(warm))
@@ -82,24 +82,9 @@ pub fn coldest(candidates: Vec<Candidate>, excess: u64, now: DateTime<Utc>) -> V
             .then(b.bytes.cmp(&a.bytes))
             .then(a.index.cmp(&b.index))
     });
-    until_freed(
-        candidates.into_iter().map(|(_, candidate)| candidate),
-        excess,
-    )
-}
-
-/// The same, but the longest unused first, whatever their score; of equals the
-/// largest.
-#[cfg(feature = "remote")]
-pub fn longest_unused(mut candidates: Vec<Candidate>, excess: u64) -> Vec<usize> {
-    candidates.sort_by_key(|one| (one.heat.last, std::cmp::Reverse(one.bytes), one.index));
-    until_freed(candidates.into_iter(), excess)
-}
-
-fn until_freed(candidates: impl Iterator<Item = Candidate>, excess: u64) -> Vec<usize> {
     let mut freed = 0u64;
     let mut chosen = Vec::new();
-    for candidate in candidates {
+    for (_, candidate) in candidates {
         if freed >= excess {
             break;
         }
@@ -170,10 +155,11 @@ mod tests {
             candidate(3, 20, &[300]),
             candidate(4, 30, &[]),
         ];
-        assert_eq!(coldest(candidates.clone(), 0, now()), [0usize; 0]);
-        assert_eq!(coldest(candidates.clone(), 1, now()), [4]);
-        assert_eq!(coldest(candidates.clone(), 41, now()), [4, 2, 3]);
-        assert_eq!(coldest(candidates.clone(), 61, now()), [4, 2, 3, 0]);
-        assert_eq!(coldest(candidates, u64::MAX, now()), [4, 2, 3, 0, 1]);
+        let score = |heat: Heat| heat.score(now());
+        assert_eq!(coldest(candidates.clone(), 0, score), [0usize; 0]);
+        assert_eq!(coldest(candidates.clone(), 1, score), [4]);
+        assert_eq!(coldest(candidates.clone(), 41, score), [4, 2, 3]);
+        assert_eq!(coldest(candidates.clone(), 61, score), [4, 2, 3, 0]);
+        assert_eq!(coldest(candidates, u64::MAX, score), [4, 2, 3, 0, 1]);
     }
 }

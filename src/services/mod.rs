@@ -6,3 +6,4 @@ pub mod heat;
 pub mod mirror;
 #[cfg(feature = "remote")]
 pub mod remote;
+pub mod report;

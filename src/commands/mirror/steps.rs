@@ -11,13 +11,14 @@ use crate::findings::{Finding, Level, Rule, display_path};
 use crate::folder::ordinary;
 use crate::formats::gosum::MergedSums;
 use crate::locate::{self};
-use crate::report::{Failure, Tool, Verdict};
-use crate::services::eviction::{Plan, PlanReport, UseRules};
+use crate::report::{Tool, Verdict};
+use crate::services::eviction::{Plan, UseRules};
 use crate::services::heat::Heat;
 use crate::services::mirror::access::Accesses;
 use crate::services::mirror::plan::{self, Needs, Policy};
-use crate::services::mirror::report::{self, MirrorReport, OutcomeReport, SCHEMA, Verified};
+use crate::services::mirror::report::{self, MirrorReport, SCHEMA, Verified};
 use crate::services::mirror::{Layout, Mirror, StoredVersion, remove, scan, verify};
+use crate::services::report::{Name, Outcome, PlanReport, TrimReport};
 use crate::settings::{Environment, Options, VerifyLevel};
 use crate::usage::ledger::{self, Ledger};
 
@@ -99,27 +100,26 @@ pub(crate) fn run(
         (Some(plan), Some(args)) if args.yes => Some(storage.remove(&mirror, plan)),
         _ => None,
     };
-    let undone = outcome
-        .as_ref()
-        .is_some_and(|outcome| !outcome.failed.is_empty())
-        || plan.as_ref().is_some_and(|plan| !plan.unjudged.is_empty());
+    let trim = TrimReport {
+        plan: (plan.as_ref()).map(|plan| PlanReport::new(plan, mirror.bytes())),
+        outcome,
+    };
     let report = MirrorReport {
         schema: SCHEMA,
         tool: Tool::this(),
         generated_at: now,
-        verdict: verdict(&findings, plan.as_ref()),
+        verdict: verdict(&findings, &trim),
         storage: storage.name(),
         layout: storage.layout(),
         bytes: mirror.bytes(),
         versions: report::versions(&mirror, heat_of, &known.needs, plan.as_ref(), now),
         findings,
         verified,
-        plan: (plan.as_ref()).map(|plan| PlanReport::new(plan, mirror.bytes())),
-        outcome,
+        trim,
         notes,
     };
     match as_json {
-        true => out.write_all(crate::render::pretty(&report).as_bytes())?,
+        true => out.write_all(crate::render::json(&report).as_bytes())?,
         false => {
             let top = match command {
                 MirrorCommand::List(args) => args.top,
@@ -128,7 +128,7 @@ pub(crate) fn run(
             out.write_all(report::text(&report, top).as_bytes())?;
         }
     }
-    if undone {
+    if report.trim.is_incomplete() {
         out.flush()?;
         return Err(CommandError::Work(
             "not everything could be judged or removed; see above".into(),
@@ -185,10 +185,10 @@ fn policy(args: &MirrorTrimArgs, environment: &Environment) -> Policy {
     }
 }
 
-fn verdict(findings: &[Finding], plan: Option<&Plan>) -> Verdict {
+fn verdict(findings: &[Finding], trim: &TrimReport) -> Verdict {
     let worst = findings.iter().map(|finding| finding.level).max();
     match worst {
-        _ if plan.is_some_and(|plan| plan.over > 0) => Verdict::Fail,
+        _ if trim.is_over() => Verdict::Fail,
         Some(Level::Deny) => Verdict::Fail,
         Some(Level::Warn) => Verdict::Warn,
         _ => Verdict::Pass,
@@ -278,33 +278,23 @@ impl Storage {
         }
     }
 
-    fn remove(&self, mirror: &Mirror, plan: &Plan) -> OutcomeReport {
-        let mut outcome = OutcomeReport::default();
-        for (version, decision) in mirror.versions.iter().zip(&plan.decisions) {
-            if !decision.removes() {
-                continue;
-            }
-            let done = match self {
+    fn remove(&self, mirror: &Mirror, plan: &Plan) -> Outcome {
+        let mut outcome = Outcome::default();
+        let name = |version: &StoredVersion| Name::Version {
+            subject: version.id.to_string(),
+        };
+        outcome.remove(&mirror.versions, plan, name, |version, part| {
+            let removed = match self {
                 Self::Disk { root, layout } => {
-                    remove::remove(root, *layout, version, decision.removal)
-                        .map_err(|error| error.to_string())
+                    remove::remove(root, *layout, version, part).map_err(|error| error.to_string())
                 }
                 #[cfg(feature = "remote")]
-                Self::Artifactory { server, .. } => server
-                    .delete(version, decision.removal)
-                    .map_err(|fault| fault.to_string()),
-            };
-            match done {
-                Ok(()) => {
-                    outcome.removed += 1;
-                    outcome.bytes = outcome.bytes.saturating_add(decision.bytes);
+                Self::Artifactory { server, .. } => {
+                    (server.delete(version, part)).map_err(|fault| fault.to_string())
                 }
-                Err(error) => outcome.failed.push(Failure {
-                    subject: version.id.to_string(),
-                    error,
-                }),
-            }
-        }
+            };
+            removed.map(|()| true)
+        });
         outcome
     }
 }

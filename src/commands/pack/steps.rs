@@ -33,7 +33,7 @@ pub(crate) fn run(
         (None, None) => return Err(CommandError::Usage("which bundle?".into())),
     };
     match as_json {
-        true => out.write_all(crate::render::pretty(&report).as_bytes())?,
+        true => out.write_all(crate::render::json(&report).as_bytes())?,
         false => out.write_all(report.text().as_bytes())?,
     }
     Ok(report.verdict)

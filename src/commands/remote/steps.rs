@@ -12,18 +12,17 @@ use crate::folder::ordinary;
 use crate::net::Limits;
 use crate::report::{Tool, Verdict};
 use crate::run as steps;
-use crate::services::eviction::{Plan, PlanReport, UseRules};
+use crate::services::eviction::{Plan, UseRules};
 use crate::services::remote::client::{
     Client, Fault, Http, Store, Token, USUAL, valid_name, valid_repository,
 };
-use crate::services::remote::entry::Repository;
+use crate::services::remote::entry::{CacheEntry, Repository};
 use crate::services::remote::history::{self, History};
 use crate::services::remote::plan::{self, Policy};
 use crate::services::remote::prefix::KeyPrefix;
-use crate::services::remote::report::{
-    self, FailedDeletion, OutcomeReport, RemoteReport, RepositoryReport, SCHEMA,
-};
+use crate::services::remote::report::{self, RemoteReport, RepositoryReport, SCHEMA};
 use crate::services::remote::{summary, workflow};
+use crate::services::report::{Name, Outcome, PlanReport, TrimReport};
 use crate::settings::{Environment, Options};
 use crate::usage::state;
 use crate::values::{Age, Share};
@@ -94,7 +93,7 @@ pub(crate) fn run(
         unknown,
     };
     match as_json {
-        true => out.write_all(crate::render::pretty(&report).as_bytes())?,
+        true => out.write_all(crate::render::json(&report).as_bytes())?,
         false => out.write_all(report::text(&report).as_bytes())?,
     }
     write_history(args, environment, &history)?;
@@ -156,12 +155,12 @@ impl Run<'_> {
             }
             _ => None,
         };
-        let mut failed = !repository.complete
-            || plan.as_ref().is_some_and(|plan| !plan.unjudged.is_empty())
-            || outcome
-                .as_ref()
-                .is_some_and(|outcome| !outcome.failed.is_empty());
-        let mut over = plan.as_ref().is_some_and(|plan| plan.over > 0);
+        let trim = TrimReport {
+            plan: (plan.as_ref()).map(|plan| PlanReport::new(plan, repository.bytes())),
+            outcome,
+        };
+        let mut failed = !repository.complete || trim.is_incomplete();
+        let mut over = trim.is_over();
         let is_usage = matches!(self.command, RemoteCommand::Usage(_));
         if let (true, Some(limit)) = (is_usage, self.limit) {
             match plan::resolve(limit, &repository) {
@@ -173,8 +172,7 @@ impl Run<'_> {
         let report = RepositoryReport {
             summary: summary::summary(&repository, &self.prefixes),
             entries: (!is_usage).then(entries),
-            plan: (plan.as_ref()).map(|plan| PlanReport::new(plan, repository.bytes())),
-            outcome,
+            trim,
         };
         Done {
             report,
@@ -409,40 +407,37 @@ fn write_history(
     state::replace(&path, history.to_json().as_bytes()).map_err(CommandError::file(&path))
 }
 
-/// Deletes what the plan lists, by id, one after the other. One refusal does
-/// not stop the rest, unless it is the token that is refused: that would be
-/// refused every time.
-fn delete(client: &Client, repository: &Repository, plan: &Plan) -> OutcomeReport {
-    let mut outcome = OutcomeReport::default();
+/// Deletes what the plan lists, by id. Where it is the token that is refused, that
+/// would be so every time: nothing more is asked.
+fn delete(client: &Client, repository: &Repository, plan: &Plan) -> Outcome {
     let mut hopeless: Option<Fault> = None;
-    for (entry, decision) in repository.entries.iter().zip(&plan.decisions) {
-        if !decision.removes() {
-            continue;
-        }
+    let mut outcome = Outcome {
+        vanished: Some(0),
+        ..Outcome::default()
+    };
+    let name = |entry: &CacheEntry| Name::Entry {
+        id: entry.id,
+        key: entry.key.clone(),
+    };
+    outcome.remove(&repository.entries, plan, name, |entry, _| {
         let result = match &hopeless {
             Some(fault) => Err(fault.clone()),
             None => client.delete(&repository.name, entry.id),
         };
         match result {
-            Ok(()) => {
-                outcome.removed += 1;
-                outcome.bytes = outcome.bytes.saturating_add(entry.bytes);
-            }
-            Err(Fault::NotFound) => outcome.vanished += 1,
+            Ok(()) => Ok(true),
+            Err(Fault::NotFound) => Ok(false),
             Err(fault) => {
-                outcome.failed.push(FailedDeletion {
-                    id: entry.id,
-                    key: entry.key.clone(),
-                    error: fault.to_string(),
-                });
+                let told = fault.to_string();
                 if matches!(
                     fault,
                     Fault::Forbidden { needs: Some(_), .. } | Fault::RateLimited(_)
                 ) {
                     hopeless = Some(fault);
                 }
+                Err(told)
             }
         }
-    }
+    });
     outcome
 }

@@ -5,7 +5,7 @@
 //! and more behind it), as Apache, nginx, Caddy's and Athens' front ends write
 //! them. Log lines are what strangers sent: nothing in them is trusted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufRead};
 
 use chrono::{DateTime, Utc};
@@ -17,15 +17,6 @@ use crate::usage::ledger::Ledger;
 
 /// A longer line is skipped.
 const MAX_LINE: u64 = 64 << 10;
-
-/// One request for a version's content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Access<'a> {
-    time: DateTime<Utc>,
-    /// The part of the address before `/@v/`, escaped.
-    module: &'a str,
-    version: String,
-}
 
 /// Requests per version.
 #[derive(Debug, Clone, Default)]
@@ -58,11 +49,8 @@ impl Accesses {
         mirror: &Mirror,
         now: DateTime<Utc>,
     ) -> io::Result<()> {
-        let known: HashMap<&str, ()> = mirror
-            .versions
-            .iter()
-            .map(|version| (version.id.path.as_str(), ()))
-            .collect();
+        let known = mirror.versions.iter();
+        let known: HashSet<&str> = known.map(|version| version.id.path.as_str()).collect();
         let mut log = log;
         let mut line = Vec::new();
         loop {
@@ -83,13 +71,13 @@ impl Accesses {
                 continue;
             };
             self.since = Some(self.since.map_or(time, |since| since.min(time)));
-            let Some(access) = request.and_then(|target| parse_target(time, target)) else {
+            let Some((address, version)) = request.and_then(parse_target) else {
                 continue;
             };
-            let Some(path) = known_module(access.module, &known) else {
+            let Some(path) = known_module(address, &known) else {
                 continue;
             };
-            let id = ModuleVersion::new(path, access.version);
+            let id = ModuleVersion::new(path, version);
             let seen = self.by_version.entry(id).or_insert(Seen {
                 recent: 0,
                 last: time,
@@ -164,30 +152,25 @@ fn parse_line(line: &str) -> Option<(DateTime<Utc>, Option<&str>)> {
     Some((time.to_utc(), words.next().filter(|_| got)))
 }
 
-/// Reads `…/MODULE/@v/VERSION.zip`.
-fn parse_target(time: DateTime<Utc>, target: &str) -> Option<Access<'_>> {
+/// Reads `…/MODULE/@v/VERSION.zip`: what is before `/@v/`, escaped, and the version.
+fn parse_target(target: &str) -> Option<(&str, String)> {
     let path = target.split(['?', '#']).next()?;
     let (module, file) = path.rsplit_once("/@v/")?;
     let version = file
         .strip_suffix(".zip")
         .or_else(|| file.strip_suffix(".mod"))?;
-    let version = unescape_version(version).ok()?;
-    Some(Access {
-        time,
-        module,
-        version,
-    })
+    Some((module, unescape_version(version).ok()?))
 }
 
 /// The module that an address names. What stands before the module path, such
 /// as `/artifactory/api/go/all/`, differs by server: the longest tail that
 /// the mirror has is it.
-fn known_module(address: &str, known: &HashMap<&str, ()>) -> Option<String> {
+fn known_module(address: &str, known: &HashSet<&str>) -> Option<String> {
     let mut tail = address;
     loop {
         if let Some(path) = unescape_path(tail)
             .ok()
-            .filter(|path| known.contains_key(path.as_str()))
+            .filter(|path| known.contains(path.as_str()))
         {
             return Some(path);
         }

@@ -135,12 +135,7 @@ impl Artifactory {
     /// # Errors
     /// The first [`Fault`]; a file that is gone already is none.
     pub fn delete(&self, version: &StoredVersion, part: Removal) -> Result<(), Fault> {
-        let files: Vec<&StoredFile> = match part {
-            Removal::Nothing => Vec::new(),
-            Removal::Zip => version.zip.iter().collect(),
-            Removal::Whole => version.files().collect(),
-        };
-        for file in files {
+        for file in version.part(part) {
             let path = escape(&file.path.to_string_lossy());
             match self.http.delete(&format!("/{}/{path}", self.repository)) {
                 Ok(()) | Err(Fault::NotFound) => {}
@@ -175,7 +170,7 @@ impl Files {
             return self.odd(place);
         };
         let file = match name {
-            AtVName::Piece(file) => file,
+            AtVName::Piece(file) if file.piece < PieceKind::ZipHash => file,
             AtVName::List => return,
             _ => return self.odd(place),
         };
@@ -184,17 +179,11 @@ impl Files {
             .versions
             .entry(id.clone())
             .or_insert_with(|| StoredVersion::empty(id.clone()));
-        let stored = Some(StoredFile {
-            path: place.clone(),
+        let stored = StoredFile {
+            path: place,
             bytes: row.size,
-        });
-        match file.piece {
-            PieceKind::Info => version.info = stored,
-            PieceKind::Mod => version.go_mod = stored,
-            PieceKind::Zip => version.zip = stored,
-            _ => return self.odd(place),
-        }
-        version.stored = version.stored.max(row.created);
+        };
+        version.add(file.piece, stored, row.created);
         if file.piece != PieceKind::Info {
             let stats = row.stats.first().copied().unwrap_or_default();
             let (downloads, last) = self.downloads.0.entry(id).or_default();
@@ -212,17 +201,11 @@ impl Files {
     }
 
     fn done(self) -> (Mirror, Downloads) {
-        let versions = self
-            .versions
-            .into_values()
-            .filter(|version| version.files().next().is_some());
-        (
-            Mirror {
-                versions: versions.collect(),
-                oddities: self.oddities,
-            },
-            self.downloads,
-        )
+        let mirror = Mirror {
+            versions: self.versions.into_values().collect(),
+            oddities: self.oddities,
+        };
+        (mirror, self.downloads)
     }
 }
 

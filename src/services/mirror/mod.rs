@@ -15,11 +15,13 @@ pub mod report;
 pub mod scan;
 pub mod verify;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-use crate::formats::module::ModuleVersion;
+use super::eviction::Removal;
+use crate::formats::module::{ModuleVersion, PieceKind};
 
 /// How a storage lays out its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -53,31 +55,50 @@ impl Mirror {
 pub struct StoredVersion {
     /// Which one.
     pub id: ModuleVersion,
-    /// `.info`
-    pub info: Option<StoredFile>,
-    /// `.mod`
-    pub go_mod: Option<StoredFile>,
-    /// `.zip`
-    pub zip: Option<StoredFile>,
-    /// `.ziphash`, in a tree that is a module cache's download folder.
-    pub ziphash: Option<StoredFile>,
+    /// Its files, the one first that a client asks for first: once that is gone, no
+    /// new client goes on to the others. A module cache's download folder has
+    /// `.ziphash`, too.
+    pub files: BTreeMap<PieceKind, StoredFile>,
     /// When the newest of the files was stored.
     pub stored: DateTime<Utc>,
 }
 
 impl StoredVersion {
-    /// Its files, the one first that a client asks for first: once that is
-    /// gone, no new client goes on to the others.
-    pub fn files(&self) -> impl Iterator<Item = &StoredFile> {
-        [&self.info, &self.go_mod, &self.zip, &self.ziphash]
-            .into_iter()
-            .flatten()
+    /// One without files.
+    fn empty(id: ModuleVersion) -> Self {
+        Self {
+            id,
+            files: BTreeMap::new(),
+            stored: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// Adds a file that was stored at `time`.
+    fn add(&mut self, piece: PieceKind, file: StoredFile, time: DateTime<Utc>) {
+        self.files.insert(piece, file);
+        self.stored = self.stored.max(time);
+    }
+
+    /// The files of a part.
+    pub fn part(&self, part: Removal) -> impl Iterator<Item = &StoredFile> {
+        let is_in = move |piece: &PieceKind| match part {
+            Removal::Nothing => false,
+            Removal::Zip => matches!(piece, PieceKind::Zip | PieceKind::ZipHash),
+            Removal::Whole => true,
+        };
+        let files = self.files.iter().filter(move |(piece, _)| is_in(piece));
+        files.map(|(_, file)| file)
+    }
+
+    /// Bytes of a part.
+    pub fn part_bytes(&self, part: Removal) -> u64 {
+        self.part(part)
+            .fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
     /// Bytes of all its files.
     pub fn bytes(&self) -> u64 {
-        self.files()
-            .fold(0, |sum, file| sum.saturating_add(file.bytes))
+        self.part_bytes(Removal::Whole)
     }
 }
 
@@ -114,18 +135,18 @@ mod testing {
     /// Versions of three files each, stored long ago.
     pub(super) fn mirror(ids: &[&str]) -> Mirror {
         let version = |id: &&str| {
-            let file = |ending: &str, bytes| {
-                Some(StoredFile {
-                    path: format!("{id}.{ending}").into(),
-                    bytes,
-                })
+            let file = |piece: PieceKind, bytes| {
+                let path = format!("{id}{}", piece.suffix()).into();
+                (piece, StoredFile { path, bytes })
             };
+            let files = [
+                file(PieceKind::Info, 10),
+                file(PieceKind::Mod, 20),
+                file(PieceKind::Zip, 1000),
+            ];
             StoredVersion {
                 id: id.parse().unwrap(),
-                info: file("info", 10),
-                go_mod: file("mod", 20),
-                zip: file("zip", 1000),
-                ziphash: None,
+                files: files.into(),
                 stored: "2026-01-01T00:00:00Z".parse().unwrap(),
             }
         };

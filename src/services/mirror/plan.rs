@@ -8,7 +8,7 @@ use super::{Mirror, StoredVersion};
 use crate::formats::gosum::GoSum;
 use crate::formats::module::{ModuleVersion, match_prefix_patterns};
 use crate::services::eviction::{self, Limit, Order, Plan, Removal, Ruling, Unit, UseRules};
-use crate::services::heat::{self, Heat};
+use crate::services::heat::Heat;
 
 /// What the user asked for. Nothing is removed unless something here says so.
 #[derive(Debug, Clone, Default)]
@@ -57,19 +57,16 @@ pub fn plan(
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Plan {
-    let mut unknown = 0usize;
     let unit = |version: &StoredVersion| {
         let heat = heat_of(version);
         // Whatever removes a version without force leaves the `.mod` that a
         // project's module graph is loaded from.
-        let (part, part_bytes) = match needs.go_mod.contains(&version.id) {
-            true => (
-                Removal::Zip,
-                version.zip.as_ref().map_or(0, |zip| zip.bytes),
-            ),
-            false => (Removal::Whole, version.bytes()),
+        let part = match needs.go_mod.contains(&version.id) {
+            true => Removal::Zip,
+            false => Removal::Whole,
         };
-        let ruling = match weigh(version, heat, needs, policy, now, &mut unknown) {
+        let part_bytes = version.part_bytes(part);
+        let ruling = match weigh(version, heat, needs, policy, now) {
             Ruling::Remove(_) if part_bytes == 0 => {
                 Ruling::Keep("a project needs its go.mod".to_owned())
             }
@@ -84,18 +81,12 @@ pub fn plan(
         }
     };
     let units: Vec<Unit> = mirror.versions.iter().map(unit).collect();
-    let mut unjudged = Vec::new();
-    if unknown > 0 {
-        unjudged.push(format!(
-            "min-hit-count: {unknown} versions without a week of access logs"
-        ));
-    }
     let limit = Limit {
         bytes: policy.max_bytes,
         order: Order::Coldest,
         force: policy.force,
     };
-    eviction::plan(&units, limit, unjudged, now)
+    eviction::plan(&units, limit, Vec::new(), now)
 }
 
 fn weigh(
@@ -104,9 +95,7 @@ fn weigh(
     needs: &Needs,
     policy: &Policy,
     now: DateTime<Utc>,
-    unknown: &mut usize,
 ) -> Ruling {
-    let idle = now.signed_duration_since(heat.last);
     if let Some(glob) = policy.keep.iter().find(|glob| matches(glob, &version.id)) {
         return Ruling::Keep(format!("matches keep {glob:?}"));
     }
@@ -116,14 +105,11 @@ fn weigh(
     if match_prefix_patterns(&policy.private, &version.id.path) {
         return Ruling::Dear("private, cannot be had again".to_owned());
     }
-    if let Some(limit) = policy.uses.lately(idle) {
-        return Ruling::Keep(format!("asked for within {}", heat::span(limit)));
-    }
-    if policy.uses.too_long(idle) {
-        return Ruling::Remove(format!("not asked for in {}", heat::span(idle)));
-    }
-    (policy.uses).often_enough(heat, version.stored, now, unknown)
+    let ruling = policy.uses.keep(heat, now);
+    ruling.unwrap_or_else(|| policy.uses.remove(heat, version.stored, now, NO_LOGS))
 }
+
+const NO_LOGS: &str = "min-hit-count: no week of access logs";
 
 /// Whether a `keep` pattern (`path` or `path@version`, both globs) fits.
 fn matches(glob: &str, id: &ModuleVersion) -> bool {
@@ -199,8 +185,8 @@ mod tests {
         };
         insta::assert_snapshot!(explain(&policy), @r#"
         Nothing corp.example/secret@v1.0.0: private, cannot be had again
-        Whole golang.org/x/cold@v0.1.0: not asked for in 83 d
-        Zip golang.org/x/graph@v0.1.0: not asked for in 83 d
+        Whole golang.org/x/cold@v0.1.0: not accessed for 83 d
+        Zip golang.org/x/graph@v0.1.0: not accessed for 83 d
         Nothing golang.org/x/hot@v0.1.0: nothing speaks against it
         Nothing golang.org/x/live@v0.1.0: a project's go.sum needs it
         Nothing golang.org/x/warm@v0.1.0: nothing speaks against it

@@ -24,14 +24,7 @@ pub fn remove(
     version: &StoredVersion,
     part: Removal,
 ) -> io::Result<()> {
-    let files: Vec<&Path> = match part {
-        Removal::Nothing => return Ok(()),
-        Removal::Zip => {
-            let zip = [&version.zip, &version.ziphash].into_iter().flatten();
-            zip.map(|file| file.path.as_path()).collect()
-        }
-        Removal::Whole => version.files().map(|file| file.path.as_path()).collect(),
-    };
+    let files: Vec<&Path> = version.part(part).map(|file| file.path.as_path()).collect();
     for file in &files {
         refuse_links(root, file)?;
     }

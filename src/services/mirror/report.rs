@@ -6,11 +6,12 @@ use serde::Serialize;
 use super::plan::Needs;
 use super::{Mirror, StoredVersion};
 use crate::findings::Finding;
-use crate::render::table;
-use crate::report::{Failure, Tool, Verdict};
-use crate::services::eviction::{self, Plan, PlanReport, Removal};
+use crate::render::section::{Document, Section, Table, Text, name};
+use crate::render::{document, terminal};
+use crate::report::{Tool, Verdict};
+use crate::services::eviction::{Plan, Removal};
 use crate::services::heat::Heat;
-use crate::text::escape::{clip, terminal};
+use crate::services::report::TrimReport;
 use crate::text::human;
 
 /// The value of [`MirrorReport::schema`].
@@ -39,10 +40,9 @@ pub struct MirrorReport {
     pub findings: Vec<Finding>,
     /// What verifying proved; `null` if it was off.
     pub verified: Option<Verified>,
-    /// What a trim removes; `null` otherwise.
-    pub plan: Option<PlanReport>,
-    /// What a trim did; `null` for a dry run.
-    pub outcome: Option<OutcomeReport>,
+    /// What a trim removes and did.
+    #[serde(flatten)]
+    pub trim: TrimReport,
     /// Things to know.
     pub notes: Vec<String>,
 }
@@ -85,17 +85,6 @@ pub struct Verified {
     pub unproven: u64,
 }
 
-/// What a trim did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct OutcomeReport {
-    /// Versions of which something went.
-    pub removed: u64,
-    /// Bytes freed.
-    pub bytes: u64,
-    /// What could not be removed.
-    pub failed: Vec<Failure>,
-}
-
 /// Puts versions, accesses and plan side by side, coldest first.
 pub fn versions(
     mirror: &Mirror,
@@ -136,102 +125,61 @@ pub fn versions(
     reports
 }
 
-/// For a person at a terminal. Module paths come from the storage: they are
-/// escaped. `top` limits the list, never the removals.
+/// For a person at a terminal. `top` limits the list, never the removals.
 pub fn text(report: &MirrorReport, top: usize) -> String {
-    let mut out = String::new();
-    let mut line = |text: String| {
-        out.push_str(text.trim_end());
-        out.push('\n');
-    };
-    line(format!(
-        "{}  {}, {}, {}",
-        terminal(&report.storage),
+    let versions = report.versions.len();
+    let mut section = Section::new(name(&report.storage)).aside(format!(
+        "{}, {}, {}",
         report.layout,
-        human::counted(report.versions.len() as u64, "version", "versions"),
+        human::counted(versions as u64, "version", "versions"),
         human::size(report.bytes)
     ));
-    if report.plan.is_none() {
-        let mut rows = vec![
-            ["size", "score", "last access", "version", "needed"]
-                .map(str::to_owned)
-                .to_vec(),
-        ];
-        rows.extend(report.versions.iter().take(top).map(|version| {
-            vec![
-                human::size(version.bytes),
-                format!("{:.2}", version.score),
-                format!(
-                    "{} ago",
-                    human::age(report.generated_at - version.last_access)
-                ),
-                name(version),
-                version.needed.unwrap_or_default().to_owned(),
-            ]
-        }));
-        for text in table::lines(&rows, "rrrll") {
-            line(format!("  {text}"));
-        }
+    if report.trim.plan.is_none() {
+        let shown = &report.versions[..versions.min(top)];
+        section = section.table(table(shown, report.generated_at));
     }
-    for version in report
-        .versions
-        .iter()
-        .filter(|version| version.remove.is_some())
-    {
-        let what = if version.remove == Some("archive") {
-            " (zip only)"
-        } else {
-            ""
+    let going = report.versions.iter();
+    let going = going.filter_map(|version| {
+        let bytes = human::size(version.removed_bytes);
+        let named = match version.remove? {
+            "archive" => version.name().words(format!("(zip only), {bytes}")),
+            _ => version.name().words(format!(", {bytes}")),
         };
-        let reason = version.reason.as_deref().unwrap_or_default();
-        line(format!(
-            "  remove {}{what}, {}: {}",
-            name(version),
-            human::size(version.removed_bytes),
-            terminal(reason)
-        ));
-    }
-    for finding in &report.findings {
-        let (rule, subject) = (finding.rule.name(), terminal(&finding.subject));
-        line(format!(
-            "  {} {rule} {subject}: {}",
-            finding.level.name(),
-            terminal(&finding.message)
-        ));
-        line(format!("    {}", terminal(&finding.help)));
-    }
+        Some((named, version.reason.clone()))
+    });
+    section = section.list(report.trim.lines(going, ("version", "versions")));
     if let Some(verified) = &report.verified {
-        line(format!(
-            "  verified: {} proven by go.sum, {} sound without a line",
+        section = section.paragraph(format!(
+            "verified: {} proven by go.sum, {} sound without a line",
             human::counted(verified.proven, "file", "files"),
             human::count(verified.unproven)
         ));
     }
-    let outcome = report.outcome.as_ref().map(told);
-    let unit = ("version", "versions");
-    for text in eviction::lines(report.plan.as_ref(), outcome.as_ref(), unit) {
-        line(format!("  {text}"));
-    }
-    for note in &report.notes {
-        line(format!("  note: {}", terminal(note)));
-    }
-    out
+    let mut sections = vec![section];
+    sections.extend(document::findings(&report.findings));
+    let document = Document {
+        sections,
+        notes: report.notes.iter().map(Text::from).collect(),
+        ..Document::default()
+    };
+    terminal(&document, false)
 }
 
-fn told(outcome: &OutcomeReport) -> eviction::Outcome {
-    let failed = outcome.failed.iter();
-    let failed = failed.map(|failure| (terminal(&failure.subject), terminal(&failure.error)));
-    eviction::Outcome {
-        removed: outcome.removed,
-        bytes: outcome.bytes,
-        vanished: 0,
-        failed: failed.collect(),
-    }
+fn table(versions: &[VersionReport], now: DateTime<Utc>) -> Table {
+    let head = ["size", "score", "last access", "version", "needed"];
+    Table::of(head, "rrrll", versions, |version| {
+        [
+            human::size(version.bytes).into(),
+            format!("{:.2}", version.score).into(),
+            format!("{} ago", human::age(now - version.last_access)).into(),
+            version.name(),
+            version.needed.unwrap_or_default().into(),
+        ]
+    })
 }
 
-fn name(version: &VersionReport) -> String {
-    terminal(&clip(
-        &format!("{}@{}", version.module, version.version),
-        80,
-    ))
+impl VersionReport {
+    fn name(&self) -> Text {
+        name(format!("{}@{}", self.module, self.version))
+    }
 }

@@ -135,9 +135,12 @@ impl Walk {
         let mut versions: std::collections::BTreeMap<String, StoredVersion> = Default::default();
         for entry in self.entries(folder, path) {
             let place = path.join(&entry.name);
-            let file = match entry.name.to_str().map(parse_at_v_name) {
-                Some(AtVName::Piece(file)) if entry.kind == Kind::File => file,
-                Some(AtVName::List) if entry.kind == Kind::File => continue,
+            let name = entry.name.to_str().filter(|_| entry.kind == Kind::File);
+            let file = match name.map(parse_at_v_name) {
+                // Of a module cache's download folder.
+                Some(AtVName::Piece(file)) if file.piece > PieceKind::ZipHash => continue,
+                Some(AtVName::Piece(file)) => file,
+                Some(AtVName::List) => continue,
                 _ => {
                     self.odd(&place, "not a file of any version");
                     continue;
@@ -149,19 +152,9 @@ impl Walk {
             let version = versions.entry(file.version.clone()).or_insert_with(|| {
                 StoredVersion::empty(ModuleVersion::new(&module, &file.version))
             });
-            version.stored = version.stored.max(time);
-            match file.piece {
-                PieceKind::Info => version.info = Some(stored),
-                PieceKind::Mod => version.go_mod = Some(stored),
-                PieceKind::Zip => version.zip = Some(stored),
-                PieceKind::ZipHash => version.ziphash = Some(stored),
-                _ => {}
-            }
+            version.add(file.piece, stored, time);
         }
-        let versions = versions
-            .into_values()
-            .filter(|version| version.files().next().is_some());
-        self.mirror.versions.extend(versions);
+        self.mirror.versions.extend(versions.into_values());
     }
 
     /// `MODULE/VERSION` of Athens' storage.
@@ -179,10 +172,11 @@ impl Walk {
         let info = format!("{version}.info");
         for entry in self.entries(folder, path) {
             let place = path.join(&entry.name);
-            let slot = match entry.name.to_str() {
-                Some("go.mod") if entry.kind == Kind::File => &mut stored.go_mod,
-                Some("source.zip") if entry.kind == Kind::File => &mut stored.zip,
-                Some(name) if name == info && entry.kind == Kind::File => &mut stored.info,
+            let name = entry.name.to_str().filter(|_| entry.kind == Kind::File);
+            let piece = match name {
+                Some("go.mod") => PieceKind::Mod,
+                Some("source.zip") => PieceKind::Zip,
+                Some(name) if name == info => PieceKind::Info,
                 _ => {
                     self.odd(
                         &place,
@@ -192,11 +186,10 @@ impl Walk {
                 }
             };
             if let Some((file, time)) = self.file(folder, &entry.name, &place) {
-                *slot = Some(file);
-                stored.stored = stored.stored.max(time);
+                stored.add(piece, file, time);
             }
         }
-        if stored.files().next().is_some() {
+        if !stored.files.is_empty() {
             self.mirror.versions.push(stored);
         }
     }
@@ -219,19 +212,6 @@ impl Walk {
                 self.unreadable(place, &error);
                 None
             }
-        }
-    }
-}
-
-impl StoredVersion {
-    pub(super) fn empty(id: ModuleVersion) -> Self {
-        Self {
-            id,
-            info: None,
-            go_mod: None,
-            zip: None,
-            ziphash: None,
-            stored: DateTime::UNIX_EPOCH,
         }
     }
 }

@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::{Mirror, StoredFile, StoredVersion, remove};
+use super::{Mirror, StoredFile, remove};
 use crate::findings::{Finding, Rule};
 use crate::formats::gosum::{MergedSums, SumClaim, agreed};
 use crate::formats::h1::{H1, h1_of_go_mod};
+use crate::formats::module::PieceKind;
 use crate::formats::modzip::MAX_GO_MOD_BYTES;
+use crate::verify::zip_h1;
 
 /// What verifying a storage brought.
 #[derive(Debug, Default)]
@@ -25,82 +27,63 @@ pub struct Evidence {
 pub fn verify(root: &Path, mirror: &Mirror, sums: &MergedSums) -> Evidence {
     let mut evidence = Evidence::default();
     for version in &mirror.versions {
-        if let Some(zip) = &version.zip {
-            let h1 = open(root, zip).and_then(|file| crate::verify::zip_h1(&version.id, file));
-            match h1 {
-                Ok(h1) => evidence.judge(
-                    version,
-                    root,
-                    zip,
-                    h1,
-                    sums.zip(&version.id),
-                    Rule::ZipHashMismatch,
-                ),
-                Err(error) => evidence.report(version, root, zip, Rule::ZipInvalid, error),
+        for (piece, file) in &version.files {
+            let opened = open(root, file);
+            let found = match piece {
+                PieceKind::Zip => match opened.and_then(|it| zip_h1(&version.id, it)) {
+                    Ok(h1) => evidence.judge(h1, sums.zip(&version.id), Rule::ZipHashMismatch),
+                    Err(error) => Some((Rule::ZipInvalid, error, None)),
+                },
+                PieceKind::Mod => match opened.and_then(read_go_mod) {
+                    Ok(bytes) => {
+                        let h1 = h1_of_go_mod(&bytes);
+                        evidence.judge(h1, sums.go_mod(&version.id), Rule::ModHashMismatch)
+                    }
+                    Err(error) => Some((Rule::Unreadable, error, None)),
+                },
+                _ => None,
+            };
+            let Some((rule, message, differs)) = found else {
+                continue;
+            };
+            let mut finding = Finding::new(rule, version.id.to_string(), message);
+            finding = finding.at(&root.join(&file.path));
+            if let Some((claim, h1)) = differs {
+                finding = finding.differs(claim, h1).advise(REFETCH);
             }
-        }
-        if let Some(go_mod) = &version.go_mod {
-            match open(root, go_mod).and_then(read_go_mod) {
-                Ok(bytes) => {
-                    let h1 = h1_of_go_mod(&bytes);
-                    evidence.judge(
-                        version,
-                        root,
-                        go_mod,
-                        h1,
-                        sums.go_mod(&version.id),
-                        Rule::ModHashMismatch,
-                    );
-                }
-                Err(error) => evidence.report(version, root, go_mod, Rule::Unreadable, error),
-            }
+            evidence.findings.push(finding);
         }
     }
     evidence
 }
 
+const REFETCH: &str = "Remove the version from the mirror so that it is fetched again; if it comes back, its source changed.";
+
+/// A rule that is broken, why, and what was claimed and found if that differs.
+type Found = (Rule, String, Option<(H1, H1)>);
+
 impl Evidence {
-    fn judge(
-        &mut self,
-        version: &StoredVersion,
-        root: &Path,
-        file: &StoredFile,
-        h1: H1,
-        claims: &[SumClaim],
-        rule: Rule,
-    ) {
+    fn judge(&mut self, h1: H1, claims: &[SumClaim], rule: Rule) -> Option<Found> {
         if agreed(claims) == Some(h1) {
             self.proven += 1;
-            return;
-        }
-        if claims.iter().any(|claim| claim.h1 == h1) {
-            let message = "the lines of go.sum files differ for it, so none of them proves it";
-            let finding = Finding::new(Rule::ConflictingClaims, version.id.to_string(), message);
-            self.findings.push(finding.at(&root.join(&file.path)));
-            return;
+            return None;
         }
         let Some(claim) = claims.first() else {
             self.sound += 1;
-            return;
+            return None;
         };
-        let message = "what the mirror hands out is not what go.sum has";
-        let finding = Finding::new(rule, version.id.to_string(), message)
-            .at(&root.join(&file.path))
-            .differs(claim.h1, h1)
-            .advise("Remove the version from the mirror so that it is fetched again; if it comes back, its source changed.");
-        self.findings.push(finding);
-    }
-
-    fn report(
-        &mut self,
-        version: &StoredVersion,
-        root: &Path,
-        file: &StoredFile,
-        rule: Rule,
-        error: String,
-    ) {
-        let finding = Finding::new(rule, version.id.to_string(), error).at(&root.join(&file.path));
-        self.findings.push(finding);
+        Some(match claims.iter().any(|claim| claim.h1 == h1) {
+            true => (
+                Rule::ConflictingClaims,
+                "the lines of go.sum files differ for it, so none of them proves it".to_owned(),
+                None,
+            ),
+            false => (
+                rule,
+                "what the mirror hands out is not what go.sum has".to_owned(),
+                Some((claim.h1, h1)),
+            ),
+        })
     }
 }
 
@@ -124,8 +107,8 @@ fn read_go_mod(file: File) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
     use crate::formats::gosum::GoSum;
-    use crate::formats::h1::H1;
     use crate::formats::module::ModuleVersion;
+    use crate::services::mirror::StoredVersion;
 
     #[test]
     fn lines_that_differ_prove_nothing() {
@@ -140,10 +123,7 @@ mod tests {
         let mirror = Mirror {
             versions: vec![StoredVersion {
                 id: ModuleVersion::new("x.y", "v1.0.0"),
-                info: None,
-                go_mod: Some(file),
-                zip: None,
-                ziphash: None,
+                files: [(PieceKind::Mod, file)].into(),
                 stored: chrono::DateTime::UNIX_EPOCH,
             }],
             oddities: Vec::new(),

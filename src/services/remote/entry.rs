@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
-/// One cache entry of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One cache entry of a repository, as the API tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct CacheEntry {
     /// Unique within the service; the only safe way to name an entry, since
     /// one key may lie under many refs.
@@ -14,15 +15,19 @@ pub struct CacheEntry {
     pub key: String,
     /// The full ref it was saved for; only that ref, what branched off it and
     /// (for the default branch) every other may restore it.
+    #[serde(rename = "ref")]
     pub git_ref: String,
     /// Hash of the cached paths and the compression. Entries of different
     /// versions never stand in for each other.
     pub version: String,
     /// Size of the archive.
+    #[serde(rename = "size_in_bytes")]
     pub bytes: u64,
     /// When it was saved.
+    #[serde(rename = "created_at")]
     pub created: DateTime<Utc>,
     /// When it was last restored, or saved.
+    #[serde(rename = "last_accessed_at")]
     pub accessed: DateTime<Utc>,
 }
 
@@ -36,24 +41,20 @@ impl CacheEntry {
 
 /// What kind of ref an entry was saved for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place<'a> {
-    /// `refs/heads/NAME`
-    Branch(&'a str),
+pub enum Place {
+    /// `refs/heads/NAME` or `refs/tags/NAME`
+    Named,
     /// `refs/pull/N/merge` or `refs/pull/N/head`
     PullRequest(u64),
-    /// `refs/tags/NAME`
-    Tag(&'a str),
     /// Anything else.
     Other,
 }
 
-impl<'a> Place<'a> {
+impl Place {
     /// Reads a full ref name.
-    pub fn of(git_ref: &'a str) -> Self {
-        if let Some(name) = git_ref.strip_prefix("refs/heads/") {
-            Self::Branch(name)
-        } else if let Some(name) = git_ref.strip_prefix("refs/tags/") {
-            Self::Tag(name)
+    pub fn of(git_ref: &str) -> Self {
+        if git_ref.starts_with("refs/heads/") || git_ref.starts_with("refs/tags/") {
+            Self::Named
         } else if let Some(rest) = git_ref.strip_prefix("refs/pull/") {
             let number = rest.split('/').next().and_then(|text| text.parse().ok());
             number.map_or(Self::Other, Self::PullRequest)
@@ -64,7 +65,8 @@ impl<'a> Place<'a> {
 }
 
 /// Whether anything can still restore what was saved for a ref.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RefState {
     /// The branch or tag exists, the pull request is open.
     Alive,
@@ -127,9 +129,9 @@ mod tests {
     #[test]
     fn refs_are_told_apart() {
         let cases = [
-            ("refs/heads/main", Place::Branch("main")),
-            ("refs/heads/feature/x", Place::Branch("feature/x")),
-            ("refs/tags/v1", Place::Tag("v1")),
+            ("refs/heads/main", Place::Named),
+            ("refs/heads/feature/x", Place::Named),
+            ("refs/tags/v1", Place::Named),
             ("refs/pull/12/merge", Place::PullRequest(12)),
             ("refs/pull/x/merge", Place::Other),
             ("refs/pull/", Place::Other),

@@ -7,7 +7,7 @@ use super::groups;
 use super::history::History;
 use super::prefix::KeyPrefix;
 use crate::services::eviction::{self, Limit, Order, Plan, Removal, Ruling, Unit, UseRules};
-use crate::services::heat::{self, Heat};
+use crate::services::heat::Heat;
 use crate::values::{Rate, Share, Size};
 
 /// What the user asked for. Nothing is removed unless something here says so.
@@ -35,12 +35,11 @@ pub fn plan(
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Plan {
-    let mut unknown = Unknown::default();
     let entries = groups::superseded(repository, &policy.superseded);
     let unit = |(entry, newer): (&CacheEntry, Option<&CacheEntry>)| {
         let heat = history.heat(&repository.name, entry, now);
         Unit {
-            ruling: weigh(repository, entry, newer, heat, policy, now, &mut unknown),
+            ruling: weigh(repository, entry, newer, heat, policy, now),
             bytes: entry.bytes,
             part: Removal::Whole,
             part_bytes: entry.bytes,
@@ -48,7 +47,7 @@ pub fn plan(
         }
     };
     let units: Vec<Unit> = entries.into_iter().map(unit).collect();
-    let mut unjudged = unknown.told();
+    let mut unjudged = Vec::new();
     let limit = policy.max_size.map(|limit| resolve(limit, repository));
     let limit = Limit {
         bytes: limit.transpose().unwrap_or_else(|why| {
@@ -61,29 +60,6 @@ pub fn plan(
     eviction::plan(&units, limit, unjudged, now)
 }
 
-/// How many entries could not be judged.
-#[derive(Default)]
-struct Unknown {
-    refs: usize,
-    hits: usize,
-}
-
-impl Unknown {
-    fn told(&self) -> Vec<String> {
-        let refs = format!(
-            "closed-prs: state of the ref unknown for {} entries",
-            self.refs
-        );
-        let hits = format!(
-            "min-hit-count: {} entries without a week of samples (see --history)",
-            self.hits
-        );
-        let told = [(self.refs, refs), (self.hits, hits)];
-        let told = told.into_iter().filter(|(count, _)| *count > 0);
-        told.map(|(_, text)| text).collect()
-    }
-}
-
 fn weigh(
     repository: &Repository,
     entry: &CacheEntry,
@@ -91,17 +67,15 @@ fn weigh(
     heat: Heat,
     policy: &Policy,
     now: DateTime<Utc>,
-    unknown: &mut Unknown,
 ) -> Ruling {
-    let idle = now.signed_duration_since(entry.accessed);
     if let Some(glob) = first_match(&policy.keep, &entry.key) {
         return Ruling::Keep(format!("key matches keep {glob:?}"));
     }
     if let Some(glob) = first_match(&policy.keep_refs, &entry.git_ref) {
         return Ruling::Keep(format!("ref matches keep-ref {glob:?}"));
     }
-    if let Some(limit) = policy.uses.lately(idle) {
-        return Ruling::Keep(format!("accessed within {}", heat::span(limit)));
+    if let Some(ruling) = policy.uses.keep(heat, now) {
+        return ruling;
     }
     if let Some(newer) = newer {
         return Ruling::Remove(format!("superseded by {} ({})", newer.key, newer.id));
@@ -111,16 +85,15 @@ fn weigh(
     {
         return Ruling::Remove(why);
     }
-    if policy.uses.too_long(idle) {
-        return Ruling::Remove(format!("not accessed for {}", heat::span(idle)));
+    match policy.uses.remove(heat, entry.created, now, NO_SAMPLES) {
+        Ruling::Open if policy.closed_prs && undecided(repository, &entry.git_ref) => {
+            Ruling::Unjudged("closed-prs: the state of the ref is unknown")
+        }
+        ruling => ruling,
     }
-    let ruling = (policy.uses).often_enough(heat, entry.created, now, &mut unknown.hits);
-    let open = matches!(ruling, Ruling::Open);
-    if open && policy.closed_prs && undecided(repository, &entry.git_ref) {
-        unknown.refs += 1;
-    }
-    ruling
 }
+
+const NO_SAMPLES: &str = "min-hit-count: no week of samples, see --history";
 
 /// The limit in bytes.
 ///
@@ -240,7 +213,7 @@ mod tests {
         };
         let text = explain(&ignorant, &policy);
         assert!(
-            text.contains("unjudged closed-prs: state of the ref unknown for 4 entries"),
+            text.contains("unjudged closed-prs: the state of the ref is unknown (4 of 7)"),
             "{text}"
         );
     }

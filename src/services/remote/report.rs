@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::entry::{RefState, Repository};
 use super::history::History;
-use crate::render::{remote_lines, table};
+use crate::render::section::{Document, List, Section, Table, name};
+use crate::render::{remote, terminal};
 use crate::report::remote::RepositorySummary;
 use crate::report::{Tool, Verdict};
-use crate::services::eviction::{self, Decision, Plan, PlanReport};
-use crate::text::escape::{clip, terminal};
+use crate::services::eviction::{Decision, Plan};
+use crate::services::report::TrimReport;
 use crate::text::human;
 
 /// The value of [`RemoteReport::schema`].
@@ -44,10 +45,9 @@ pub struct RepositoryReport {
     pub summary: RepositorySummary,
     /// The entries; `null` for `usage`.
     pub entries: Option<Vec<EntryReport>>,
-    /// What a trim removes; `null` otherwise.
-    pub plan: Option<PlanReport>,
-    /// What a trim did; `null` for a dry run.
-    pub outcome: Option<OutcomeReport>,
+    /// What a trim removes and did.
+    #[serde(flatten)]
+    pub trim: TrimReport,
 }
 
 /// One entry.
@@ -61,7 +61,7 @@ pub struct EntryReport {
     #[serde(rename = "ref")]
     pub git_ref: String,
     /// `alive`, `deleted`, `closed`; `null` if unknown or not asked.
-    pub ref_state: Option<&'static str>,
+    pub ref_state: Option<RefState>,
     /// Hash of paths and compression.
     pub version: String,
     /// Its size.
@@ -80,30 +80,6 @@ pub struct EntryReport {
     pub reason: Option<String>,
 }
 
-/// What was deleted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct OutcomeReport {
-    /// Entries deleted.
-    pub removed: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Entries that were gone when their turn came.
-    pub vanished: u64,
-    /// Entries that were not deleted.
-    pub failed: Vec<FailedDeletion>,
-}
-
-/// An entry that was not deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FailedDeletion {
-    /// Its id.
-    pub id: u64,
-    /// Its key.
-    pub key: String,
-    /// Why not.
-    pub error: String,
-}
-
 /// Puts entries, accesses and plan side by side.
 pub fn entries(
     repository: &Repository,
@@ -118,14 +94,7 @@ pub fn entries(
             id: entry.id,
             key: entry.key.clone(),
             git_ref: entry.git_ref.clone(),
-            ref_state: repository
-                .refs
-                .get(&entry.git_ref)
-                .map(|state| match state {
-                    RefState::Alive => "alive",
-                    RefState::Deleted => "deleted",
-                    RefState::Closed => "closed",
-                }),
+            ref_state: repository.refs.get(&entry.git_ref).copied(),
             version: entry.version.clone(),
             bytes: entry.bytes,
             created_at: entry.created,
@@ -139,84 +108,54 @@ pub fn entries(
     repository.entries.iter().enumerate().map(entry).collect()
 }
 
-/// For a person at a terminal. Keys and refs are whatever somebody chose:
-/// they are escaped.
+/// For a person at a terminal.
 pub fn text(report: &RemoteReport) -> String {
-    let mut out = String::new();
-    for repository in &report.repositories {
-        if !out.is_empty() {
-            out.push('\n');
-        }
-        repository_text(repository, report, &mut out);
+    let section = |repository| section(repository, report.generated_at);
+    let mut sections: Vec<Section> = report.repositories.iter().map(section).collect();
+    if !report.unknown.is_empty() {
+        sections.push(Section::default().list(unknown(&report.unknown)));
     }
-    for unknown in &report.unknown {
-        out.push_str(&format!("unknown: {}\n", terminal(unknown)));
-    }
-    out
-}
-
-fn repository_text(repository: &RepositoryReport, report: &RemoteReport, out: &mut String) {
-    let summary = &repository.summary;
-    let mut line = |text: String| {
-        out.push_str(text.trim_end());
-        out.push('\n');
+    let document = Document {
+        sections,
+        ..Document::default()
     };
-    line(terminal(&summary.name));
-    for text in remote_lines(summary) {
-        line(format!("  {text}"));
-    }
-    if let Some(entries) = &repository.entries {
-        for text in table::lines(&rows(entries, report.generated_at), "rrll") {
-            line(format!("  {text}"));
-        }
-        for entry in entries.iter().filter(|entry| entry.remove == Some(true)) {
-            let reason = entry.reason.as_deref().unwrap_or_default();
-            line(format!(
-                "  remove {} {}: {}",
-                entry.id,
-                terminal(&clip(&entry.key, 60)),
-                terminal(reason)
-            ));
-        }
-    }
-    let outcome = repository.outcome.as_ref().map(told);
-    let unit = ("entry", "entries");
-    for text in eviction::lines(repository.plan.as_ref(), outcome.as_ref(), unit) {
-        line(format!("  {text}"));
-    }
-    for unknown in &summary.unknown {
-        line(format!("  unknown: {}", terminal(unknown)));
-    }
+    terminal(&document, false)
 }
 
-fn told(outcome: &OutcomeReport) -> eviction::Outcome {
-    let subject =
-        |failed: &FailedDeletion| format!("{} {}", failed.id, terminal(&clip(&failed.key, 60)));
-    let failed = outcome.failed.iter();
-    let failed = failed.map(|failed| (subject(failed), terminal(&failed.error)));
-    eviction::Outcome {
-        removed: outcome.removed,
-        bytes: outcome.bytes,
-        vanished: outcome.vanished,
-        failed: failed.collect(),
+fn section(repository: &RepositoryReport, now: DateTime<Utc>) -> Section {
+    let summary = &repository.summary;
+    let mut section = Section::new(name(&summary.name)).list(remote::figures(summary));
+    let entries = repository.entries.as_deref();
+    if entries.is_some() {
+        section = section.table(table(entries.unwrap_or_default(), now));
     }
+    let going = entries.into_iter().flatten();
+    let going = going.filter(|entry| entry.remove == Some(true));
+    let going = going.map(|entry| {
+        let named = name(format!("{} {}", entry.id, entry.key));
+        (named, entry.reason.clone())
+    });
+    let lines = repository.trim.lines(going, ("entry", "entries"));
+    section.list(lines).list(unknown(&summary.unknown))
 }
 
-fn rows(entries: &[EntryReport], now: DateTime<Utc>) -> Vec<Vec<String>> {
-    let mut rows = vec![
-        ["size", "last access", "key", "ref"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+fn unknown(unknown: &[String]) -> List {
+    let lines = unknown.iter().map(|unknown| format!("unknown: {unknown}"));
+    lines.collect()
+}
+
+/// The entries, what was accessed last first.
+fn table(entries: &[EntryReport], now: DateTime<Utc>) -> Table {
     let mut sorted: Vec<&EntryReport> = entries.iter().collect();
     sorted.sort_by_key(|entry| std::cmp::Reverse(entry.last_accessed_at));
-    rows.extend(sorted.iter().map(|entry| {
-        vec![
-            human::size(entry.bytes),
-            format!("{} ago", human::age(now - entry.last_accessed_at)),
-            terminal(&clip(&entry.key, 60)),
-            terminal(&clip(&entry.git_ref, 40)),
+    let head = ["size", "last access", "key", "ref"];
+    Table::of(head, "rrll", &sorted, |entry| {
+        let age = human::age(now - entry.last_accessed_at);
+        [
+            human::size(entry.bytes).into(),
+            format!("{age} ago").into(),
+            name(&entry.key),
+            name(&entry.git_ref),
         ]
-    }));
-    rows
+    })
 }

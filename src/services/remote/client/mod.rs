@@ -10,9 +10,9 @@ mod http;
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use super::history::Store;
@@ -37,18 +37,6 @@ pub struct Client {
 struct Page {
     total_count: u64,
     actions_caches: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    id: u64,
-    key: String,
-    #[serde(rename = "ref")]
-    git_ref: String,
-    version: String,
-    size_in_bytes: u64,
-    created_at: DateTime<Utc>,
-    last_accessed_at: DateTime<Utc>,
 }
 
 #[derive(Deserialize)]
@@ -121,33 +109,23 @@ impl Client {
         let name = repository.name.clone();
         let mut seen = BTreeSet::new();
         let mut odd = 0usize;
-        let mut number = 0;
-        let total = loop {
-            number += 1;
-            if number > MAX_PAGES {
-                return Err(Fault::Endless(format!("more than {MAX_PAGES} pages")));
-            }
-            let page: Page = self.http.get(&format!(
-                "/repos/{name}/actions/caches?per_page={PER_PAGE}&page={number}&sort=created_at&direction=asc"
-            ))?;
-            let full = page.actions_caches.len() >= PER_PAGE;
-            let before = seen.len();
+        let mut total = 0;
+        let path = format!("/repos/{name}/actions/caches");
+        let sorted = "&sort=created_at&direction=asc";
+        self.pages(&path, sorted, |page: Page| {
+            total = page.total_count;
+            let (rows, before) = (page.actions_caches.len(), seen.len());
             for item in page.actions_caches {
-                let Ok(item) = serde_json::from_value::<Item>(item) else {
+                let Ok(item) = serde_json::from_value::<CacheEntry>(item) else {
                     odd += 1;
                     continue;
                 };
                 if seen.insert(item.id) {
-                    repository.entries.push(item.into());
+                    repository.entries.push(item);
                 }
             }
-            if !full {
-                break page.total_count;
-            }
-            if seen.len() == before {
-                return Err(Fault::Endless(format!("page {number} brings nothing new")));
-            }
-        };
+            Ok((rows, seen.len() > before))
+        })?;
         if odd > 0 {
             return Err(Fault::Malformed(format!(
                 "{odd} entries are not of the documented form"
@@ -210,7 +188,7 @@ impl Client {
                     _ => None,
                 })
             }
-            Place::Branch(_) | Place::Tag(_) => {
+            Place::Named => {
                 let short = git_ref.strip_prefix("refs/").unwrap_or(git_ref);
                 // Not `git/ref`, whose "not found" may as well mean that the
                 // token may not look: this one answers with an empty list.
@@ -236,27 +214,37 @@ impl Client {
     /// Any [`Fault`].
     pub fn organisation(&self, org: &str) -> Result<Vec<String>, Fault> {
         let mut names = BTreeSet::new();
-        for number in 1..=MAX_PAGES {
-            let page: OrgUsage = self.http.get(&format!(
-                "/orgs/{org}/actions/cache/usage-by-repository?per_page={PER_PAGE}&page={number}"
-            ))?;
-            let full = page.repository_cache_usages.len() >= PER_PAGE;
-            let before = names.len();
+        let path = format!("/orgs/{org}/actions/cache/usage-by-repository");
+        self.pages(&path, "", |page: OrgUsage| {
+            let (rows, before) = (page.repository_cache_usages.len(), names.len());
             for usage in page.repository_cache_usages {
                 // A name from outside becomes part of a path.
-                if valid_repository(&usage.full_name) {
-                    names.insert(usage.full_name);
-                } else {
-                    return Err(Fault::Malformed(format!(
-                        "{:?} names no repository",
-                        usage.full_name
-                    )));
+                if !valid_repository(&usage.full_name) {
+                    let name = usage.full_name;
+                    return Err(Fault::Malformed(format!("{name:?} names no repository")));
                 }
+                names.insert(usage.full_name);
             }
-            if !full {
-                return Ok(names.into_iter().collect());
+            Ok((rows, names.len() > before))
+        })?;
+        Ok(names.into_iter().collect())
+    }
+
+    /// Asks for page after page, until one is not full. `take` says how many rows a
+    /// page has, and whether any of them is new.
+    fn pages<P: DeserializeOwned>(
+        &self,
+        path: &str,
+        sorted: &str,
+        mut take: impl FnMut(P) -> Result<(usize, bool), Fault>,
+    ) -> Result<(), Fault> {
+        for number in 1..=MAX_PAGES {
+            let question = format!("{path}?per_page={PER_PAGE}&page={number}{sorted}");
+            let (rows, any_new) = take(self.http.get(&question)?)?;
+            if rows < PER_PAGE {
+                return Ok(());
             }
-            if names.len() == before {
+            if !any_new {
                 return Err(Fault::Endless(format!("page {number} brings nothing new")));
             }
         }
@@ -316,20 +304,6 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
 /// Escapes what may not stand in an address's path; slashes stay.
 pub(crate) fn escape(path: &str) -> String {
     utf8_percent_encode(path, IN_PATH).to_string()
-}
-
-impl From<Item> for CacheEntry {
-    fn from(item: Item) -> Self {
-        Self {
-            id: item.id,
-            key: item.key,
-            git_ref: item.git_ref,
-            version: item.version,
-            bytes: item.size_in_bytes,
-            created: item.created_at,
-            accessed: item.last_accessed_at,
-        }
-    }
 }
 
 #[cfg(test)]
