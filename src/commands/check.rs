@@ -120,13 +120,25 @@ fn refuse_what_needs_all(settings: &Settings, args: &CheckArgs) -> Result<(), Co
 
 /// The sandbox lets in the caches and the projects, and nothing else.
 fn refuse_what_reads_more(args: &CheckArgs) -> Result<(), CommandError> {
+    let CheckArgs {
+        compare,
+        accounts,
+        #[cfg(target_os = "linux")]
+        sealed_by,
+        // Handed over, refused where the sandbox is, or done outside of it.
+        shard: _,
+        record: _,
+        handover: _,
+        remote: _,
+        remote_key: _,
+    } = args;
     let why = "is not for a check in the sandbox";
     let cache = "reads a second cache, which the sandbox does not let in";
     refuse(&[
-        (args.compare.is_some(), "--compare", cache),
-        (args.accounts, "--accounts", why),
+        (compare.is_some(), "--compare", cache),
+        (*accounts, "--accounts", why),
         #[cfg(target_os = "linux")]
-        (!args.sealed_by.is_empty(), "--sealed-by", why),
+        (!sealed_by.is_empty(), "--sealed-by", why),
     ])
 }
 

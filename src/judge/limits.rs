@@ -1,7 +1,7 @@
 use crate::findings::{Finding, Level, Rule};
 use crate::report::{BuildCache, ModCache, Usage};
 use crate::settings::Options;
-use crate::values::{Age, Limit, Rate, Share, Size};
+use crate::values::{Limit, Rate, Share, Size};
 use chrono::{DateTime, Utc};
 
 /// What the limits are held against. `None` is "not known", never 0.
@@ -77,49 +77,6 @@ impl Numbers {
     }
 }
 
-/// The limits of the policy, as given.
-#[derive(Clone, Debug, Default)]
-pub struct Limits {
-    /// Both caches.
-    pub max_size: Option<Limit<Size>>,
-    /// The module cache.
-    pub max_modcache_size: Option<Limit<Size>>,
-    /// The build cache.
-    pub max_gocache_size: Option<Limit<Size>>,
-    /// Time since the oldest unit was last used.
-    pub max_age: Option<Limit<Age>>,
-    /// Findings of level `warn` or `deny`.
-    pub max_findings: Option<Limit<u64>>,
-    /// Hit rate of both caches.
-    pub min_hit_rate: Option<Limit<Rate>>,
-    /// Hit rate of the module cache.
-    pub min_modcache_hit_rate: Option<Limit<Rate>>,
-    /// Hit rate of the build cache.
-    pub min_gocache_hit_rate: Option<Limit<Rate>>,
-    /// Unused bytes, or their share.
-    pub max_idle: Option<Limit<Share>>,
-    /// Growth since the mark.
-    pub max_growth: Option<Limit<Size>>,
-}
-
-impl From<&Options> for Limits {
-    fn from(options: &Options) -> Limits {
-        let (goals, limits) = (&options.goals, &options.limits);
-        Limits {
-            max_size: goals.max_size,
-            max_modcache_size: goals.max_modcache_size,
-            max_gocache_size: goals.max_gocache_size,
-            max_age: goals.max_age,
-            max_findings: limits.max_findings,
-            min_hit_rate: limits.min_hit_rate,
-            min_modcache_hit_rate: limits.min_modcache_hit_rate,
-            min_gocache_hit_rate: limits.min_gocache_hit_rate,
-            max_idle: limits.max_idle,
-            max_growth: limits.max_growth,
-        }
-    }
-}
-
 /// One limit in plain numbers, beside what was measured.
 pub(super) struct Check {
     pub(super) name: &'static str,
@@ -128,71 +85,71 @@ pub(super) struct Check {
     pub(super) actual: Option<f64>,
 }
 
-impl Limits {
-    pub(super) fn each(&self, numbers: &Numbers) -> Vec<Check> {
-        let size = |limit: Option<Limit<Size>>| plain(limit, |size| size.0 as f64);
-        let rate = |limit: Option<Limit<Rate>>| plain(limit, |rate| rate.0);
-        let bytes = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
-        let whole = numbers.bytes().unwrap_or(0) as f64;
-        let idle = plain(self.max_idle, |share| match share {
-            Share::Bytes(size) => size.0 as f64,
-            Share::Part(part) => part.0 * whole,
-        });
-        [
-            ("max-size", size(self.max_size), bytes(numbers.bytes())),
-            (
-                "max-modcache-size",
-                size(self.max_modcache_size),
-                bytes(numbers.modcache_bytes),
-            ),
-            (
-                "max-gocache-size",
-                size(self.max_gocache_size),
-                bytes(numbers.gocache_bytes),
-            ),
-            (
-                "max-age",
-                plain(self.max_age, |age| age.0.as_secs_f64()),
-                numbers.oldest,
-            ),
-            (
-                "max-findings",
-                plain(self.max_findings, |count| count as f64),
-                Some(numbers.findings as f64),
-            ),
-            (
-                "min-hit-rate",
-                rate(self.min_hit_rate),
-                hit_rate(&[numbers.modcache_hits, numbers.gocache_hits]),
-            ),
-            (
-                "min-modcache-hit-rate",
-                rate(self.min_modcache_hit_rate),
-                hit_rate(&[numbers.modcache_hits]),
-            ),
-            (
-                "min-gocache-hit-rate",
-                rate(self.min_gocache_hit_rate),
-                hit_rate(&[numbers.gocache_hits]),
-            ),
-            ("max-idle", idle, bytes(numbers.idle_bytes)),
-            (
-                "max-growth",
-                size(self.max_growth),
-                numbers.growth_bytes.map(|bytes| bytes as f64),
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(name, limit, actual)| {
-            limit.map(|limit| Check {
-                name,
-                warn: limit.warn,
-                fail: limit.fail,
-                actual,
-            })
+/// Every limit that was given.
+pub(super) fn each(options: &Options, numbers: &Numbers) -> Vec<Check> {
+    let (goals, limits) = (&options.goals, &options.limits);
+    let size = |limit: Option<Limit<Size>>| plain(limit, |size| size.0 as f64);
+    let rate = |limit: Option<Limit<Rate>>| plain(limit, |rate| rate.0);
+    let bytes = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
+    let whole = numbers.bytes().unwrap_or(0) as f64;
+    let idle = plain(limits.max_idle, |share| match share {
+        Share::Bytes(size) => size.0 as f64,
+        Share::Part(part) => part.0 * whole,
+    });
+    [
+        ("max-size", size(goals.max_size), bytes(numbers.bytes())),
+        (
+            "max-modcache-size",
+            size(goals.max_modcache_size),
+            bytes(numbers.modcache_bytes),
+        ),
+        (
+            "max-gocache-size",
+            size(goals.max_gocache_size),
+            bytes(numbers.gocache_bytes),
+        ),
+        (
+            "max-age",
+            plain(goals.max_age, |age| age.0.as_secs_f64()),
+            numbers.oldest,
+        ),
+        (
+            "max-findings",
+            plain(limits.max_findings, |count| count as f64),
+            Some(numbers.findings as f64),
+        ),
+        (
+            "min-hit-rate",
+            rate(limits.min_hit_rate),
+            hit_rate(&[numbers.modcache_hits, numbers.gocache_hits]),
+        ),
+        (
+            "min-modcache-hit-rate",
+            rate(limits.min_modcache_hit_rate),
+            hit_rate(&[numbers.modcache_hits]),
+        ),
+        (
+            "min-gocache-hit-rate",
+            rate(limits.min_gocache_hit_rate),
+            hit_rate(&[numbers.gocache_hits]),
+        ),
+        ("max-idle", idle, bytes(numbers.idle_bytes)),
+        (
+            "max-growth",
+            size(limits.max_growth),
+            numbers.growth_bytes.map(|bytes| bytes as f64),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(name, limit, actual)| {
+        limit.map(|limit| Check {
+            name,
+            warn: limit.warn,
+            fail: limit.fail,
+            actual,
         })
-        .collect()
-    }
+    })
+    .collect()
 }
 
 fn plain<T>(limit: Option<Limit<T>>, number: impl Fn(T) -> f64) -> Option<Limit<f64>> {

@@ -7,10 +7,11 @@ pub mod baseline;
 pub mod levels;
 mod limits;
 
-pub use limits::{Limits, Numbers};
+pub use limits::Numbers;
 
 use crate::findings::{Finding, Level, Rule};
 use crate::report::{BuildUsage, ModUsage, Threshold, Usage, Verdict};
+use crate::settings::Options;
 use crate::text::human;
 
 /// What a threshold's numbers count.
@@ -53,9 +54,8 @@ impl Measure {
 }
 
 /// Every limit that was given, against the numbers, in the order of the options.
-pub fn thresholds(numbers: &Numbers, limits: &Limits) -> Vec<Threshold> {
-    limits
-        .each(numbers)
+pub fn thresholds(numbers: &Numbers, options: &Options) -> Vec<Threshold> {
+    limits::each(options, numbers)
         .into_iter()
         .map(|check| {
             let crossed = |limit: f64| {
@@ -182,8 +182,8 @@ mod tests {
     use crate::report::HitsMisses;
     use chrono::DateTime;
 
-    fn limits(toml: &str) -> Limits {
-        Limits::from(&crate::settings::parse(toml).unwrap().options)
+    fn limits(toml: &str) -> Options {
+        crate::settings::parse(toml).unwrap().options
     }
 
     fn told(numbers: &Numbers, toml: &str) -> Vec<String> {

@@ -5,7 +5,7 @@ use crate::error::CommandError;
 use crate::findings::{Finding, Level, display_path};
 use crate::folder::ordinary;
 use crate::judge::baseline::{self, Baseline};
-use crate::judge::{self, Limits, Numbers, levels};
+use crate::judge::{self, Numbers, levels};
 use crate::locate::{Gap, Project};
 use crate::report::{self, Report, Tool, merge};
 use crate::settings::{Environment, Settings};
@@ -61,7 +61,7 @@ pub fn report(
     numbers.growth_bytes = observed.map(|observed| observed.growth);
     notes.extend(usage.as_ref().and_then(judge::cold));
     notes.extend(price::note(&numbers, settings));
-    let thresholds = judge::thresholds(&numbers, &Limits::from(&settings.options));
+    let thresholds = judge::thresholds(&numbers, &settings.options);
     notes.extend(judge::notes(&thresholds));
     let fuzz_bytes = buildcache.as_ref().map_or(0, |cache| cache.fuzz_bytes);
     let crossed = judge::crossed(&thresholds, fuzz_bytes);

@@ -6,7 +6,7 @@ use crate::error::CommandError;
 use crate::findings::{Finding, display_path};
 use crate::folder::ordinary;
 use crate::judge::baseline::MAX_BYTES;
-use crate::judge::{self, Limits, Numbers};
+use crate::judge::{self, Numbers};
 use crate::locate;
 use crate::report::merge::{self, MergeError};
 use crate::report::{CountLimit, Report, ShardPart};
@@ -34,11 +34,9 @@ pub fn whole(reports: Vec<(String, Report)>) -> Result<Report, CommandError> {
     let mut report = merge::merge(reports)?;
     // The other limits are about the caches, which every shard saw whole.
     let numbers = Numbers::of(None, None, None, &report.findings, report.generated_at);
-    let limits = Limits {
-        max_findings: limit,
-        ..Limits::default()
-    };
-    for judged in judge::thresholds(&numbers, &limits) {
+    let mut options = Options::default();
+    options.limits.max_findings = limit;
+    for judged in judge::thresholds(&numbers, &options) {
         for threshold in &mut report.thresholds {
             if threshold.name == judged.name {
                 *threshold = judged.clone();

@@ -7,11 +7,10 @@ pub(crate) use steps::token;
 
 use crate::cli::{Takes, text_or_json};
 use crate::error::CommandError;
-use crate::report::{Report, Verdict};
+use crate::report::Report;
 use crate::settings::{Environment, Form};
 use crate::values::{Age, Limit, Rate, Size};
 use clap::{Args, Subcommand};
-use std::io::Write;
 use std::path::PathBuf;
 
 /// What to do with a service's caches.
@@ -158,7 +157,7 @@ pub fn run(
     _: &RemoteCommand,
     _: &crate::settings::Options,
     _: &Environment,
-    _: &mut dyn Write,
-) -> Result<Verdict, CommandError> {
+    _: &mut dyn std::io::Write,
+) -> Result<crate::report::Verdict, CommandError> {
     Err(CommandError::Usage(NO_NETWORK.into()))
 }
