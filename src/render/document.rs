@@ -9,9 +9,7 @@ use super::terminal::terminal;
 use super::{remote, trend};
 use crate::findings::{Finding, Level};
 use crate::judge::Measure;
-use crate::report::{
-    ModCache, Outcome, Plan, Report, Unit, Usage, Verdict, Verification,
-};
+use crate::report::{ModCache, Outcome, Plan, Report, Unit, Usage, Verdict, Verification};
 use crate::settings::ConfigOrigin;
 use crate::text::human;
 use chrono::{DateTime, Utc};

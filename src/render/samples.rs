@@ -208,12 +208,7 @@ pub(crate) fn findings() -> Report {
     };
     report.thresholds = vec![
         threshold("max-size", 2e9, Some(3.38e9), Verdict::Fail),
-        threshold(
-            "max-age",
-            2_592_000.0,
-            Some(2_937_600.0),
-            Verdict::Warn,
-        ),
+        threshold("max-age", 2_592_000.0, Some(2_937_600.0), Verdict::Warn),
         threshold("min-hit-rate", 0.92, Some(0.972), Verdict::Pass),
         threshold("max-growth", 5e8, None, Verdict::Pass),
     ];

@@ -118,7 +118,7 @@ console.log('ok: of superseded entries only those go that nobody reads');
 const why = (event, more = {}, inputs = {}) => {
   writeFileSync(join(lab, 'event.json'), JSON.stringify(event));
   Object.assign(process.env, { GITHUB_EVENT_NAME: 'push', GITHUB_REF_TYPE: 'branch', ACTIONS_CACHE_MODE: '' }, more);
-  return whyNotSaved({ savePullRequests: false, ...inputs }) ?? 'saved';
+  return whyNotSaved({ savePullRequests: false, seal: [], sealKey: '', ...inputs }) ?? 'saved';
 };
 const fork = { repository: { full_name: 'a/b' }, pull_request: { head: { repo: { full_name: 'c/b' } } } };
 assert.equal(why({}), 'saved');
@@ -128,5 +128,12 @@ assert.equal(why(fork, { GITHUB_EVENT_NAME: 'pull_request' }, { savePullRequests
 assert.match(why(fork, { GITHUB_EVENT_NAME: 'pull_request_target' }, { savePullRequests: true }), /fork/);
 assert.match(why({ issue: { pull_request: {} } }, { GITHUB_EVENT_NAME: 'issue_comment' }), /fork/);
 assert.match(why({}, { GITHUB_REF_TYPE: 'tag' }), /tag/);
+const signs = { seal: ['--sealed-by=k'], sealKey: 'secret' };
+const ofMain = { repository: { full_name: 'a/b', default_branch: 'main' } };
+assert.equal(why(ofMain, { GITHUB_REF_NAME: 'main' }, signs), 'saved');
+assert.match(why(ofMain, { GITHUB_REF_NAME: 'feature' }, signs), /default branch alone/);
+assert.match(why({}, { GITHUB_REF_NAME: 'main' }, signs), /default branch alone/, 'where it is not told which one that is');
+assert.equal(why({}, { GITHUB_EVENT_NAME: 'schedule' }, signs), 'saved', 'that runs on no other branch');
+assert.match(why(ofMain, { GITHUB_REF_NAME: 'main' }, { ...signs, sealKey: '' }), /no `seal-key`/);
 console.log('ok: nothing is saved where others would read what a fork left, and where nobody would read it');
 rmSync(lab, { recursive: true });

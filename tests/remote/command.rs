@@ -146,7 +146,10 @@ fn a_token_without_the_permission_is_not_tried_again_and_again() {
     let output = program(&fake, dir.path(), &trim(&["--cutoff-days", "1", "--yes"]));
     assert_eq!(output.status.code(), Some(3));
     // Lines are wrapped.
-    let text = stdout(&output).split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = stdout(&output)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     assert_eq!(
         text.matches("add `actions: write` under `permissions:`")
             .count(),
