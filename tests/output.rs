@@ -38,6 +38,8 @@ fn told(name: &str, caches: &Caches, run: &Run) {
         (r"\([0-9][0-9.,]* (B|kB|MB|GB|TB)\)", "([SIZE])"),
         (r"-[0-9.]+%", "-[SHARE]"),
         (r" +[0-9.]+%", " [SHARE]"),
+        // As wide as the longest in its column.
+        (r" {2,}[0-9.]+ (ms|s|min|h|d)\b", "  [TIME]"),
         (r"\b[0-9.]+ (ms|s|min|h|d)\b", "[TIME]"),
         (
             r"[0-9,]+ +(action entr|outputs?\b|build outputs?\b)",
