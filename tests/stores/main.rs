@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{GoEnv, Gocachevet, Project, Run, add_package, complaints, make_writable};
+use support::{GoEnv, Gocachevet, Project, Run, add_package, complaints};
 
 const ID: &str = "AKIDOFTHETESTS";
 const SECRET: &str = "the-secret-of-the-tests";
