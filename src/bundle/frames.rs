@@ -24,6 +24,10 @@ use std::sync::{Mutex, PoisonError};
 /// A frame ends with the member that makes it so long.
 const ENOUGH: u64 = 16 << 20;
 
+/// The same for action entries, of which there are thousands: it is not their
+/// length that takes time.
+const ENOUGH_ENTRIES: u64 = ENOUGH / 64;
+
 /// `zstd`'s own default.
 const LEVEL: i32 = 3;
 
@@ -33,6 +37,9 @@ const ZIP_LEVEL: i32 = 1;
 /// How far back a match may lie: over a whole frame, so that outputs that are
 /// alike are packed as such. `zstd` and `tar` take it without being asked.
 pub(super) const WINDOW_LOG: u32 = 25;
+
+/// The longest frame that is unpacked as a whole: all but those with a large zip.
+const WHOLE: u64 = 2 * ENOUGH;
 
 /// Two blocks of zeros end a tar.
 const END: [u8; 1024] = [0; 1024];
@@ -65,7 +72,8 @@ fn parted(pieces: &[Piece]) -> Vec<Vec<&Piece>> {
     let (mut bytes, mut before) = (ENOUGH, 0);
     for piece in order {
         let kind = kind(&piece.listed.path);
-        if bytes >= ENOUGH || kind != before {
+        let enough = if kind == 3 { ENOUGH_ENTRIES } else { ENOUGH };
+        if bytes >= enough || kind != before {
             frames.push(Vec::new());
             bytes = 0;
         }
@@ -300,17 +308,66 @@ impl Frames {
     /// What a frame unpacks to, once its bytes are those that the manifest has
     /// the hash of.
     pub(crate) fn content(&self, at: usize, manifest: &Manifest) -> io::Result<impl Read> {
-        let frame = manifest.frames.get(at).ok_or(io::ErrorKind::NotFound)?;
-        let start = self.starts.get(at).copied().unwrap_or_default();
-        let range = start..start.saturating_add(frame.bytes);
+        let (frame, range) = self.listed(at, manifest)?;
         if sha256_of(&self.file, range.clone())? != frame.sha256 {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("frame {at} is not what the manifest says"),
-            ));
+            return Err(changed(at));
         }
         Ok(decoder(&self.file, range)?.take(frame.unpacked))
     }
+
+    /// The same as a whole; `None` if it is too long for that.
+    pub(crate) fn whole<'a>(
+        &self,
+        at: usize,
+        manifest: &Manifest,
+        room: &'a mut Room,
+    ) -> io::Result<Option<&'a [u8]>> {
+        let (frame, range) = self.listed(at, manifest)?;
+        if frame.unpacked.max(frame.bytes) > WHOLE {
+            return Ok(None);
+        }
+        room.packed.clear();
+        let mut part = Part {
+            file: &self.file,
+            range,
+        };
+        part.read_to_end(&mut room.packed)?;
+        if <[u8; 32]>::from(Sha256::digest(&room.packed)) != frame.sha256 {
+            return Err(changed(at));
+        }
+        room.content.clear();
+        room.content.reserve(frame.unpacked as usize);
+        let decoder = match &mut room.decoder {
+            Some(decoder) => decoder,
+            none => {
+                let mut decoder = zstd::bulk::Decompressor::new()?;
+                decoder.window_log_max(WINDOW_LOG)?;
+                none.insert(decoder)
+            }
+        };
+        decoder.decompress_to_buffer(&room.packed, &mut room.content)?;
+        Ok(Some(&room.content))
+    }
+
+    fn listed<'a>(&self, at: usize, manifest: &'a Manifest) -> io::Result<(&'a Frame, Range<u64>)> {
+        let frame = manifest.frames.get(at).ok_or(io::ErrorKind::NotFound)?;
+        let start = self.starts.get(at).copied().unwrap_or_default();
+        Ok((frame, start..start.saturating_add(frame.bytes)))
+    }
+}
+
+fn changed(at: usize) -> io::Error {
+    let message = format!("frame {at} is not what the manifest says");
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+/// What unpacking whole frames needs, kept from frame to frame: fresh memory for
+/// each would be a third of the work.
+#[derive(Default)]
+pub(crate) struct Room {
+    decoder: Option<zstd::bulk::Decompressor<'static>>,
+    packed: Vec<u8>,
+    content: Vec<u8>,
 }
 
 /// The SHA-256 of a part of a file.

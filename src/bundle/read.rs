@@ -536,7 +536,7 @@ impl Reading {
         hand: &mut Hand,
     ) -> Result<(), Stop> {
         members(entries, |path, member| match member {
-            Member::File(bytes, content) => self.piece(hand, (path, frame), bytes, content),
+            Member::File(bytes, _, content) => self.piece(hand, (path, frame), bytes, content),
             Member::Odd(what) => self.problem(path, what),
         })
     }
@@ -607,8 +607,8 @@ impl Reading {
 
 /// What stands in a tar under a name.
 pub(crate) enum Member<'a> {
-    /// A regular file of so many bytes.
-    File(u64, &'a mut dyn Read),
+    /// A regular file: its length, where in the tar its content begins, and that.
+    File(u64, u64, &'a mut dyn Read),
     /// Something that no bundle has.
     Odd(String),
 }
@@ -647,7 +647,10 @@ pub(crate) fn members<R: Read>(
             continue;
         };
         match kind {
-            tar::EntryType::Regular => each(&path, Member::File(bytes, &mut entry))?,
+            tar::EntryType::Regular => {
+                let at = entry.raw_file_position();
+                each(&path, Member::File(bytes, at, &mut entry))?;
+            }
             _ => each(&path, Member::Odd(format!("is {}", kind_name(kind))))?,
         }
     }

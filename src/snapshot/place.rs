@@ -14,13 +14,10 @@ use crate::verify::Unzipper;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileTimes, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
-
-/// Bytes that are read at a time.
-const CHUNK: usize = 256 << 10;
 
 /// The time of every file of a tree, 1980-01-01: Go knows the files of a
 /// toolchain again by their times.
@@ -87,7 +84,6 @@ pub(super) enum Placed {
 
 /// What a thread keeps from file to file.
 pub(super) struct Hand {
-    buffer: Vec<u8>,
     unzipper: Unzipper,
     /// The folder of the last file: neighbours in a bundle are neighbours here.
     at: Option<(PathBuf, Rc<Folder>)>,
@@ -124,7 +120,6 @@ impl Staged {
 impl Hand {
     pub(super) fn new() -> Hand {
         Hand {
-            buffer: vec![0; CHUNK],
             unzipper: Unzipper::new(),
             at: None,
         }
@@ -155,7 +150,7 @@ impl Hand {
         caches: &Caches,
         path: &str,
         used: i64,
-        content: &mut dyn Read,
+        content: &mut dyn BufRead,
     ) -> Result<Option<Staged>, Trouble> {
         let (folder, name) = self.folder(caches, path)?;
         if folder.stat(&name).is_ok() {
@@ -167,32 +162,11 @@ impl Hand {
             name,
             bytes: 0,
         };
-        let written = self.fill(&mut staged, caches.time(used), content);
+        let written = fill(&mut staged, caches.time(used), content);
         if written.is_err() {
             staged.discard();
         }
         written.map(|()| Some(staged))
-    }
-
-    fn fill(
-        &mut self,
-        staged: &mut Staged,
-        time: SystemTime,
-        content: &mut dyn Read,
-    ) -> Result<(), Trouble> {
-        let mut file = fresh(&staged.folder, &staged.beside)?;
-        loop {
-            let read = content.read(&mut self.buffer);
-            let read = read.map_err(|error| Trouble::Damaged(error.to_string()))?;
-            let chunk = self.buffer.get(..read).unwrap_or_default();
-            if chunk.is_empty() {
-                break;
-            }
-            file.write_all(chunk)?;
-            staged.bytes += read as u64;
-        }
-        file.set_times(FileTimes::new().set_accessed(time).set_modified(time))?;
-        Ok(())
     }
 
     /// Puts what was proven in its place.
@@ -216,7 +190,7 @@ impl Hand {
         caches: &Caches,
         (id, path): (&ModuleVersion, &str),
         used: i64,
-        content: &mut dyn Read,
+        content: &mut dyn BufRead,
         prove: impl FnOnce(H1) -> Result<(), Trouble>,
     ) -> Result<Placed, Trouble> {
         let hash = format!("{path}hash");
@@ -268,6 +242,23 @@ impl Hand {
         }
         settled
     }
+}
+
+fn fill(staged: &mut Staged, time: SystemTime, content: &mut dyn BufRead) -> Result<(), Trouble> {
+    let mut file = fresh(&staged.folder, &staged.beside)?;
+    loop {
+        let chunk = content.fill_buf();
+        let chunk = chunk.map_err(|error| Trouble::Damaged(error.to_string()))?;
+        if chunk.is_empty() {
+            break;
+        }
+        file.write_all(chunk)?;
+        let read = chunk.len();
+        content.consume(read);
+        staged.bytes += read as u64;
+    }
+    file.set_times(FileTimes::new().set_accessed(time).set_modified(time))?;
+    Ok(())
 }
 
 /// A name in the same folder, of the form that Go cleans up at its next

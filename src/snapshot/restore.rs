@@ -5,6 +5,7 @@ use super::place::{Caches, Hand, Placed, Trouble};
 use super::store::Bundle;
 use super::trust::{SUMDB, Trust};
 use super::{Kept, Snapshot};
+use crate::bundle::frames::Room;
 use crate::bundle::layout::Role;
 use crate::bundle::read::{Member, Stop, members};
 use crate::findings::{Finding, Rule};
@@ -13,12 +14,18 @@ use crate::formats::h1::H1;
 use crate::formats::module::{AtVName, ModuleVersion, PieceKind, escape_path, parse_at_v_name};
 use crate::parallel;
 use crate::run::Watch;
-use crate::verify::Source;
+use crate::verify::{Source, digests};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::path::Path;
+
+/// Bytes that are read at a time of what does not lie in memory.
+const CHUNK: usize = 256 << 10;
+
+/// How much more there is to do for a byte of a zip: a tree is made of it.
+const ZIP_WEIGHT: u64 = 6;
 
 /// The most that is read of a list of versions; a longer one is made anew.
 const MAX_LIST: u64 = 1 << 20;
@@ -111,25 +118,63 @@ impl Restored {
     }
 }
 
-/// Hashes what is read.
+/// Hashes what is read, unless its hash is known.
 struct Hashing<'a> {
-    content: &'a mut dyn Read,
-    sha256: Sha256,
+    content: &'a mut dyn BufRead,
+    sha256: Option<Sha256>,
 }
 
 impl Read for Hashing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.content.read(buffer)?;
-        self.sha256.update(buffer.get(..read).unwrap_or_default());
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
         Ok(read)
     }
+}
+
+impl BufRead for Hashing<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.content.fill_buf()
+    }
+
+    fn consume(&mut self, read: usize) {
+        if let (Some(sha256), Ok(chunk)) = (&mut self.sha256, self.content.fill_buf()) {
+            sha256.update(chunk.get(..read).unwrap_or_default());
+        }
+        self.content.consume(read);
+    }
+}
+
+/// A file of a frame that is restored.
+struct Wanted<'a> {
+    /// Its place in the manifest.
+    at: usize,
+    kept: &'a Kept<'a>,
+    role: &'a Role,
+}
+
+impl Wanted<'_> {
+    /// Whether it is a build output, and not a tile of the checksum database.
+    fn is_output(&self) -> bool {
+        matches!(self.role, Role::Hashed) && !self.kept.file.path.starts_with(SUMDB)
+    }
+}
+
+/// How far a frame got.
+#[derive(Default)]
+struct Progress {
+    done: Restored,
+    seen: BTreeSet<usize>,
+    /// The disk said no.
+    disk: Option<io::Error>,
 }
 
 /// A frame that has something to restore.
 struct Work {
     bundle: usize,
     frame: u32,
-    unpacked: u64,
+    /// How much there is to do, about.
+    weight: u64,
     files: u64,
     /// Whether action entries are among them.
     entries: bool,
@@ -177,12 +222,13 @@ pub(crate) fn restore(
     };
     // An entry after the output that it names.
     for (what, mut work) in [("Restoring", others), ("Restoring entries", entries)] {
-        // The largest first, so that no thread is left alone with one.
-        work.sort_by_key(|work| std::cmp::Reverse(work.unpacked));
+        // The heaviest first, so that no thread is left alone with one.
+        work.sort_by_key(|work| std::cmp::Reverse(work.weight));
         watch.step(what, work.len());
-        let results = parallel::map(jobs, work.len(), Hand::new, |hand, at| {
+        let state = || (Hand::new(), Room::default());
+        let results = parallel::map(jobs, work.len(), state, |(hand, room), at| {
             watch.tick();
-            Some(restore.frame(work.get(at)?, hand))
+            Some(restore.frame(work.get(at)?, hand, room))
         });
         for result in results.into_iter().flatten() {
             all.add(result?);
@@ -194,72 +240,53 @@ pub(crate) fn restore(
 
 impl<'a> Restore<'a> {
     fn work(&self) -> impl Iterator<Item = Work> {
-        let mut frames: BTreeMap<(usize, u32), (u64, bool)> = BTreeMap::new();
+        let mut frames: BTreeMap<(usize, u32), Work> = BTreeMap::new();
         for (path, kept) in &self.kept {
-            if let Some(frame) = kept.file.frame {
-                let (files, entries) = frames.entry((kept.bundle, frame)).or_default();
-                *files += 1;
-                *entries |= path.starts_with("gocache/") && path.ends_with("-a");
-            }
+            let Some(frame) = kept.file.frame else {
+                continue;
+            };
+            let work = frames.entry((kept.bundle, frame)).or_insert(Work {
+                bundle: kept.bundle,
+                frame,
+                weight: 0,
+                files: 0,
+                entries: false,
+            });
+            let weight = if path.ends_with(".zip") {
+                ZIP_WEIGHT
+            } else {
+                1
+            };
+            work.weight = work
+                .weight
+                .saturating_add(kept.file.bytes.saturating_mul(weight));
+            work.files += 1;
+            work.entries |= path.starts_with("gocache/") && path.ends_with("-a");
         }
-        frames
-            .into_iter()
-            .map(|((bundle, frame), (files, entries))| {
-                let opened = self.snapshot.bundles.get(bundle);
-                let listed = opened.and_then(|opened| opened.manifest.frames.get(frame as usize));
-                Work {
-                    bundle,
-                    frame,
-                    unpacked: listed.map_or(0, |listed| listed.unpacked),
-                    files,
-                    entries,
-                }
-            })
+        frames.into_values()
     }
 
     /// All of a frame that is kept. What is damaged is left out.
-    fn frame(&self, work: &Work, hand: &mut Hand) -> io::Result<Restored> {
-        let mut done = Restored::default();
+    fn frame(&self, work: &Work, hand: &mut Hand, room: &mut Room) -> io::Result<Restored> {
         let Some(bundle) = self.snapshot.bundles.get(work.bundle) else {
-            return Ok(done);
+            return Ok(Restored::default());
         };
-        let (mut seen, mut disk) = (BTreeSet::new(), None);
-        let read = bundle.frames.content(work.frame as usize, &bundle.manifest);
-        let read = read.map_err(Stop::Io).and_then(|content| {
-            let mut archive = tar::Archive::new(content);
-            members(archive.entries()?.raw(true), |path, member| {
-                let Some(at) = bundle.manifest.position(path) else {
-                    return Ok(());
-                };
-                let kept = self.kept.get(path);
-                let kept = kept.filter(|kept| {
-                    kept.bundle == work.bundle && kept.file.frame == Some(work.frame)
-                });
-                let (Some(kept), Some(role), Member::File(bytes, content)) =
-                    (kept, bundle.roles.get(at), member)
-                else {
-                    return Ok(());
-                };
-                seen.insert(at);
-                let length = match bytes == kept.file.bytes {
-                    true => Ok(()),
-                    false => Err(Trouble::Damaged("has another length".to_owned())),
-                };
-                let placed =
-                    length.and_then(|()| self.file(bundle, (kept, role), hand, content, &mut done));
-                match placed {
-                    Ok(()) => Ok(()),
-                    Err(Trouble::Disk(error)) => {
-                        disk = Some(error);
-                        Err(Stop::Refused)
-                    }
-                    Err(trouble) => {
-                        done.left_out(path, role, self.take, trouble);
-                        Ok(())
-                    }
-                }
-            })
-        });
+        let (at, manifest) = (work.frame as usize, &bundle.manifest);
+        let mut progress = Progress::default();
+        let read = match bundle.frames.whole(at, manifest, room) {
+            Ok(Some(content)) => self.whole((work, bundle), content, hand, &mut progress),
+            Ok(None) => bundle
+                .frames
+                .content(at, manifest)
+                .map_err(Stop::Io)
+                .and_then(|content| self.streamed((work, bundle), content, hand, &mut progress)),
+            Err(error) => Err(Stop::Io(error)),
+        };
+        let Progress {
+            mut done,
+            seen,
+            disk,
+        } = progress;
         if let Some(error) = disk {
             return Err(error);
         }
@@ -293,14 +320,116 @@ impl<'a> Restore<'a> {
         Ok(done)
     }
 
+    fn wanted(&self, work: &Work, bundle: &'a Bundle, path: &str) -> Option<Wanted<'_>> {
+        let kept = self.kept.get(path)?;
+        let is_here = kept.bundle == work.bundle && kept.file.frame == Some(work.frame);
+        let at = bundle.manifest.position(path).filter(|_| is_here)?;
+        let role = bundle.roles.get(at)?;
+        Some(Wanted { at, kept, role })
+    }
+
+    /// A frame that lies in memory: outputs are hashed side by side, and all is
+    /// written from where it is.
+    fn whole(
+        &self,
+        (work, bundle): (&Work, &'a Bundle),
+        content: &[u8],
+        hand: &mut Hand,
+        progress: &mut Progress,
+    ) -> Result<(), Stop> {
+        let mut files = Vec::new();
+        let mut archive = tar::Archive::new(io::Cursor::new(content));
+        members(archive.entries_with_seek()?.raw(true), |path, member| {
+            let (Some(wanted), Member::File(bytes, from, _)) =
+                (self.wanted(work, bundle, path), member)
+            else {
+                return Ok(());
+            };
+            let rest = usize::try_from(from)
+                .ok()
+                .and_then(|from| content.get(from..));
+            let part = rest.zip(usize::try_from(bytes).ok());
+            let part = part.and_then(|(rest, bytes)| rest.get(..bytes));
+            let part = part.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+            files.push((wanted, part));
+            Ok(())
+        })?;
+        let outputs = files.iter().filter(|(wanted, _)| wanted.is_output());
+        let outputs: Vec<&[u8]> = outputs.map(|(_, content)| *content).collect();
+        let mut sha256s = digests(&outputs).into_iter();
+        for (wanted, mut content) in files {
+            let sha256 = wanted.is_output().then(|| sha256s.next()).flatten();
+            let bytes = content.len() as u64;
+            self.member(
+                bundle,
+                &wanted,
+                (bytes, sha256, &mut content),
+                hand,
+                progress,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// A frame that is too long for that: it has one large file.
+    fn streamed(
+        &self,
+        (work, bundle): (&Work, &'a Bundle),
+        content: impl Read,
+        hand: &mut Hand,
+        progress: &mut Progress,
+    ) -> Result<(), Stop> {
+        let mut archive = tar::Archive::new(content);
+        members(archive.entries()?.raw(true), |path, member| {
+            match (self.wanted(work, bundle, path), member) {
+                (Some(wanted), Member::File(bytes, _, content)) => {
+                    let mut content = BufReader::with_capacity(CHUNK, content);
+                    self.member(bundle, &wanted, (bytes, None, &mut content), hand, progress)
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn member(
+        &self,
+        bundle: &Bundle,
+        wanted: &Wanted<'_>,
+        (bytes, sha256, content): (u64, Option<[u8; 32]>, &mut dyn BufRead),
+        hand: &mut Hand,
+        progress: &mut Progress,
+    ) -> Result<(), Stop> {
+        progress.seen.insert(wanted.at);
+        let file = wanted.kept.file;
+        let placed = match bytes == file.bytes {
+            true => self.file(bundle, wanted, hand, (sha256, content), &mut progress.done),
+            false => Err(Trouble::Damaged("has another length".to_owned())),
+        };
+        match placed {
+            Ok(()) => Ok(()),
+            Err(Trouble::Disk(error)) => {
+                progress.disk = Some(error);
+                Err(Stop::Refused)
+            }
+            Err(trouble) => {
+                progress
+                    .done
+                    .left_out(&file.path, wanted.role, self.take, trouble);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a file in its place, if it is what it should be; its SHA-256 may be known.
     fn file(
         &self,
         bundle: &Bundle,
-        (kept, role): (&Kept<'_>, &Role),
+        wanted: &Wanted<'_>,
         hand: &mut Hand,
-        content: &mut dyn Read,
+        (sha256, content): (Option<[u8; 32]>, &mut dyn BufRead),
         done: &mut Restored,
     ) -> Result<(), Trouble> {
+        let Wanted { kept, role, .. } = wanted;
         let (file, used) = (kept.file, kept.used);
         let path = file.path.as_str();
         match role {
@@ -343,20 +472,26 @@ impl<'a> Restore<'a> {
                 }
                 Ok(())
             }
-            Role::Hashed if !path.starts_with(SUMDB) => {
+            _ if wanted.is_output() => {
+                let is_it = |sha256: [u8; 32]| match sha256 == file.sha256 {
+                    true => Ok(()),
+                    false => Err(Trouble::Damaged(
+                        "its content is not what its name says".to_owned(),
+                    )),
+                };
+                sha256.map_or(Ok(()), is_it)?;
                 let mut content = Hashing {
                     content,
-                    sha256: Sha256::new(),
+                    sha256: sha256.is_none().then(Sha256::new),
                 };
                 let Some(staged) = hand.stage(self.caches, path, used, &mut content)? else {
                     done.present += 1;
                     return Ok(());
                 };
-                if <[u8; 32]>::from(content.sha256.finalize()) != file.sha256 {
+                let here = content.sha256.map(|sha256| sha256.finalize().into());
+                if let Err(trouble) = here.map_or(Ok(()), is_it) {
                     staged.discard();
-                    return Err(Trouble::Damaged(
-                        "its content is not what its name says".to_owned(),
-                    ));
+                    return Err(trouble);
                 }
                 let placed = staged.settle()?;
                 done.placed(placed);
@@ -370,7 +505,7 @@ impl<'a> Restore<'a> {
                 }
                 Ok(())
             }
-            _ => self.small(bundle, (kept, role), hand, content, done),
+            _ => self.small(bundle, wanted, hand, content, done),
         }
     }
 
@@ -378,11 +513,12 @@ impl<'a> Restore<'a> {
     fn small(
         &self,
         bundle: &Bundle,
-        (kept, role): (&Kept<'_>, &Role),
+        wanted: &Wanted<'_>,
         hand: &mut Hand,
-        content: &mut dyn Read,
+        content: &mut dyn BufRead,
         done: &mut Restored,
     ) -> Result<(), Trouble> {
+        let Wanted { kept, role, .. } = wanted;
         let path = kept.file.path.as_str();
         let damaged = |error: String| Trouble::Damaged(error);
         let mut bytes = Vec::new();

@@ -179,7 +179,7 @@ fn files(snapshot: &Snapshot) -> BTreeMap<String, Vec<u8>> {
                 continue;
             };
             let read = members(entries.raw(true), |path, member| {
-                let Member::File(bytes, content) = member else {
+                let Member::File(bytes, _, content) = member else {
                     return Ok(());
                 };
                 let at = bundle.manifest.position(path).filter(|_| is_record(path));

@@ -41,6 +41,12 @@ impl Log {
         }
     }
 
+    /// Makes record `id` another one.
+    pub(crate) fn rewrite(&mut self, id: u64, change: impl FnOnce(&str) -> String) {
+        let record = &mut self.records[id as usize];
+        *record = change(record);
+    }
+
     /// Forgets all records from `size` on.
     pub(crate) fn roll_back(&mut self, size: u64) {
         self.records.truncate(size as usize);

@@ -80,7 +80,7 @@ impl<T> Batch<T> {
 }
 
 /// The SHA-256 of each content.
-fn digests(contents: &[&[u8]]) -> Vec<[u8; 32]> {
+pub(crate) fn digests(contents: &[&[u8]]) -> Vec<[u8; 32]> {
     let mut digests = vec![[0; 32]; contents.len()];
     let mut waiting = contents.iter().zip(&mut digests).map(Lane::new);
     let (mut first, mut second) = (waiting.next(), waiting.next());

@@ -27,6 +27,7 @@ use crate::scan::{Inventory, ModCache, Residue, Version, VersionKind};
 use crate::settings::VerifyLevel;
 use crate::values::shard::Shard;
 use archive::{Archive, ZipError};
+pub(crate) use batch::digests;
 pub use fips::snapshots;
 use settle::{Now, Patience};
 use sha2::{Digest, Sha256};
@@ -85,14 +86,14 @@ const WHOLE: u32 = 8 << 20;
 /// What unpacking needs, kept from zip to zip.
 pub(crate) struct Unzipper {
     inflater: archive::Inflater,
-    whole: Vec<u8>,
+    batch: batch::Batch<usize>,
 }
 
 impl Unzipper {
     pub(crate) fn new() -> Unzipper {
         Unzipper {
             inflater: archive::Inflater::new(),
-            whole: Vec::new(),
+            batch: batch::Batch::new(WHOLE as usize),
         }
     }
 
@@ -116,44 +117,59 @@ impl Unzipper {
             return Ok(Err(error.to_string()));
         }
         let order = archive.by_name();
-        let mut sha256s = Vec::with_capacity(order.len());
-        for &index in &order {
+        let mut sha256s = vec![[0; 32]; order.len()];
+        // What a zip left behind that did not hold is of no use.
+        self.batch.finish(|_, _| ());
+        for (&index, at) in order.iter().zip(0..) {
             let index = index as usize;
             let Some(member) = archive.members().get(index) else {
                 continue;
             };
             let name = String::from_utf8_lossy(archive.name(index));
-            let mut sha256 = Sha256::new();
             let mut done = Ok(());
             let inflated = if member.is_folder() {
+                put(&mut sha256s, at, Sha256::digest([]).into());
                 archive.inflate(index, &mut self.inflater, |_| ())
             } else if member.size <= WHOLE {
-                self.whole.resize(member.size as usize, 0);
-                let inflated = archive.inflate_whole(index, &mut self.inflater, &mut self.whole);
-                sha256.update(&self.whole);
-                done = match inflated {
-                    Ok(()) => each(&name, true, &self.whole),
-                    Err(_) => Ok(()),
-                };
+                if self.batch.is_due() {
+                    self.batch
+                        .finish(|at, sha256| put(&mut sha256s, at, sha256));
+                }
+                let size = member.size as usize;
+                let whole = self.batch.room().get_mut(..size).unwrap_or_default();
+                let inflated = archive.inflate_whole(index, &mut self.inflater, whole);
+                if inflated.is_ok() {
+                    done = each(&name, true, whole);
+                    self.batch.push(size, at);
+                }
                 inflated
             } else {
-                let mut first = true;
-                archive.inflate(index, &mut self.inflater, |part| {
+                let (mut first, mut sha256) = (true, Sha256::new());
+                let inflated = archive.inflate(index, &mut self.inflater, |part| {
                     sha256.update(part);
                     if done.is_ok() {
                         done = each(&name, std::mem::take(&mut first), part);
                     }
-                })
+                });
+                put(&mut sha256s, at, sha256.finalize().into());
+                inflated
             };
             done?;
             if let Err(error) = inflated {
                 return Ok(Err(error.to_string()));
             }
-            sha256s.push(sha256.finalize().into());
         }
+        self.batch
+            .finish(|at, sha256| put(&mut sha256s, at, sha256));
         let names = order.iter().map(|&index| archive.name(index as usize));
         let h1 = h1_of_sorted(archive.prefix(), names.zip(sha256s));
         Ok(h1.map_err(|error| error.to_string()))
+    }
+}
+
+fn put(sha256s: &mut [[u8; 32]], at: usize, sha256: [u8; 32]) {
+    if let Some(place) = sha256s.get_mut(at) {
+        *place = sha256;
     }
 }
 

@@ -372,28 +372,25 @@ fn contradicted(
     known: &Known<'_>,
     shown: &str,
 ) -> Vec<Finding> {
-    let [go_sum, go_sum_mod] = known.go_sum(module);
     let account = known.accounts.get(module).cloned().unwrap_or_default();
     let mut findings = Vec::new();
     for (what, record, listed, cached) in [
-        ("module", sums.zip, go_sum, account.zip),
-        ("go.mod", sums.go_mod, go_sum_mod, account.go_mod),
+        ("module", sums.zip, known.sums.zip(module), account.zip),
+        (
+            "go.mod",
+            sums.go_mod,
+            known.sums.go_mod(module),
+            account.go_mod,
+        ),
     ] {
         let Some(record) = record else { continue };
-        let claims = [
-            (
-                "go.sum",
-                listed
-                    .first()
-                    .copied()
-                    .filter(|_| !listed.contains(&record)),
-            ),
-            ("this cache", cached.filter(|h1| *h1 != record)),
-        ];
-        for (who, claim) in claims {
-            let Some(claim) = claim else { continue };
+        let lines = listed
+            .iter()
+            .map(|claim| (known.sums.places(claim), claim.h1));
+        let cached = cached.map(|h1| ("this cache".to_owned(), h1));
+        for (who, claim) in lines.chain(cached).filter(|(_, h1)| *h1 != record) {
             let message = format!(
-                "{who} has another hash of the {what} than the checksum database's proven record ({shown})"
+                "{who}: not the hash of the {what} in the checksum database's proven record ({shown})"
             );
             let finding = Finding::new(Rule::SumdbMismatch, module.to_string(), message);
             findings.push(finding.differs(record, claim));
@@ -402,12 +399,17 @@ fn contradicted(
     findings
 }
 
-/// Every ordinary module version in the cache and in go.sum.
+/// Every module version in the cache, toolchains too, and in a line of go.sum.
 fn versions(gathered: &Gathered, sums: &MergedSums) -> BTreeSet<ModuleVersion> {
-    let cached = gathered.situation.cached.iter();
-    let listed = sums.zips().map(|(module, _)| module);
-    let all = cached.chain(listed);
-    all.filter(|module| !module.is_toolchain())
+    let caches = gathered.inventory.modcache.iter();
+    let cached = caches
+        .flat_map(|cache| &cache.versions)
+        // Go unpacks that from its own installation.
+        .filter(|version| version.kind != VersionKind::Fips140);
+    let listed = sums.zips().chain(sums.go_mods());
+    cached
+        .map(|version| &version.id)
+        .chain(listed.map(|(module, _)| module))
         .cloned()
         .collect()
 }

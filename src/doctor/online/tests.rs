@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -374,4 +375,53 @@ fn the_database_is_asked_where_go_asks_it() {
     assert_eq!(base(None, &format!("{broken}|{ready}")), Ok(passed_on));
     let why = base(None, &format!("{broken},{ready}")).unwrap_err();
     assert!(why.contains("status 500"), "{why}");
+}
+
+#[test]
+fn an_answer_about_another_version_proves_nothing() {
+    // What CVE-2026-42501 let through.
+    let log = Log::new(NAME, 1, 300);
+    let mut files = served(&log, 300, &[5]);
+    let other = files.remove("lookup/example.com/m@v1.0.5").unwrap();
+    files.insert("lookup/example.com/m@v1.0.3".to_owned(), other);
+    let server = Server::new(move |path| match files.get(path.trim_start_matches('/')) {
+        Some(content) => Reply::Content(content.clone()),
+        None => Reply::Status(404),
+    });
+    let told = ask(&server, &log, None, &[3]);
+    assert!(told.proven.is_empty());
+    insta::assert_snapshot!(messages(&told, &server).join("\n"), @"");
+}
+
+#[test]
+fn a_thousand_records_are_asked_for_side_by_side_and_each_tile_once() {
+    let log = Log::new(NAME, 1, 4000);
+    let ids: Vec<u64> = (0..1000).map(|n| n * 4).collect();
+    let files = served(&log, 4000, &ids);
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = (now.clone(), most.clone());
+    // An ordinary line: 30 ms for an answer.
+    let server = Server::new(move |path| {
+        let at_once = counted.0.fetch_add(1, Ordering::SeqCst) + 1;
+        counted.1.fetch_max(at_once, Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(30));
+        counted.0.fetch_sub(1, Ordering::SeqCst);
+        match files.get(path.trim_start_matches('/')) {
+            Some(content) => Reply::Content(content.clone()),
+            None => Reply::Status(404),
+        }
+    });
+    let start = Instant::now();
+    let told = ask(&server, &log, None, &ids);
+    let asked = server.asked();
+    println!(
+        "{} answers of 30 ms each, {} at a time at most: {:.1} s",
+        asked.len(),
+        most.load(Ordering::SeqCst),
+        start.elapsed().as_secs_f64()
+    );
+    assert_eq!((told.proven.len(), told.unknown), (1000, 0));
+    assert!(most.load(Ordering::SeqCst) > 8);
+    let distinct: BTreeSet<&String> = asked.iter().collect();
+    assert_eq!(distinct.len(), asked.len());
 }
