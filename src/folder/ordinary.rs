@@ -32,6 +32,28 @@ fn not_ordinary() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "is not an ordinary file")
 }
 
+/// Fills a buffer from a file, and tells how far. Where `expected` bytes came and a
+/// read brought less than was asked for, the file has ended: that saves a system call
+/// for each of very many small files. Before that, a file system may cut a read short.
+pub(crate) fn fill(file: &mut File, buffer: &mut [u8], expected: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    loop {
+        let room = buffer.get_mut(filled..).unwrap_or_default();
+        let asked = room.len();
+        match file.read(room) {
+            Ok(read) => {
+                filled += read;
+                let is_end = read == 0 || read < asked && filled as u64 >= expected;
+                if is_end || read == asked {
+                    return Ok(filled);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Reads an ordinary file of at most `limit` bytes. A pipe or a device, which
 /// might never end, is refused.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {

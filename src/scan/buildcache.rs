@@ -6,7 +6,7 @@ use super::measure::{any, unreadable};
 use super::modcache::unexpected;
 use super::{Action, BuildCache, Measure, Output, link_in_cache};
 use crate::findings::{Finding, Rule, display_path};
-use crate::folder::{Entry, Folder, Kind, Root, Stat};
+use crate::folder::{Entry, Folder, Kind, Root, Stat, ordinary};
 use crate::formats::action::{
     ActionEntry, ActionId, EntryName, OutputId, parse_entry_name, parse_shard_name,
 };
@@ -299,11 +299,11 @@ impl Shard {
     }
 }
 
-/// Reads one byte more than an entry has, to tell a longer file. A short read of
-/// a regular file is its end, and what is cut short does not parse.
+/// Reads one byte more than an entry has, to tell a longer file.
 fn read_action(folder: &Folder, name: &OsStr) -> std::io::Result<Vec<u8>> {
     let mut content = vec![0; ActionEntry::LEN + 1];
-    let read = folder.file(name)?.read(&mut content)?;
+    let mut file = folder.file(name)?;
+    let read = ordinary::fill(&mut file, &mut content, ActionEntry::LEN as u64)?;
     content.truncate(read);
     Ok(content)
 }

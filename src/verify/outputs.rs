@@ -4,8 +4,9 @@
 
 use super::Evidence;
 use super::batch::Batch;
-use super::tree::{hash_file, largest, read_retrying};
+use super::tree::{hash_file, largest};
 use crate::findings::{Finding, Level, Rule};
+use crate::folder::ordinary;
 use crate::formats::action::OutputId;
 use crate::parallel;
 use crate::scan::{Action, BuildCache, Output};
@@ -159,7 +160,7 @@ fn contents<'a>(
     for (index, output) in outputs.iter().enumerate() {
         tick();
         let hashed = open(cache, output).and_then(|mut file| {
-            let len = read_retrying(&mut file, batch.room())?;
+            let len = ordinary::fill(&mut file, batch.room(), output.bytes)?;
             if len > batch.largest() {
                 file.seek(SeekFrom::Start(0))?;
                 return hash_file(&mut file, output.bytes, batch.room());

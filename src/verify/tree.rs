@@ -6,7 +6,7 @@
 
 use super::archive::{Archive, CHUNK, Inflater, Member};
 use super::batch::Batch;
-use crate::folder::{Entry, Folder, Kind};
+use crate::folder::{Entry, Folder, Kind, ordinary};
 use crate::formats::h1::{H1, H1Error, h1_of_sorted};
 use crate::formats::module::ModuleVersion;
 use crate::formats::modzip::MAX_ZIP_BYTES;
@@ -14,7 +14,7 @@ use crate::scan::Measure;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Buffers that a thread keeps from version to version.
@@ -481,7 +481,7 @@ impl<'a> Walk<'a> {
             self.read.zip_error = Some(error);
             return self.hash(file, name, size as u64);
         }
-        let read = read_retrying(file, batch.room());
+        let read = ordinary::fill(file, batch.room(), size as u64);
         if let Ok(len) = read
             && batch.room().get(..len) == Some(&*content)
         {
@@ -539,7 +539,7 @@ impl<'a> Walk<'a> {
     /// Hashes a file of `bytes` bytes, at its beginning, as one of the tree. Its length.
     fn hash(&mut self, file: &mut File, name: Vec<u8>, bytes: u64) -> io::Result<u64> {
         let batch = &mut self.buffers.batch;
-        let len = read_retrying(file, batch.room())?;
+        let len = ordinary::fill(file, batch.room(), bytes)?;
         if len <= batch.largest() {
             self.read.wait(batch, len, Of::Tree(name));
             return Ok(len as u64);
@@ -562,7 +562,7 @@ pub(crate) fn hash_file(
     let mut hash = Sha256::new();
     let mut bytes = 0;
     loop {
-        let read = read_retrying(file, buffer)?;
+        let read = ordinary::fill(file, buffer, expected.saturating_sub(bytes))?;
         hash.update(&buffer[..read]);
         bytes += read as u64;
         if bytes > expected {
@@ -581,26 +581,7 @@ fn same(file: &mut File, chunk: &[u8], last: bool, buffer: &mut Vec<u8>) -> io::
     if buffer.len() < want {
         buffer.resize(want, 0);
     }
-    let mut filled = 0;
-    while filled < want {
-        let asked = want - filled;
-        let read = read_retrying(file, &mut buffer[filled..want])?;
-        filled += read;
-        if read < asked {
-            break;
-        }
-    }
+    let room = buffer.get_mut(..want).unwrap_or_default();
+    let filled = ordinary::fill(file, room, chunk.len() as u64)?;
     Ok(buffer.get(..filled) == Some(chunk))
-}
-
-/// One read. On a regular file less than was asked for means its end, which
-/// saves a system call for each of very many small files; should a file system
-/// ever cut a read short, the hash comes out wrong and is reported, never right.
-pub(crate) fn read_retrying(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match file.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }
