@@ -107,10 +107,10 @@ impl Choice {
         let go_mods = graph.needed_go_mods().iter().chain(zips.values());
         self.needs.go_mods.extend(go_mods.cloned());
         self.needs.source.extend(zips.into_values());
-        for problem in graph.problems() {
+        for broken in graph.broken() {
             self.damaged.insert(Damaged {
-                subject: format!("{}: its go.mod", problem.module),
-                message: problem.problem.clone(),
+                subject: format!("{}: its go.mod", broken.module),
+                message: broken.error.to_string(),
             });
         }
         // What a build takes for each module; nothing for `go` and folders.

@@ -4,7 +4,7 @@ use super::choose::TOOLCHAIN;
 #[cfg(target_os = "linux")]
 use super::layout;
 use super::manifest::{GoMod, Module};
-use super::{Shape, manifest, records};
+use super::{BundleError, Shape, manifest, records};
 #[cfg(target_os = "linux")]
 use crate::findings::display_path;
 use crate::folder;
@@ -203,10 +203,10 @@ pub(crate) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn W
     for (wanted, weighed) in wanted.into_iter().zip(weighed) {
         let weighed = match weighed {
             Ok(weighed) => weighed,
-            Err(message) => {
+            Err(error) => {
                 gathered.damaged.insert(Damaged {
                     subject: wanted.path,
-                    message,
+                    message: error.to_string(),
                 });
                 continue;
             }
@@ -438,22 +438,18 @@ fn weigh(
     wanted: &Wanted,
     roots: &Roots,
     (buffer, buffers): &mut (Vec<u8>, Buffers),
-) -> Result<Weighed, String> {
-    let words = |error: io::Error| error.to_string();
+) -> Result<Weighed, BundleError> {
     let open = || match &wanted.source {
         Source::Cache(root, path) => roots.open(*root, path),
         Source::Bytes(_) => Err(io::ErrorKind::Unsupported.into()),
     };
-    let small = |limit: usize| {
+    let small = |limit: usize| -> Result<Vec<u8>, BundleError> {
         let mut content = Vec::new();
-        let file = open().map_err(words)?;
-        file.take(limit as u64 + 1)
-            .read_to_end(&mut content)
-            .map_err(words)?;
-        if content.len() > limit {
-            return Err(format!("is longer than {limit} bytes"));
+        open()?.take(limit as u64 + 1).read_to_end(&mut content)?;
+        match content.len() > limit {
+            true => Err(format!("is longer than {limit} bytes").into()),
+            false => Ok(content),
         }
-        Ok(content)
     };
     let of = |content: &[u8], h1| Weighed {
         bytes: content.len() as u64,
@@ -469,26 +465,26 @@ fn weigh(
         }
         Expect::Info(id) => {
             let content = small(MAX_INFO_BYTES)?;
-            RevInfo::parse_for(&id.version, &content).map_err(|error| error.to_string())?;
+            RevInfo::parse_for(&id.version, &content)?;
             Ok(of(&content, None))
         }
         Expect::Zip(id, hashes) => {
-            let mut file = open().map_err(words)?;
-            let mut weighed = hash(&mut file, buffer).map_err(words)?;
-            file.rewind().map_err(words)?;
+            let mut file = open()?;
+            let mut weighed = hash(&mut file, buffer)?;
+            file.rewind()?;
             let h1 = zip_h1_with(id, file, buffers)?;
             equal(hashes, h1, "go.sum")?;
             weighed.h1 = Some(h1);
             Ok(weighed)
         }
         Expect::Output(id) => {
-            let weighed = hash(&mut open().map_err(words)?, buffer).map_err(words)?;
+            let weighed = hash(&mut open()?, buffer)?;
             if weighed.sha256 != id.0 {
-                return Err("its content is not what its name says".to_owned());
+                return Err("its content is not what its name says".into());
             }
             Ok(weighed)
         }
-        Expect::Nothing => hash(&mut open().map_err(words)?, buffer).map_err(words),
+        Expect::Nothing => Ok(hash(&mut open()?, buffer)?),
     }
 }
 
@@ -512,13 +508,13 @@ fn inputs(folder: &folder::Folder, at: &Path, names: &mut Vec<PathBuf>) {
     }
 }
 
-fn equal(trusted: &BTreeSet<H1>, actual: H1, who: &str) -> Result<(), String> {
+fn equal(trusted: &BTreeSet<H1>, actual: H1, who: &str) -> Result<(), BundleError> {
     // More than one line is a disagreement between go.sum files: Go takes either.
     if trusted.is_empty() || trusted.contains(&actual) {
         return Ok(());
     }
     let all: Vec<String> = trusted.iter().map(H1::to_string).collect();
-    Err(format!("is {actual}, but {who} says {}", all.join(" or ")))
+    Err(format!("is {actual}, but {who} says {}", all.join(" or ")).into())
 }
 
 fn hash(file: &mut File, buffer: &mut [u8]) -> io::Result<Weighed> {

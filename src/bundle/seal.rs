@@ -180,7 +180,8 @@ mod tests {
         let file = File::open(path).unwrap();
         let first = Frames::manifest(&file).map_err(|error| error.to_string())?;
         let (bytes, end) = first.ok_or("no manifest")?;
-        let (manifest, actual) = Manifest::read(bytes.as_slice())?;
+        let read = Manifest::read(bytes.as_slice());
+        let (manifest, actual) = read.map_err(|error| error.to_string())?;
         if actual != digest {
             return Err("another manifest".to_owned());
         }

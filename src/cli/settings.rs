@@ -186,6 +186,6 @@ mod tests {
         let configuration = replaced.configuration.unwrap();
         assert_eq!(configuration.origin, ConfigOrigin::Option);
         let missing = settings("g check --config none.toml");
-        assert!(matches!(missing, Err(CommandError::Usage(_))));
+        assert!(matches!(missing, Err(CommandError::Input { .. })));
     }
 }

@@ -97,7 +97,6 @@ fn ask(gathered: &Gathered, sums: &MergedSums, args: &DoctorArgs) -> Result<Onli
     let go = &gathered.situation.go;
     let cached = cache.map(|cache| steps::cached_sumdb(cache, go));
     online::ask(gathered, sums, &cached.unwrap_or_default(), effort)
-        .map_err(|error| CommandError::Work(error.into()))
 }
 
 /// What asking would bring, in a build that cannot ask.

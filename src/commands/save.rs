@@ -3,7 +3,7 @@
 use super::restore::{StoreArgs, go_settings, repository, this_run};
 use crate::bundle::manifest;
 use crate::cli::{Reporting, Takes, Use, Where, progress};
-use crate::error::CommandError;
+use crate::error::{CommandError, Source, chain};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::gover;
 use crate::locate::{self, Project};
@@ -95,7 +95,8 @@ pub fn run(
         Key::Absent(why) => Err(Saved::nothing(&why, Vec::new())),
         Key::Given(signer) => match sealing(signer, record.as_ref(), &found, settings) {
             Ok(sealing) => Ok(Some(sealing)),
-            Err(why) => {
+            Err(error) => {
+                let why = chain(&*error);
                 let message = format!("nothing was sealed and nothing saved: {why}");
                 let finding = Finding::new(Rule::SealMissing, &args.store.key, message);
                 found.findings.push(finding);
@@ -248,16 +249,15 @@ fn signer(args: &SaveArgs, environment: &Environment) -> Result<Key, CommandErro
 /// What this job may seal.
 ///
 /// # Errors
-/// Why nothing, in words.
+/// Why nothing.
 fn sealing(
     signer: Box<Signer>,
     record: Option<&Record>,
     found: &Found,
     settings: &Settings,
-) -> Result<Sealing, String> {
-    let state = steps::state_path(settings)
-        .and_then(|path| State::read(&path).map_err(CommandError::failed("the mark's state")));
-    let state = state.map_err(|error| error.text())?;
+) -> Result<Sealing, Source> {
+    let state = State::read(&steps::state_path(settings)?)
+        .map_err(CommandError::failed("the mark's state"))?;
     let of_this_job = |record: &&Record| {
         record.since == state.head.since && record.run == this_run(&settings.environment)
     };

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::eviction::{Plan, Removal};
+use crate::error::{Source, chain};
 use crate::render::section::{List, Text};
 use crate::text::human;
 
@@ -100,7 +101,7 @@ impl Outcome {
         units: &[U],
         plan: &Plan,
         name: impl Fn(&U) -> Name,
-        mut remove: impl FnMut(&U, Removal) -> Result<bool, String>,
+        mut remove: impl FnMut(&U, Removal) -> Result<bool, Source>,
     ) {
         let units = units.iter().zip(&plan.decisions);
         for (unit, decision) in units.filter(|(_, decision)| decision.removes()) {
@@ -112,7 +113,7 @@ impl Outcome {
                 Ok(false) => self.vanished = self.vanished.map(|vanished| vanished + 1),
                 Err(error) => self.failed.push(Failed {
                     unit: name(unit),
-                    error,
+                    error: chain(&*error),
                 }),
             }
         }

@@ -6,6 +6,7 @@
 //! the zip before the tree.
 
 use crate::act::remove_tree;
+use crate::bundle::BundleError;
 use crate::findings::Finding;
 use crate::folder::{Folder, Root};
 use crate::formats::h1::H1;
@@ -61,7 +62,7 @@ impl Caches {
 /// Why a file did not get its place.
 pub(super) enum Trouble {
     /// It is not what it should be.
-    Damaged(String),
+    Damaged(BundleError),
     /// The same, in words of its own.
     Told(Box<Finding>),
     /// Nothing proves it, and what nothing proves is not wanted.
@@ -183,7 +184,7 @@ impl Hand {
         let mut file = fresh(&staged.folder, &staged.beside)?;
         loop {
             let read = content.read(&mut self.buffer);
-            let read = read.map_err(|error| Trouble::Damaged(error.to_string()))?;
+            let read = read.map_err(|error| Trouble::Damaged(error.into()))?;
             let chunk = self.buffer.get(..read).unwrap_or_default();
             if chunk.is_empty() {
                 break;
@@ -220,7 +221,7 @@ impl Hand {
         prove: impl FnOnce(H1) -> Result<(), Trouble>,
     ) -> Result<Placed, Trouble> {
         let hash = format!("{path}hash");
-        let relative = tree_dir_name(id).map_err(|error| Trouble::Damaged(error.to_string()))?;
+        let relative = tree_dir_name(id).map_err(|error| Trouble::Damaged(error.into()))?;
         let relative = Path::new(&relative);
         let root = caches.modules.as_ref();
         let root = root.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
@@ -244,7 +245,7 @@ impl Hand {
             .unzipper
             .unzip(id, file, |path, first, part| tree.file(path, first, part));
         let settled = unzipped.map_err(Trouble::Disk).and_then(|h1| {
-            let h1 = h1.map_err(Trouble::Damaged)?;
+            let h1 = h1.map_err(|error| Trouble::Damaged(error.into()))?;
             prove(h1)?;
             tree.close()?;
             // Without waiting: whoever holds it makes the version himself.

@@ -243,7 +243,7 @@ impl<'a> Restore<'a> {
                 seen.insert(at);
                 let length = match bytes == kept.file.bytes {
                     true => Ok(()),
-                    false => Err(Trouble::Damaged("has another length".to_owned())),
+                    false => Err(Trouble::Damaged("has another length".into())),
                 };
                 let placed =
                     length.and_then(|()| self.file(bundle, (kept, role), hand, content, &mut done));
@@ -319,9 +319,9 @@ impl<'a> Restore<'a> {
                     }
                     match module.is_some_and(|module| module.h1 == h1.to_string()) {
                         true => Ok(()),
-                        false => Err(Trouble::Damaged(format!(
-                            "is {h1}, which is not what the manifest says"
-                        ))),
+                        false => Err(Trouble::Damaged(
+                            format!("is {h1}, which is not what the manifest says").into(),
+                        )),
                     }
                 })?;
                 done.placed(placed);
@@ -355,7 +355,7 @@ impl<'a> Restore<'a> {
                 if <[u8; 32]>::from(content.sha256.finalize()) != file.sha256 {
                     staged.discard();
                     return Err(Trouble::Damaged(
-                        "its content is not what its name says".to_owned(),
+                        "its content is not what its name says".into(),
                     ));
                 }
                 let placed = staged.settle()?;
@@ -384,13 +384,12 @@ impl<'a> Restore<'a> {
         done: &mut Restored,
     ) -> Result<(), Trouble> {
         let path = kept.file.path.as_str();
-        let damaged = |error: String| Trouble::Damaged(error);
         let mut bytes = Vec::new();
         let read = content.take(kept.file.bytes).read_to_end(&mut bytes);
-        read.map_err(|error| damaged(error.to_string()))?;
+        read.map_err(|error| Trouble::Damaged(error.into()))?;
         if <[u8; 32]>::from(Sha256::digest(&bytes)) != kept.file.sha256 {
-            return Err(damaged(
-                "its content is not what the manifest says".to_owned(),
+            return Err(Trouble::Damaged(
+                "its content is not what the manifest says".into(),
             ));
         }
         let mut is_proven = self.take == Take::Sealed;
@@ -404,7 +403,7 @@ impl<'a> Restore<'a> {
                 let h1: H1 = go_mod
                     .h1
                     .parse()
-                    .map_err(|_| damaged("has no hash".to_owned()))?;
+                    .map_err(|_| Trouble::Damaged("has no hash".into()))?;
                 let proof = self.trust.go_mod(&go_mod.id(), h1).map_err(Trouble::Told)?;
                 is_proven |= proof.is_some();
                 if !is_proven && self.take == Take::Proven {
@@ -412,7 +411,9 @@ impl<'a> Restore<'a> {
                 }
             }
             Role::Action(id) => self.has_output(*id, &bytes)?,
-            role => role.weigh(&bundle.manifest, &bytes).map_err(damaged)?,
+            role => role
+                .weigh(&bundle.manifest, &bytes)
+                .map_err(Trouble::Damaged)?,
         }
         if path.starts_with(SUMDB) {
             match self.trust.is_sound(path) {
@@ -438,7 +439,7 @@ impl<'a> Restore<'a> {
     /// An entry is of use where its output is.
     fn has_output(&self, id: ActionId, bytes: &[u8]) -> Result<(), Trouble> {
         let entry = ActionEntry::parse_named(id, bytes);
-        let entry = entry.map_err(|error| Trouble::Damaged(error.to_string()))?;
+        let entry = entry.map_err(|error| Trouble::Damaged(error.into()))?;
         let output: OutputId = entry.output;
         let path = format!("{}/{output}-d", output.shard());
         let root = self.caches.builds.as_ref();

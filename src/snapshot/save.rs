@@ -3,7 +3,7 @@
 //! base where a delta would not be small.
 
 use super::seal::Sealing;
-use super::store::{Bundle, BundleError, Head, Store};
+use super::store::{Bundle, Head, Store, Unusable};
 use super::trust::SUMDB;
 use super::{Kept, Record, Snapshot, action_path, version_path};
 use crate::bundle::Shape;
@@ -209,7 +209,7 @@ pub(crate) fn open(
     for digest in &head.bundles {
         match store.bundle(digest) {
             Ok(bundle) => bundles.push(bundle),
-            Err(BundleError::Io(error)) => {
+            Err(Unusable::Io(error)) => {
                 return Err(CommandError::failed(format!("bundle {digest}"))(error));
             }
             Err(error) => {

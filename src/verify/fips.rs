@@ -4,7 +4,7 @@
 //! SHA-256 of each zip, and never looks at the tree again.
 
 use super::tree::hash_file;
-use super::{Evidence, Proof, Source, zip_h1};
+use super::{Evidence, Proof, Source, ZipError, zip_h1};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
@@ -127,7 +127,7 @@ fn zip_of(goroot: &Path, id: &ModuleVersion) -> Option<Result<(PathBuf, H1), Box
         return Some(Err(Box::new(found(message).differs(listed, actual))));
     }
     let h1 = File::open(&path)
-        .map_err(|error| error.to_string())
+        .map_err(ZipError::from)
         .and_then(|file| zip_h1(id, file));
     Some(match h1 {
         Ok(h1) => Ok((path, h1)),

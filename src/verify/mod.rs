@@ -26,7 +26,8 @@ use crate::report::Verification;
 use crate::scan::{Inventory, ModCache, Residue, Version, VersionKind};
 use crate::settings::VerifyLevel;
 use crate::values::shard::Shard;
-use archive::{Archive, ZipError};
+use archive::Archive;
+pub use archive::ZipError;
 pub use fips::snapshots;
 use settle::{Now, Patience};
 use sha2::{Digest, Sha256};
@@ -43,8 +44,8 @@ use version::Checker;
 /// The h1 of a module zip that stands alone, as in a proxy's storage.
 ///
 /// # Errors
-/// When the zip breaks a rule of Go's or cannot be read, in words.
-pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, String> {
+/// When the zip breaks a rule of Go's or cannot be read.
+pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, ZipError> {
     zip_h1_with(id, file, &mut Buffers::new(1))
 }
 
@@ -53,9 +54,8 @@ pub(crate) fn zip_h1_with(
     id: &ModuleVersion,
     file: File,
     buffers: &mut Buffers,
-) -> Result<H1, String> {
-    let archive = Archive::open(id, file, 0);
-    archive_h1(archive, buffers).map_err(|error| error.to_string())
+) -> Result<H1, ZipError> {
+    archive_h1(Archive::open(id, file, 0)?, buffers)
 }
 
 /// The h1 of a module zip that is in memory.
@@ -63,19 +63,15 @@ pub(crate) fn zip_h1_with(
 /// # Errors
 /// As of [`zip_h1`].
 #[cfg(any(feature = "remote", not(unix)))]
-pub(crate) fn zip_h1_of(id: &ModuleVersion, content: Vec<u8>) -> Result<H1, String> {
-    let archive = Archive::in_memory(id, content);
-    archive_h1(archive, &mut Buffers::new(1)).map_err(|error| error.to_string())
+pub(crate) fn zip_h1_of(id: &ModuleVersion, content: Vec<u8>) -> Result<H1, ZipError> {
+    archive_h1(Archive::in_memory(id, content)?, &mut Buffers::new(1))
 }
 
-fn archive_h1(archive: Result<Archive, ZipError>, buffers: &mut Buffers) -> Result<H1, ZipError> {
-    let mut archive = archive?;
+fn archive_h1(mut archive: Archive, buffers: &mut Buffers) -> Result<H1, ZipError> {
     let copies = tree::read_zip(&mut archive, buffers);
     match copies.zip_error {
         Some(error) => Err(error),
-        None => copies
-            .zip_h1(&archive)
-            .map_err(|error| ZipError::Invalid(error.to_string())),
+        None => Ok(copies.zip_h1(&archive)?),
     }
 }
 
@@ -107,13 +103,13 @@ impl Unzipper {
         id: &ModuleVersion,
         file: File,
         mut each: impl FnMut(&str, bool, &[u8]) -> std::io::Result<()>,
-    ) -> std::io::Result<Result<H1, String>> {
+    ) -> std::io::Result<Result<H1, ZipError>> {
         let mut archive = match Archive::open(id, file, WHOLE.into()) {
             Ok(archive) => archive,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(error)),
         };
         if let Err(error) = archive.locate() {
-            return Ok(Err(error.to_string()));
+            return Ok(Err(error));
         }
         let order = archive.by_name();
         let mut sha256s = Vec::with_capacity(order.len());
@@ -147,13 +143,12 @@ impl Unzipper {
             };
             done?;
             if let Err(error) = inflated {
-                return Ok(Err(error.to_string()));
+                return Ok(Err(error));
             }
             sha256s.push(sha256.finalize().into());
         }
         let names = order.iter().map(|&index| archive.name(index as usize));
-        let h1 = h1_of_sorted(archive.prefix(), names.zip(sha256s));
-        Ok(h1.map_err(|error| error.to_string()))
+        Ok(h1_of_sorted(archive.prefix(), names.zip(sha256s)).map_err(ZipError::from))
     }
 }
 
@@ -169,16 +164,16 @@ pub(crate) fn tree_h1(id: &ModuleVersion, tree: Folder) -> Option<H1> {
 /// module, and of each no more than its first `head` bytes.
 ///
 /// # Errors
-/// When the zip cannot be read, in words.
+/// When the zip cannot be read.
 pub(crate) fn each_source(
     id: &ModuleVersion,
     file: File,
     head: usize,
     wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(&str, &[u8]),
-) -> Result<(), String> {
-    let mut archive = Archive::open(id, file, 0).map_err(|error| error.to_string())?;
-    archive.locate().map_err(|error| error.to_string())?;
+) -> Result<(), ZipError> {
+    let mut archive = Archive::open(id, file, 0)?;
+    archive.locate()?;
     let mut inflater = archive::Inflater::new();
     let mut content = Vec::new();
     for index in 0..archive.members().len() {
@@ -193,9 +188,7 @@ pub(crate) fn each_source(
             let room = head.saturating_sub(content.len()).min(chunk.len());
             content.extend_from_slice(chunk.get(..room).unwrap_or_default());
         };
-        archive
-            .inflate(index, &mut inflater, take)
-            .map_err(|error| error.to_string())?;
+        archive.inflate(index, &mut inflater, take)?;
         each(path, &content);
     }
     Ok(())

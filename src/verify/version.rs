@@ -452,10 +452,10 @@ impl Checker<'_> {
         let path = self.piece(version, PieceKind::Zip);
         match error {
             ZipError::Io(error) => crate::scan::unreadable(&path, error),
-            ZipError::Invalid(message) => Finding::new(
+            error => Finding::new(
                 Rule::ZipInvalid,
                 version.id.to_string(),
-                format!("the zip {message}"),
+                format!("the zip {error}"),
             )
             .at(&path),
         }

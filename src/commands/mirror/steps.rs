@@ -284,16 +284,12 @@ impl Storage {
             subject: version.id.to_string(),
         };
         outcome.remove(&mirror.versions, plan, name, |version, part| {
-            let removed = match self {
-                Self::Disk { root, layout } => {
-                    remove::remove(root, *layout, version, part).map_err(|error| error.to_string())
-                }
+            match self {
+                Self::Disk { root, layout } => remove::remove(root, *layout, version, part)?,
                 #[cfg(feature = "remote")]
-                Self::Artifactory { server, .. } => {
-                    (server.delete(version, part)).map_err(|fault| fault.to_string())
-                }
-            };
-            removed.map(|()| true)
+                Self::Artifactory { server, .. } => server.delete(version, part)?,
+            }
+            Ok(true)
         });
         outcome
     }

@@ -428,14 +428,13 @@ fn delete(client: &Client, repository: &Repository, plan: &Plan) -> Outcome {
             Ok(()) => Ok(true),
             Err(Fault::NotFound) => Ok(false),
             Err(fault) => {
-                let told = fault.to_string();
                 if matches!(
                     fault,
                     Fault::Forbidden { needs: Some(_), .. } | Fault::RateLimited(_)
                 ) {
-                    hopeless = Some(fault);
+                    hopeless = Some(fault.clone());
                 }
-                Err(told)
+                Err(fault.into())
             }
         }
     });

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::source::{Fault, Source};
+use super::source::{Fault, NoSource, Source};
 use crate::doctor::proxies::{Proxy, Separator};
 use crate::findings::{Finding, Rule};
 use crate::formats::module::{ModuleVersion, escape_path, escape_version};
@@ -48,7 +48,7 @@ pub(super) fn find(
     proxies: &[(Proxy, Source)],
     limits: Limits,
     environment: &Environment,
-) -> Result<Base, String> {
+) -> Result<Base, NoSource> {
     let name = database.verifier.name();
     let own = |address: &str| {
         let source = Source::new(address, limits, environment)?;
@@ -71,7 +71,7 @@ pub(super) fn find(
             }
             Err(Fault::NotFound) => {}
             Err(_) if proxy.then == Some(Separator::AnyError) => {}
-            Err(fault) => return Err(format!("{} {fault}", source.shown)),
+            Err(fault) => return Err(NoSource::Proxy(source.shown.clone(), fault)),
         }
     }
     own(&format!("https://{name}"))

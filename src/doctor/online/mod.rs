@@ -19,6 +19,7 @@ use self::source::{Fault, Source};
 use super::proxies::{Proxy, Separator, chain};
 use super::{Gathered, Situation, privacy};
 use crate::drift::{self, Account, Accounts, Comparison, Testimony};
+use crate::error::CommandError;
 use crate::findings::{Finding, Rule};
 use crate::formats::gosum::MergedSums;
 use crate::formats::h1::H1;
@@ -58,13 +59,13 @@ pub struct Online {
 ///
 /// # Errors
 ///
-/// When nothing that was asked answered at all, in words.
+/// When nothing that was asked answered at all.
 pub fn ask(
     gathered: &Gathered,
     sums: &MergedSums,
     cached: &Sumdb,
     effort: Effort,
-) -> Result<Online, String> {
+) -> Result<Online, CommandError> {
     let situation = &gathered.situation;
     let limits = Limits {
         timeout: effort.timeout,
@@ -127,9 +128,9 @@ pub fn ask(
             .iter()
             .filter_map(|(shown, fault)| Some(format!("{shown} {}", fault.as_ref()?)))
             .collect();
-        return Err(format!(
-            "--online: nothing answers ({}); is there a network, or a web proxy to name in HTTPS_PROXY?",
-            all.join("; ")
+        let all = all.join("; ");
+        return Err(CommandError::Work(
+            format!("--online: nothing answers ({all}); is there a network, or a web proxy to name in HTTPS_PROXY?").into(),
         ));
     }
     let sample = sample(gathered, &private, effort.sample);
@@ -161,7 +162,8 @@ impl Online {
             }
             match Source::new(&proxy.name, limits, &situation.environment) {
                 Ok(source) => proxies.push((proxy, source)),
-                Err(message) => {
+                Err(error) => {
+                    let message = error.to_string();
                     self.findings
                         .push(Finding::new(Rule::SettingInvalid, "GOPROXY", message));
                 }

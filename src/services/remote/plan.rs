@@ -51,7 +51,7 @@ pub fn plan(
     let limit = policy.max_size.map(|limit| resolve(limit, repository));
     let limit = Limit {
         bytes: limit.transpose().unwrap_or_else(|why| {
-            unjudged.push(why);
+            unjudged.push(why.to_owned());
             None
         }),
         order: Order::LongestUnused,
@@ -99,14 +99,14 @@ const NO_SAMPLES: &str = "min-hit-count: no week of samples, see --history";
 ///
 /// # Errors
 /// When that takes what is not known of the repository.
-pub fn resolve(limit: Share, repository: &Repository) -> Result<u64, String> {
+pub fn resolve(limit: Share, repository: &Repository) -> Result<u64, &'static str> {
     if !repository.complete {
-        return Err("max-size: not all entries are known".to_owned());
+        return Err("max-size: not all entries are known");
     }
     match (limit, repository.quota) {
         (Share::Bytes(Size(bytes)), _) => Ok(bytes),
         (Share::Part(Rate(share)), Some(quota)) => Ok((quota.bytes as f64 * share) as u64),
-        (Share::Part(_), None) => Err("max-size: the quota is unknown".to_owned()),
+        (Share::Part(_), None) => Err("max-size: the quota is unknown"),
     }
 }
 
