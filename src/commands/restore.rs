@@ -238,7 +238,8 @@ pub fn run(
             differences,
             sealed_by: sealed_by.clone(),
         });
-        tell(&mut found, restored, args.on_corrupt, seconds);
+        found.evidence.verification = verification(&restored, seconds);
+        found.findings.extend(findings(restored, args.on_corrupt));
     }
     drop(watch);
     let marked = steps::set_mark(settings, now)?;
@@ -516,29 +517,31 @@ pub(super) fn go_settings(settings: &Settings) -> BTreeMap<String, String> {
     all
 }
 
-/// What came of it becomes findings and evidence.
-fn tell(found: &mut Found, restored: Restored, on_corrupt: OnCorrupt, seconds: f64) {
+/// What was damaged, and what nothing vouches for.
+fn findings(restored: Restored, on_corrupt: OnCorrupt) -> Vec<Finding> {
     let most = match on_corrupt {
         OnCorrupt::Warn => Level::Warn,
         OnCorrupt::Fail => Level::Deny,
     };
-    found.findings.extend(at_most(most, restored.findings));
+    let mut findings: Vec<Finding> = at_most(most, restored.findings).collect();
     let unproven = restored.unproven.len() as u64;
     if unproven > 0 {
         let subject = human::counted(unproven, "module version", "module versions");
         let message = "nothing outside the snapshot vouches for: no go.sum and no record of the checksum database lists them";
-        found
-            .findings
-            .push(Finding::new(Rule::Unproven, subject, message));
+        findings.push(Finding::new(Rule::Unproven, subject, message));
     }
-    found.evidence.verification = Verification {
+    findings
+}
+
+fn verification(restored: &Restored, seconds: f64) -> Verification {
+    Verification {
         level: "full".to_owned(),
         versions_checked: restored.versions,
         outputs_checked: restored.outputs,
         bytes_hashed: restored.hashed,
         bytes_proven: restored.proven,
         bytes_consistent: restored.consistent,
-        unproven,
+        unproven: restored.unproven.len() as u64,
         failed: restored.left_out.len() as u64,
         seconds,
         proven_by: ProvenBy {
@@ -548,5 +551,5 @@ fn tell(found: &mut Found, restored: Restored, on_corrupt: OnCorrupt, seconds: f
             ..ProvenBy::default()
         },
         ..Verification::default()
-    };
+    }
 }

@@ -39,7 +39,7 @@ pub fn run(
     let now = Utc::now();
     let rules = RetentionRules::new(&settings.options);
     let mut found = look(settings, &rules, args.dry_run)?;
-    let mut restored = steps::restored(&found);
+    let mut restored = steps::restored(&found.inventory, found.observed.as_ref());
     let in_use = steps::used_within_grace(&found.inventory, &rules, now);
     if rules.all && !rules.force && in_use {
         return Err(CommandError::Work(
@@ -47,7 +47,7 @@ pub fn run(
         ));
     }
     let weights = steps::weights(&found, settings, rules.clone(), now)?;
-    let mut plan = weights.plan(&found);
+    let mut plan = weights.plan(&found.inventory, &found.evidence);
     notes.extend(kept_by_grace(plan.in_grace));
     notes.append(&mut plan.notes);
     let mut removed = None;
@@ -65,7 +65,11 @@ pub fn run(
             shown.kept_bytes = report::bytes(&found.inventory);
             restored = shown.bytes + shown.kept_bytes;
         } else {
-            gone.take_from(&mut found);
+            gone.take_from(
+                &mut found.inventory,
+                &mut found.evidence,
+                &mut found.findings,
+            );
         }
         removed = Some(came);
     }

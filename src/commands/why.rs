@@ -40,7 +40,7 @@ pub(super) fn why(
     let now = Utc::now();
     let rules = RetentionRules::new(&settings.options);
     let weights = run::weights(&found, settings, rules, now)?;
-    let plan = weights.plan(&found);
+    let plan = weights.plan(&found.inventory, &found.evidence);
     let graphs = graphs(&found);
     let mut ids: Vec<ModuleVersion> = found
         .inventory
