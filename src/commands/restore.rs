@@ -215,8 +215,8 @@ pub fn run(
         record.left_out.clone_from(&restored.left_out);
         record.vouched = std::mem::take(&mut restored.vouched);
         if *take == Take::Sealed {
-            record.counter = snapshot.newest().map(|newest| newest.said.counter);
-            let all = snapshot.bundles.iter().map(|bundle| bundle.frames.head());
+            record.counter = Some(snapshot.newest().said.counter);
+            let all = snapshot.bundles().map(|bundle| bundle.frames.head());
             heads = all
                 .collect::<Result<_, _>>()
                 .map_err(CommandError::failed("the sealed manifest"))?;
@@ -455,9 +455,7 @@ fn fitting(
     found: &Found,
     notes: &mut Vec<String>,
 ) -> (Caches, Vec<Difference>) {
-    let Some(saver) = snapshot.newest().map(|newest| &newest.said) else {
-        return (caches, Vec::new());
-    };
+    let saver = &snapshot.newest().said;
     let mut differences = Vec::new();
     let here = builds_with(settings, &found.projects);
     if !same_go(&saver.go, &here) {

@@ -126,13 +126,19 @@ impl Read for Hashing<'_> {
 }
 
 /// A frame that has something to restore.
-struct Work {
-    bundle: usize,
+struct Work<'a> {
+    bundle: &'a Bundle,
     frame: u32,
     unpacked: u64,
     files: u64,
     /// Whether action entries are among them.
     entries: bool,
+}
+
+impl Work<'_> {
+    fn has(&self, kept: &Kept<'_>) -> bool {
+        kept.is_in(self.bundle) && kept.file.frame == Some(self.frame)
+    }
 }
 
 struct Restore<'a> {
@@ -170,7 +176,8 @@ pub(crate) fn restore(
     };
     // By this a folder is known as a build cache, should this be killed.
     restore.trim_time()?;
-    let (entries, others): (Vec<Work>, Vec<Work>) = restore.work().partition(|work| work.entries);
+    let (entries, others): (Vec<_>, Vec<_>) =
+        restore.work().into_iter().partition(|work| work.entries);
     let mut all = Restored {
         findings: trust.findings.clone(),
         ..Restored::default()
@@ -193,36 +200,34 @@ pub(crate) fn restore(
 }
 
 impl<'a> Restore<'a> {
-    fn work(&self) -> impl Iterator<Item = Work> {
-        let mut frames: BTreeMap<(usize, u32), (u64, bool)> = BTreeMap::new();
-        for (path, kept) in &self.kept {
-            if let Some(frame) = kept.file.frame {
-                let (files, entries) = frames.entry((kept.bundle, frame)).or_default();
-                *files += 1;
-                *entries |= path.starts_with("gocache/") && path.ends_with("-a");
-            }
-        }
-        frames
-            .into_iter()
-            .map(|((bundle, frame), (files, entries))| {
-                let opened = self.snapshot.bundles.get(bundle);
-                let listed = opened.and_then(|opened| opened.manifest.frames.get(frame as usize));
-                Work {
+    fn work(&self) -> Vec<Work<'a>> {
+        let mut all = Vec::new();
+        for bundle in self.snapshot.bundles() {
+            let mut frames: BTreeMap<u32, Work<'a>> = BTreeMap::new();
+            for (path, kept) in self.kept.iter().filter(|(_, kept)| kept.is_in(bundle)) {
+                let Some(frame) = kept.file.frame else {
+                    continue;
+                };
+                let listed = bundle.manifest.frames.get(frame as usize);
+                let work = frames.entry(frame).or_insert_with(|| Work {
                     bundle,
                     frame,
                     unpacked: listed.map_or(0, |listed| listed.unpacked),
-                    files,
-                    entries,
-                }
-            })
+                    files: 0,
+                    entries: false,
+                });
+                work.files += 1;
+                work.entries |= path.starts_with("gocache/") && path.ends_with("-a");
+            }
+            all.extend(frames.into_values());
+        }
+        all
     }
 
     /// All of a frame that is kept. What is damaged is left out.
-    fn frame(&self, work: &Work, hand: &mut Hand) -> io::Result<Restored> {
+    fn frame(&self, work: &Work<'_>, hand: &mut Hand) -> io::Result<Restored> {
         let mut done = Restored::default();
-        let Some(bundle) = self.snapshot.bundles.get(work.bundle) else {
-            return Ok(done);
-        };
+        let bundle = work.bundle;
         let (mut seen, mut disk) = (BTreeSet::new(), None);
         let read = bundle.frames.content(work.frame as usize, &bundle.manifest);
         let read = read.map_err(Stop::Io).and_then(|content| {
@@ -232,9 +237,7 @@ impl<'a> Restore<'a> {
                     return Ok(());
                 };
                 let kept = self.kept.get(path);
-                let kept = kept.filter(|kept| {
-                    kept.bundle == work.bundle && kept.file.frame == Some(work.frame)
-                });
+                let kept = kept.filter(|kept| work.has(kept));
                 let (Some(kept), Some(role), Member::File(bytes, content)) =
                     (kept, bundle.roles.get(at), member)
                 else {
@@ -271,8 +274,7 @@ impl<'a> Restore<'a> {
             _ => "files that its manifest lists are not in it".to_owned(),
         };
         let mut lost = self.kept.iter().filter(|(path, kept)| {
-            kept.bundle == work.bundle
-                && kept.file.frame == Some(work.frame)
+            work.has(kept)
                 && bundle
                     .manifest
                     .position(path)
@@ -460,11 +462,8 @@ impl<'a> Restore<'a> {
         let Some(root) = &self.caches.modules else {
             return Ok(());
         };
-        let go_mods = self
-            .snapshot
-            .bundles
-            .iter()
-            .flat_map(|bundle| &bundle.manifest.go_mods);
+        let bundles = self.snapshot.bundles();
+        let go_mods = bundles.flat_map(|bundle| &bundle.manifest.go_mods);
         let paths: BTreeSet<&str> = go_mods.map(|go_mod| go_mod.path.as_str()).collect();
         for path in paths {
             let Ok(escaped) = escape_path(path) else {

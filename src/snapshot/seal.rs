@@ -112,9 +112,9 @@ impl Terms {
         snapshot: &Snapshot,
         now: i64,
     ) -> Result<String, Box<Finding>> {
-        let bundles: Vec<Sealed<'_>> = snapshot.bundles.iter().map(Bundle::sealed).collect();
+        let bundles: Vec<Sealed<'_>> = snapshot.bundles().map(Bundle::sealed).collect();
         let by = self.check(&bundles, now)?;
-        for bundle in &snapshot.bundles {
+        for bundle in snapshot.bundles() {
             bundle.check_end()?;
         }
         Ok(by)

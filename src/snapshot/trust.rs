@@ -161,9 +161,9 @@ fn files(snapshot: &Snapshot) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut room = MAX_BYTES;
     let kept = snapshot.kept();
-    for (at, bundle) in snapshot.bundles.iter().enumerate() {
+    for bundle in snapshot.bundles() {
         let is_record = |path: &str| {
-            path.starts_with(SUMDB) && kept.get(path).is_some_and(|kept| kept.bundle == at)
+            path.starts_with(SUMDB) && kept.get(path).is_some_and(|kept| kept.is_in(bundle))
         };
         let listed = bundle.manifest.files.iter();
         let frames: BTreeSet<u32> = listed
