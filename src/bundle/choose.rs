@@ -8,7 +8,7 @@ use crate::findings::display_path;
 use crate::formats::gomod::Replacement;
 use crate::formats::gover;
 use crate::formats::module::ModuleVersion;
-use crate::graph::{Graph, ModCache};
+use crate::graph::{CachedGoMods, Graph};
 use crate::locate::Project;
 use crate::needs::{self, Needs};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -39,7 +39,7 @@ pub(crate) fn choose(
     roots: &Roots,
     platforms: &[Platform],
 ) -> Result<Choice, CommandError> {
-    let cache = &ModCache::of(roots.modules.clone());
+    let cache = &CachedGoMods::of(roots.modules.clone());
     let mut choice = Choice::default();
     choice
         .projects

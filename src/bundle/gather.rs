@@ -19,7 +19,7 @@ use crate::parallel;
 use crate::run::Watch;
 use crate::scan::{BuildCache, Version};
 use crate::sumdb::note::Verifier;
-use crate::sumdb::{Contradiction, Proof, Sumdb};
+use crate::sumdb::{Contradiction, RecordProof, Sumdb};
 use crate::verify::{Buffers, zip_h1_with};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -108,7 +108,7 @@ pub(crate) struct Damaged {
 
 /// All that goes into a bundle, or why there is none.
 #[derive(Debug, Default)]
-pub(crate) struct Gathered {
+pub(crate) struct GatheredPieces {
     /// In the order of their names.
     pub(crate) pieces: Vec<Piece>,
     pub(crate) modules: Vec<Module>,
@@ -181,8 +181,13 @@ pub(crate) struct From<'a> {
 }
 
 /// Looks every needed piece up and holds it against its hash.
-pub(crate) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn Watch) -> Gathered {
-    let mut gathered = Gathered::default();
+pub(crate) fn gather(
+    needs: &Needs,
+    shape: Shape,
+    from: &From<'_>,
+    watch: &dyn Watch,
+) -> GatheredPieces {
+    let mut gathered = GatheredPieces::default();
     let mut wanted = Vec::new();
     modules(needs, shape, from, &mut wanted, &mut gathered);
     sumdb_files(needs, shape, from, &mut wanted, &mut gathered);
@@ -258,7 +263,7 @@ fn modules(
     shape: Shape,
     from: &From<'_>,
     wanted: &mut Vec<Wanted>,
-    gathered: &mut Gathered,
+    gathered: &mut GatheredPieces,
 ) {
     let cached = |id: &ModuleVersion| {
         let at = from.versions.binary_search_by(|version| version.id.cmp(id));
@@ -358,7 +363,7 @@ fn sumdb_files(
     shape: Shape,
     from: &From<'_>,
     wanted: &mut Vec<Wanted>,
-    gathered: &mut Gathered,
+    gathered: &mut GatheredPieces,
 ) {
     let ids = needs.source.iter().chain(&needs.go_mods);
     let lookups: BTreeSet<String> = ids.filter_map(lookup_name).collect();
@@ -394,7 +399,7 @@ fn builds(
     cache: &BuildCache,
     actions: &BTreeSet<ActionId>,
     wanted: &mut Vec<Wanted>,
-    gathered: &mut Gathered,
+    gathered: &mut GatheredPieces,
 ) {
     let mut outputs = BTreeSet::new();
     let mut lost = 0;
@@ -538,7 +543,7 @@ fn hash(file: &mut File, buffer: &mut [u8]) -> io::Result<Weighed> {
     })
 }
 
-impl Gathered {
+impl GatheredPieces {
     /// Adds a file that is made here.
     pub(crate) fn add(&mut self, path: String, content: Vec<u8>) {
         self.pieces.push(Piece {
@@ -586,11 +591,11 @@ impl Gathered {
             .sort_by(|a, b| a.listed.path.cmp(&b.listed.path));
     }
 
-    fn weigh_record(&mut self, proof: Proof, id: &ModuleVersion) {
+    fn weigh_record(&mut self, proof: RecordProof, id: &ModuleVersion) {
         match proof {
-            Proof::Proven(_) => self.proven_by_sumdb += 1,
-            Proof::Unproven(_) => {}
-            Proof::Contradicted(Contradiction::Hash {
+            RecordProof::Proven(_) => self.proven_by_sumdb += 1,
+            RecordProof::Unproven(_) => {}
+            RecordProof::Contradicted(Contradiction::Hash {
                 database,
                 expected,
                 actual,
@@ -601,7 +606,7 @@ impl Gathered {
                     message: format!("is {actual}, but {database} says {expected}"),
                 });
             }
-            Proof::Contradicted(Contradiction::Proof { database, message }) => {
+            RecordProof::Contradicted(Contradiction::Proof { database, message }) => {
                 self.damaged.insert(Damaged {
                     subject: id.to_string(),
                     message: format!("its record of {database} does not hold: {message}"),

@@ -54,7 +54,7 @@ pub(crate) struct Problem {
 
 /// What reading a bundle brought.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub(crate) struct CheckedBundle {
     pub(crate) manifest: Option<Manifest>,
     /// The SHA-256 of the manifest.
     pub(crate) digest: String,
@@ -109,7 +109,11 @@ impl Hand {
 }
 
 /// Verifies a bundle where it is.
-pub(crate) fn check(bundle: &Path, expected: Option<&str>, jobs: usize) -> io::Result<Checked> {
+pub(crate) fn check(
+    bundle: &Path,
+    expected: Option<&str>,
+    jobs: usize,
+) -> io::Result<CheckedBundle> {
     read(bundle, expected, None, jobs)
 }
 
@@ -120,7 +124,7 @@ pub(crate) fn unpack(
     expected: Option<&str>,
     dir: &Path,
     jobs: usize,
-) -> io::Result<Checked> {
+) -> io::Result<CheckedBundle> {
     let made = !dir.exists();
     fs::create_dir_all(dir)?;
     if fs::read_dir(dir)?.next().is_some() {
@@ -149,7 +153,7 @@ fn unpack_to(
     bundle: &Path,
     expected: Option<&str>,
     jobs: usize,
-) -> io::Result<Checked> {
+) -> io::Result<CheckedBundle> {
     fs::create_dir(part)?;
     let beside = Folder::open(part.parent().unwrap_or(part))?;
     let top = beside.folder(part.file_name().unwrap_or_default())?;
@@ -210,7 +214,7 @@ fn read(
     expected: Option<&str>,
     unpack: Option<Folder>,
     jobs: usize,
-) -> io::Result<Checked> {
+) -> io::Result<CheckedBundle> {
     let mut reading = Reading {
         manifest: None,
         digest: String::new(),
@@ -236,7 +240,7 @@ fn read(
         }
         Err(Stop::Io(error)) => return Err(error),
     }
-    Ok(Checked {
+    Ok(CheckedBundle {
         manifest: reading.manifest,
         digest: reading.digest,
         problems: reading

@@ -5,7 +5,7 @@
 //! a serial number and a time, which the same input would not give twice.
 
 use super::choose::Choice;
-use super::gather::{Gathered, piece_name};
+use super::gather::{GatheredPieces, piece_name};
 use super::manifest::Module;
 use super::{Shape, gather};
 use crate::formats::action::OutputId;
@@ -26,7 +26,7 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
 /// The file's bytes.
 pub(crate) fn sbom(
     choice: &Choice,
-    gathered: &Gathered,
+    gathered: &GatheredPieces,
     shape: Shape,
 ) -> Result<Vec<u8>, serde_json::Error> {
     let hashes: HashMap<&str, [u8; 32]> = gathered

@@ -5,7 +5,9 @@ use crate::cli::{Judged, Reporting, Takes, Use, Where, progress};
 use crate::error::CommandError;
 use crate::report::Verdict;
 use crate::run as steps;
-use crate::settings::{Effort, Goals, Inside, Limits, Policy, Settings, VerifyLevel};
+use crate::settings::{
+    EffortOptions, GoalOptions, LimitOptions, PolicyOptions, SandboxOptions, Settings, VerifyLevel,
+};
 #[cfg(target_os = "linux")]
 use crate::snapshot::held;
 #[cfg(target_os = "linux")]
@@ -17,8 +19,14 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// What `check` takes.
-pub type Line =
-    Takes<CheckArgs, Where, Use, Reporting, Judged, Takes<Effort, Goals, Limits, Inside, Policy>>;
+pub type Line = Takes<
+    CheckArgs,
+    Where,
+    Use,
+    Reporting,
+    Judged,
+    Takes<EffortOptions, GoalOptions, LimitOptions, SandboxOptions, PolicyOptions>,
+>;
 
 /// Options of `check` alone.
 #[derive(Args, Clone, Debug, Default)]

@@ -9,7 +9,7 @@ use crate::formats::gosum::MergedSums;
 use crate::needs;
 use crate::report::Verdict;
 use crate::run::{self as steps, Found};
-use crate::settings::{Known, Settings, VerifyLevel};
+use crate::settings::{BaselineOptions, Settings, VerifyLevel};
 use crate::values::Age;
 use crate::verify::Evidence;
 use chrono::Utc;
@@ -21,7 +21,7 @@ use std::io::Write;
 pub struct DoctorArgs {
     /// What is looked at, and how what was found is judged.
     #[command(flatten)]
-    pub shared: Takes<Where, Reporting, Known, BaselineArgs>,
+    pub shared: Takes<Where, Reporting, BaselineOptions, BaselineArgs>,
     /// Ask the checksum database and the proxies what the caches cannot tell
     #[arg(long)]
     pub online: bool,

@@ -12,14 +12,16 @@ use crate::locate;
 use crate::needs;
 use crate::report::{self, Difference, ProvenBy, Verdict, Verification};
 use crate::run::{self as steps, Found};
-use crate::settings::{Environment, Go, Known, Mark, Settings, Strictness};
-use crate::snapshot::place::Caches;
+use crate::settings::{
+    BaselineOptions, Environment, GoOptions, MarkOptions, Settings, StrictnessOptions,
+};
+use crate::snapshot::place::Destination;
 use crate::snapshot::restore::{Restored, Take, restore};
 use crate::snapshot::save::{open, same_go};
 use crate::snapshot::seal::Terms;
 use crate::snapshot::store::{Head, Store};
 use crate::snapshot::trust::Trust;
-use crate::snapshot::{RECORD, Record, Snapshot, beside, held};
+use crate::snapshot::{RECORD, RestoreRecord, Snapshot, beside, held};
 use crate::sumdb::note::Verifier;
 use crate::text::human;
 use crate::usage::state::replace;
@@ -87,7 +89,7 @@ fn said(option: &Option<String>, environment: &Environment, names: &[&str]) -> S
 
 /// Which seals count. They are checked before anything is unpacked.
 #[derive(Args, Clone, Debug, Default)]
-pub struct SealArgs {
+pub struct SealedArgs {
     /// Restore what this public key has sealed; several may be named
     #[arg(long, value_name = "PUBLIC-KEY", value_parser = Verifier::parse)]
     pub sealed_by: Vec<Verifier>,
@@ -120,7 +122,7 @@ pub enum OnUnsealed {
     Warn,
 }
 
-impl SealArgs {
+impl SealedArgs {
     fn terms(&self, key: &str, environment: &Environment) -> Option<Terms> {
         (!self.sealed_by.is_empty()).then(|| Terms {
             keys: self.sealed_by.iter().map(Verifier::to_string).collect(),
@@ -142,7 +144,8 @@ impl SealArgs {
 pub struct RestoreArgs {
     /// Where it goes, and how it is judged.
     #[command(flatten)]
-    pub shared: Takes<Where, Mark, Go, Reporting, Takes<Strictness, Known>>,
+    pub shared:
+        Takes<Where, MarkOptions, GoOptions, Reporting, Takes<StrictnessOptions, BaselineOptions>>,
     /// Where the snapshot lies.
     #[command(flatten)]
     pub store: StoreArgs,
@@ -151,7 +154,7 @@ pub struct RestoreArgs {
     pub on_corrupt: OnCorrupt,
     /// Which seals count.
     #[command(flatten)]
-    pub seal: SealArgs,
+    pub seal: SealedArgs,
 }
 
 /// What damage that was left out does to the verdict.
@@ -187,11 +190,11 @@ pub fn run(
         now: now.timestamp(),
     };
     let located = search.newest(&mut found.findings, &mut notes)?;
-    let mut record = Record {
+    let mut record = RestoreRecord {
         key: args.store.key.clone(),
         run: this_run(&settings.environment),
         terms,
-        ..Record::default()
+        ..RestoreRecord::default()
     };
     let mut told = report::Snapshot::default();
     let mut heads = Vec::new();
@@ -256,7 +259,7 @@ pub fn run(
 }
 
 /// The caches' folders, made if need be, and opened.
-fn prepared(settings: &Settings, now: DateTime<Utc>) -> Result<Caches, CommandError> {
+fn prepared(settings: &Settings, now: DateTime<Utc>) -> Result<Destination, CommandError> {
     let environment = &settings.environment;
     let (modcache, gocache) = locate::expected(environment, &settings.options)?;
     let (modcache, gocache) = (modcache.ok(), gocache.ok());
@@ -273,7 +276,7 @@ fn prepared(settings: &Settings, now: DateTime<Utc>) -> Result<Caches, CommandEr
     };
     let flags = locate::go_settings(environment).get("GOFLAGS").0;
     let mut flags = flags.to_str().unwrap_or_default().split_whitespace();
-    Ok(Caches {
+    Ok(Destination {
         modules: modcache.map(|path| open(&path, MOVABLE)).transpose()?,
         builds: gocache.map(|path| open(&path, &[])).transpose()?,
         writable: flags.any(|flag| flag.trim_start_matches('-') == "modcacherw"),
@@ -449,12 +452,12 @@ pub(super) fn this_run(environment: &Environment) -> String {
 /// Where this job differs from the one that saved, in what decides whether Go
 /// finds the outputs. Those of another Go version are not restored.
 fn fitting(
-    mut caches: Caches,
+    mut caches: Destination,
     snapshot: &Snapshot,
     settings: &Settings,
     found: &Found,
     notes: &mut Vec<String>,
-) -> (Caches, Vec<Difference>) {
+) -> (Destination, Vec<Difference>) {
     let saver = &snapshot.newest().said;
     let mut differences = Vec::new();
     let here = builds_with(settings, &found.projects);
@@ -477,7 +480,7 @@ fn fitting(
             continue;
         }
         notes.push(format!(
-            "{name} is {now:?}, and was {then:?} in the job that saved: Go may not find its build outputs"
+            "{name} is {now:?}, and was {then:?} in the job that saved: GoOptions may not find its build outputs"
         ));
         differences.push(Difference::new(&name, then, now));
     }

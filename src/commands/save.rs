@@ -14,7 +14,7 @@ use crate::scan::Inventory;
 use crate::settings::{Environment, Options, Settings, VerifyLevel};
 use crate::snapshot::save::{Asked, Saved, save};
 use crate::snapshot::seal::{Sealing, Terms, foreign};
-use crate::snapshot::{RECORD, Record, beside};
+use crate::snapshot::{RECORD, RestoreRecord, beside};
 use crate::sumdb::Sumdb;
 use crate::sumdb::note::Signer;
 use crate::usage::State;
@@ -199,7 +199,7 @@ pub(super) fn unlimited(settings: &Settings) -> Settings {
 }
 
 /// What `restore` left at the start of this job.
-fn record(settings: &Settings) -> Result<Option<Record>, CommandError> {
+fn record(settings: &Settings) -> Result<Option<RestoreRecord>, CommandError> {
     let path = beside(&steps::state_path(settings)?, RECORD);
     match read_own(&path) {
         Ok(json) => Ok(serde_json::from_slice(&json).ok()),
@@ -252,13 +252,13 @@ fn signer(args: &SaveArgs, environment: &Environment) -> Result<Key, CommandErro
 /// Why nothing.
 fn sealing(
     signer: Box<Signer>,
-    record: Option<&Record>,
+    record: Option<&RestoreRecord>,
     found: &Found,
     settings: &Settings,
 ) -> Result<Sealing, Source> {
     let state = State::read(&steps::state_path(settings)?)
         .map_err(CommandError::failed("the mark's state"))?;
-    let of_this_job = |record: &&Record| {
+    let of_this_job = |record: &&RestoreRecord| {
         record.since == state.head.since && record.run == this_run(&settings.environment)
     };
     let record = record.filter(of_this_job);

@@ -8,7 +8,9 @@ use crate::plan::{Plan, RetentionRules, Step};
 use crate::report::{self, Failure, Outcome, Report, Verdict};
 use crate::run::{self as steps, Found, Gone};
 use crate::scan::Inventory;
-use crate::settings::{Effort, Goals, Limits, Retention, Settings, VerifyLevel};
+use crate::settings::{
+    EffortOptions, GoalOptions, LimitOptions, RetentionOptions, Settings, VerifyLevel,
+};
 use crate::text::escape::terminal;
 use crate::text::human;
 use chrono::{DateTime, Utc};
@@ -23,7 +25,14 @@ pub struct TrimArgs {
     pub dry_run: bool,
     /// What is looked at, what goes, and how what is left is judged.
     #[command(flatten)]
-    pub shared: Takes<Where, Use, Reporting, Judged, Takes<Effort, Goals, Limits>, Retention>,
+    pub shared: Takes<
+        Where,
+        Use,
+        Reporting,
+        Judged,
+        Takes<EffortOptions, GoalOptions, LimitOptions>,
+        RetentionOptions,
+    >,
 }
 
 /// What is said where no other program can be run.

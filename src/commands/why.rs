@@ -133,7 +133,7 @@ fn graphs(found: &Found) -> Vec<Graph> {
     let Some(cache) = &found.inventory.modcache else {
         return Vec::new();
     };
-    let files = graph::ModCache::of(cache.folders.clone());
+    let files = graph::CachedGoMods::of(cache.folders.clone());
     let groups = needs::groups(&found.projects).into_iter();
     groups
         .filter_map(|group| group.graph(&files).ok())

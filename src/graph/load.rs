@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use super::project::{Project, is_pseudo};
+use super::project::{MainModules, is_pseudo};
 use super::select::{Names, Selection, is_higher};
 use super::{BrokenGoMod, GoModError, Graph, GraphError, ModFiles, Node, Selected};
 use crate::formats::gomod::{self, GoMod, Replacement};
@@ -56,7 +56,7 @@ struct Summary {
 /// Loads the module graph of a project.
 ///
 /// Files that are missing or broken do not stop it: they are listed in the graph.
-pub fn load(project: &Project, files: &dyn ModFiles) -> Result<Graph, GraphError> {
+pub fn load(project: &MainModules, files: &dyn ModFiles) -> Result<Graph, GraphError> {
     let mut loader = Loader {
         project,
         files,
@@ -74,7 +74,7 @@ pub fn load(project: &Project, files: &dyn ModFiles) -> Result<Graph, GraphError
 }
 
 struct Loader<'a> {
-    project: &'a Project,
+    project: &'a MainModules,
     files: &'a dyn ModFiles,
     names: Names,
     summaries: HashMap<usize, Rc<Summary>>,
@@ -603,7 +603,7 @@ mod tests {
 
     fn graph(go_mod: &str, files: &Files) -> Graph {
         let file = gomod::parse(go_mod.as_bytes()).unwrap();
-        load(&Project::module("/p".into(), file).unwrap(), files).unwrap()
+        load(&MainModules::module("/p".into(), file).unwrap(), files).unwrap()
     }
 
     fn list(graph: &Graph) -> Vec<String> {

@@ -23,9 +23,9 @@ use std::path::{Path, PathBuf};
 use crate::formats::gomod::{ParseError, Replacement};
 use crate::formats::module::ModuleVersion;
 
-pub use cached::ModCache;
+pub use cached::CachedGoMods;
 pub use load::load;
-pub use project::{Project, ProjectError};
+pub use project::{MainModules, ProjectError};
 
 /// Where the bytes of `go.mod` files come from.
 pub trait ModFiles {

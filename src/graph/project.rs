@@ -12,7 +12,7 @@ use crate::formats::module::ModuleVersion;
 
 /// A module that is being worked on, or the members of a workspace.
 #[derive(Debug)]
-pub struct Project {
+pub struct MainModules {
     mains: Vec<Main>,
     work: Option<GoWork>,
     /// By path, and by version where only that is replaced.
@@ -68,7 +68,7 @@ pub enum ProjectError {
     Conflict(String),
 }
 
-impl Project {
+impl MainModules {
     /// A single module from its folder and its `go.mod`.
     pub fn module(dir: PathBuf, file: GoMod) -> Result<Self, ProjectError> {
         Self::new(vec![(dir, file)], None)
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn the_replacement_of_one_version_goes_before_that_of_all() {
         let file = module("module m\nreplace a => ./all\nreplace a v1.0.0 => b v1.1.0\n");
-        let project = Project::module("/p".into(), file).unwrap();
+        let project = MainModules::module("/p".into(), file).unwrap();
         let dir = project.substitute(&mv("a", "v1.0.1")).unwrap().dir.clone();
         assert_eq!(dir.unwrap(), Path::new("/p/all"));
         assert_eq!(
@@ -298,7 +298,7 @@ mod tests {
         let x = module("module x\nreplace a => ./other\nreplace c => ../c\n");
         let y = module("module y\nreplace c => ../c\n");
         let members = vec![("/w/x".into(), x), ("/w/y".into(), y)];
-        let project = Project::workspace(Path::new("/w"), work, members).unwrap();
+        let project = MainModules::workspace(Path::new("/w"), work, members).unwrap();
         let dir = |path| {
             project
                 .substitute(&mv(path, "v1.0.0"))
@@ -314,12 +314,12 @@ mod tests {
     #[test]
     fn contradictions_are_errors() {
         let conflict = module("module m\nreplace a => ./x\nreplace a => ./y\n");
-        let error = Project::module("/p".into(), conflict).unwrap_err();
+        let error = MainModules::module("/p".into(), conflict).unwrap_err();
         assert_eq!(error.to_string(), "conflicting replacements for module a");
 
-        let error = Project::module("/p".into(), module("go 1.20\n")).unwrap_err();
+        let error = MainModules::module("/p".into(), module("go 1.20\n")).unwrap_err();
         assert!(matches!(error, ProjectError::NoModule(_)));
-        let error = Project::module("/p".into(), module("module go\n")).unwrap_err();
+        let error = MainModules::module("/p".into(), module("module go\n")).unwrap_err();
         assert!(matches!(error, ProjectError::NoModule(_)));
 
         let work = gowork::parse(b"use ./x\nuse ./y\n").unwrap();
@@ -327,7 +327,7 @@ mod tests {
             ("/w/x".into(), module("module m")),
             ("/w/y".into(), module("module m")),
         ];
-        let error = Project::workspace(Path::new("/w"), work, members).unwrap_err();
+        let error = MainModules::workspace(Path::new("/w"), work, members).unwrap_err();
         assert_eq!(
             error.to_string(),
             "module m appears more than once in the workspace"

@@ -6,7 +6,7 @@
 //! `cmd/go/main.go` (the checks of GOPATH).
 
 use super::disk::{Disk, ThisMachine};
-use super::settings::{GoSettings, Origin, go_settings_from, user_cache_dir};
+use super::settings::{GoSettings, SettingOrigin, go_settings_from, user_cache_dir};
 use super::{Caches, Located};
 use crate::error::CommandError;
 use crate::findings::display_path;
@@ -155,7 +155,7 @@ type Place = Result<Located, NoCache>;
 
 fn modcache(environment: &Environment, settings: &GoSettings) -> Result<Place, LocateError> {
     let (path, origin) = settings.get("GOMODCACHE");
-    if origin == Origin::Default {
+    if origin == SettingOrigin::Default {
         let gopath = settings.gopath();
         let (_, named) = settings.get("GOPATH");
         if gopath.as_encoded_bytes().starts_with(b"~") {
@@ -190,18 +190,18 @@ fn gocache(environment: &Environment, settings: &GoSettings) -> Result<Place, Lo
     Ok(Ok(located(&path, "GOCACHE", origin, settings)))
 }
 
-fn located(path: &OsStr, key: &str, origin: Origin, settings: &GoSettings) -> Located {
+fn located(path: &OsStr, key: &str, origin: SettingOrigin, settings: &GoSettings) -> Located {
     let file = |path: Option<PathBuf>| path.map_or_else(String::new, |path| display_path(&path));
     Located {
         path: crate::settings::clean(Path::new(path)),
         source: match origin {
-            Origin::Variable => key.to_owned(),
-            Origin::EnvFile => format!("{key} in {}", file(settings.env_file.clone())),
-            Origin::GoEnv => format!(
+            SettingOrigin::Variable => key.to_owned(),
+            SettingOrigin::EnvFile => format!("{key} in {}", file(settings.env_file.clone())),
+            SettingOrigin::GoEnv => format!(
                 "{key} in {}",
                 file(settings.goroot.as_ref().map(|goroot| goroot.join("go.env")))
             ),
-            Origin::Default => "default".to_owned(),
+            SettingOrigin::Default => "default".to_owned(),
         },
     }
 }

@@ -667,7 +667,7 @@ mod tests {
     fn named_and_found_below() {
         let checkout = workspace();
         let options = |project: &[&str], under: &[&str]| Options {
-            projects: crate::settings::Projects {
+            projects: crate::settings::ProjectOptions {
                 project: project.iter().map(PathBuf::from).collect(),
                 projects_under: under.iter().map(PathBuf::from).collect(),
             },

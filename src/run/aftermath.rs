@@ -1,6 +1,6 @@
 //! What is left after a trim.
 
-use crate::act::{Done, Fault};
+use crate::act::{Done, StepError};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::action::{ActionId, OutputId};
 use crate::plan::{InBuilds, InModules, Part, Target};
@@ -38,7 +38,7 @@ impl Gone {
                     gone.versions.insert(version.id.to_string(), part);
                 }
                 Target::Modules(_, InModules::Version(version, _)) => {
-                    if matches!(result, Err(Fault::Busy)) {
+                    if matches!(result, Err(StepError::Busy)) {
                         gone.busy.insert(version.id.to_string());
                     }
                 }

@@ -36,7 +36,7 @@ pub fn weights(
         Some(cache) => needs::of_each(
             &found.projects,
             settings.options.effort.live.unwrap_or(Live::GoSum),
-            &graph::ModCache::of(cache.folders.clone()),
+            &graph::CachedGoMods::of(cache.folders.clone()),
             &mut notes,
         ),
         None => Vec::new(),

@@ -17,10 +17,11 @@ pub(crate) use environment::{clean, go_arch};
 pub(crate) use file::parse;
 pub use file::{ConfigFile, ConfigOrigin, Silence, find, load};
 pub use options::{
-    Caches, Effort, Form, Format, Go, Goals, Inside, Known, Limits, Live, Mark, Mounts, Options,
-    Outputs, Policy, Price, Projects, Strictness, VerifyLevel,
+    BaselineOptions, CacheOptions, EffortOptions, FormOptions, Format, GoOptions, GoalOptions,
+    LimitOptions, Live, MarkOptions, MountOptions, Options, OutputOptions, PolicyOptions,
+    PriceOptions, ProjectOptions, SandboxOptions, StrictnessOptions, VerifyLevel,
 };
-pub use retention::{Retention, Slim, Tier};
+pub use retention::{RetentionOptions, Slim, Tier};
 pub use run::{Color, Settings};
 
 use serde::{Deserialize, Serialize};

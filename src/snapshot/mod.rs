@@ -96,7 +96,7 @@ fn action_path(id: ActionId) -> String {
 /// What a run of `restore` leaves for the `save` at the job's end.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
-pub(crate) struct Record {
+pub(crate) struct RestoreRecord {
     /// The key.
     pub(crate) key: String,
     /// The digests of base and delta.
@@ -114,7 +114,7 @@ pub(crate) struct Record {
     pub(crate) vouched: Vec<String>,
 }
 
-/// What [`Record`] is kept as, beside the mark's state.
+/// What [`RestoreRecord`] is kept as, beside the mark's state.
 pub(crate) const RECORD: &str = ".restored";
 
 /// A file that belongs to the mark's state: of its name, and an end of its own.

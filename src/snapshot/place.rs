@@ -28,7 +28,7 @@ const CHUNK: usize = 256 << 10;
 const TREE_TIME: Duration = Duration::from_secs(315_532_800);
 
 /// The caches, opened.
-pub(crate) struct Caches {
+pub(crate) struct Destination {
     pub(crate) modules: Option<Root>,
     pub(crate) builds: Option<Root>,
     /// Whether Go leaves the folders of trees writable (`-modcacherw`).
@@ -36,7 +36,7 @@ pub(crate) struct Caches {
     pub(crate) now: DateTime<Utc>,
 }
 
-impl Caches {
+impl Destination {
     /// The cache that a bundle's file belongs to, and its place in it.
     fn place<'a>(&self, path: &'a str) -> Option<(&Root, &'a Path)> {
         let (cache, below) = path.split_once('/')?;
@@ -132,7 +132,7 @@ impl Hand {
     }
 
     /// The folder of a bundle's file, made if need be, and its name there.
-    fn folder(&mut self, caches: &Caches, path: &str) -> io::Result<(Rc<Folder>, OsString)> {
+    fn folder(&mut self, caches: &Destination, path: &str) -> io::Result<(Rc<Folder>, OsString)> {
         let (root, below) = caches.place(path).ok_or(io::ErrorKind::NotFound)?;
         let name = below.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let parent = Path::new(path).parent().unwrap_or(Path::new(""));
@@ -153,7 +153,7 @@ impl Hand {
     /// in its place.
     pub(super) fn stage(
         &mut self,
-        caches: &Caches,
+        caches: &Destination,
         path: &str,
         used: i64,
         content: &mut dyn Read,
@@ -199,7 +199,7 @@ impl Hand {
     /// Puts what was proven in its place.
     pub(super) fn put(
         &mut self,
-        caches: &Caches,
+        caches: &Destination,
         path: &str,
         used: i64,
         content: &[u8],
@@ -214,7 +214,7 @@ impl Hand {
     /// its h1: the zip is inflated once, and each of its files hashed once.
     pub(super) fn version(
         &mut self,
-        caches: &Caches,
+        caches: &Destination,
         (id, path): (&ModuleVersion, &str),
         used: i64,
         content: &mut dyn Read,

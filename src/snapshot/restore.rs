@@ -1,7 +1,7 @@
 //! A snapshot, unpacked into the caches on all cores. Nothing gets its name
 //! there before it is proven, and nothing that is there is replaced.
 
-use super::place::{Caches, Hand, Placed, Trouble};
+use super::place::{Destination, Hand, Placed, Trouble};
 use super::store::Bundle;
 use super::trust::{SUMDB, Trust};
 use super::{Kept, Snapshot};
@@ -13,7 +13,7 @@ use crate::formats::h1::H1;
 use crate::formats::module::{AtVName, ModuleVersion, PieceKind, escape_path, parse_at_v_name};
 use crate::parallel;
 use crate::run::Watch;
-use crate::verify::Source;
+use crate::verify::Witness;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -144,7 +144,7 @@ impl Work<'_> {
 struct Restore<'a> {
     snapshot: &'a Snapshot,
     kept: HashMap<&'a str, Kept<'a>>,
-    caches: &'a Caches,
+    caches: &'a Destination,
     trust: &'a Trust,
     take: Take,
 }
@@ -155,7 +155,7 @@ struct Restore<'a> {
 /// When the disk says no. What was restored by then is whole.
 pub(crate) fn restore(
     snapshot: &Snapshot,
-    caches: &Caches,
+    caches: &Destination,
     trust: &Trust,
     take: Take,
     jobs: usize,
@@ -331,7 +331,7 @@ impl<'a> Restore<'a> {
                     done.versions += 1;
                     done.hashed += bytes;
                     match proof {
-                        Some(Source::Sumdb) => done.by_sumdb += 1,
+                        Some(Witness::Sumdb) => done.by_sumdb += 1,
                         Some(_) => done.by_go_sum += 1,
                         None if self.take == Take::Sealed => done.by_seal += 1,
                         None => {

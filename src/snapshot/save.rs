@@ -3,12 +3,12 @@
 //! base where a delta would not be small.
 
 use super::seal::Sealing;
-use super::store::{Bundle, Head, Store, Unusable};
+use super::store::{Bundle, Head, Store, UnusableBundle};
 use super::trust::SUMDB;
-use super::{Kept, Record, Snapshot, action_path, version_path};
+use super::{Kept, RestoreRecord, Snapshot, action_path, version_path};
 use crate::bundle::Shape;
 use crate::bundle::frames::Carried;
-use crate::bundle::gather::{self, Gathered, Roots, lookup_name};
+use crate::bundle::gather::{self, GatheredPieces, Roots, lookup_name};
 use crate::bundle::manifest::{self, Base, Manifest, Snapshot as Said};
 use crate::bundle::write::{self, Contents, Form};
 use crate::error::CommandError;
@@ -42,7 +42,7 @@ pub(crate) struct Asked<'a> {
     /// What the files may have together, in bytes.
     pub(crate) max_size: Option<u64>,
     /// What `restore` left.
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<RestoreRecord>,
     /// Who seals what is saved.
     pub(crate) sealing: Option<Sealing>,
     /// What the manifest says of this job; when and after what is filled in here.
@@ -206,7 +206,7 @@ pub(crate) fn open(
     for digest in &head.bundles {
         match store.bundle(digest) {
             Ok(bundle) => bundles.push(bundle),
-            Err(Unusable::Io(error)) => {
+            Err(UnusableBundle::Io(error)) => {
                 return Err(CommandError::failed(format!("bundle {digest}"))(error));
             }
             Err(error) => {
@@ -648,7 +648,7 @@ impl Selection {
         asked: &Asked<'_>,
         roots: &Roots,
         watch: &dyn Watch,
-    ) -> Gathered {
+    ) -> GatheredPieces {
         let from = gather::From {
             roots,
             versions: caches

@@ -1,7 +1,7 @@
 //! Sealed snapshots: which seals count, and what a job may seal itself.
 
 use super::store::Bundle;
-use super::{Record, Snapshot, action_path, version_path};
+use super::{RestoreRecord, Snapshot, action_path, version_path};
 use crate::bundle::manifest::Manifest;
 use crate::bundle::seal::{Seal, SealError};
 use crate::findings::{Finding, Rule};
@@ -174,7 +174,7 @@ pub(crate) enum Tainted {
 /// that an untouched job's would have.
 pub(crate) fn foreign(
     state: &State,
-    record: &Record,
+    record: &RestoreRecord,
     observed: &Observed,
 ) -> Result<HashSet<ActionId>, Tainted> {
     let vouched: HashSet<&str> = record.vouched.iter().map(String::as_str).collect();

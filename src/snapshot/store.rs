@@ -70,7 +70,7 @@ impl Head {
 
 /// Why a bundle cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unusable {
+pub(crate) enum UnusableBundle {
     /// It was removed, or never arrived.
     #[error("is gone")]
     Gone,
@@ -82,15 +82,15 @@ pub(crate) enum Unusable {
     Io(io::Error),
 }
 
-impl From<io::Error> for Unusable {
-    fn from(error: io::Error) -> Unusable {
+impl From<io::Error> for UnusableBundle {
+    fn from(error: io::Error) -> UnusableBundle {
         match error.kind() {
-            io::ErrorKind::NotFound => Unusable::Gone,
+            io::ErrorKind::NotFound => UnusableBundle::Gone,
             // What the decoder says, and the tar.
             io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                Unusable::Damaged(error.into())
+                UnusableBundle::Damaged(error.into())
             }
-            _ => Unusable::Io(error),
+            _ => UnusableBundle::Io(error),
         }
     }
 }
@@ -203,8 +203,8 @@ impl Store {
     }
 
     /// Opens the bundle of this digest.
-    pub(crate) fn bundle(&self, digest: &str) -> Result<Bundle, Unusable> {
-        let damaged = |why: &str| Unusable::Damaged(why.into());
+    pub(crate) fn bundle(&self, digest: &str) -> Result<Bundle, UnusableBundle> {
+        let damaged = |why: &str| UnusableBundle::Damaged(why.into());
         if digest.parse::<OutputId>().is_err() {
             return Err(damaged("the head names it by something that is no digest"));
         }

@@ -196,7 +196,7 @@ pub(crate) fn each_source(
 
 /// What proved a piece of a module version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum Witness {
     /// A go.sum (or go.work.sum) line.
     GoSum,
     /// A record of the checksum database.
@@ -215,7 +215,7 @@ pub enum Proof {
     #[default]
     Unknown,
     /// Shown equal to what the source says, by hashing its bytes in this run.
-    Proven(Source),
+    Proven(Witness),
     /// Shown to differ, or unreadable.
     Damaged,
 }
@@ -224,7 +224,7 @@ impl Proof {
     /// Whether something outside the cache proved it: a `.ziphash`, which lies
     /// beside what it speaks for, proves nothing.
     pub fn holds(self) -> bool {
-        matches!(self, Proof::Proven(source) if source != Source::Ziphash)
+        matches!(self, Proof::Proven(source) if source != Witness::Ziphash)
     }
 }
 
@@ -482,7 +482,7 @@ fn weight(version: &Version) -> u64 {
 impl VersionProof {
     /// What proved this version's content: every copy that was looked at is
     /// proven, and by this.
-    pub fn proven_by(&self) -> Option<Source> {
+    pub fn proven_by(&self) -> Option<Witness> {
         match (self.zip, self.tree) {
             (Proof::Proven(source), Proof::Proven(_) | Proof::Unknown)
             | (Proof::Unknown, Proof::Proven(source)) => Some(source),

@@ -2,7 +2,7 @@
 
 use super::archive::{Archive, ZipError};
 use super::tree::{self, Buffers, Copies};
-use super::{Hashes, Proof, Source, VersionProof};
+use super::{Hashes, Proof, VersionProof, Witness};
 use crate::findings::{Finding, Level, Rule};
 use crate::formats::gosum::{self, MergedSums};
 use crate::formats::h1::{H1, H1Error, h1_of_go_mod};
@@ -256,7 +256,7 @@ impl Checker<'_> {
                 let actual = h1_of_go_mod(&content);
                 checked.proof.hashes.go_mod = Some(actual);
                 if gosum::agreed(claims) == Some(actual) {
-                    checked.proof.go_mod = Proof::Proven(Source::GoSum);
+                    checked.proof.go_mod = Proof::Proven(Witness::GoSum);
                 } else if claims.iter().all(|claim| claim.h1 != actual) {
                     checked.proof.go_mod = Proof::Damaged;
                     let message = "the .mod file is not the one that go.sum lists";
@@ -610,8 +610,8 @@ impl Witnesses {
     /// What a copy that [is trusted](Self::trusts) is shown to be.
     fn proof(&self) -> Proof {
         match self.go_sum.len() {
-            0 => Proof::Proven(Source::Ziphash),
-            1 => Proof::Proven(Source::GoSum),
+            0 => Proof::Proven(Witness::Ziphash),
+            1 => Proof::Proven(Witness::GoSum),
             _ => Proof::Unknown,
         }
     }

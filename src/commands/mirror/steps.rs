@@ -12,13 +12,13 @@ use crate::folder::ordinary;
 use crate::formats::gosum::MergedSums;
 use crate::locate::{self};
 use crate::report::{Tool, Verdict};
-use crate::services::eviction::{Plan, UseRules};
+use crate::services::eviction::{EvictionPlan, UseRules};
 use crate::services::heat::Heat;
 use crate::services::mirror::access::Accesses;
-use crate::services::mirror::plan::{self, Needs, Policy};
+use crate::services::mirror::plan::{self, MirrorNeeds, MirrorRules};
 use crate::services::mirror::report::{self, MirrorReport, SCHEMA, Verified};
 use crate::services::mirror::{Layout, Mirror, StoredVersion, remove, scan, verify};
-use crate::services::report::{Name, Outcome, PlanReport, TrimReport};
+use crate::services::report::{Name, PlanReport, TrimOutcome, TrimReport};
 use crate::settings::{Environment, Options, VerifyLevel};
 use crate::usage::ledger::{self, Ledger};
 
@@ -140,7 +140,7 @@ pub(crate) fn run(
 /// What is known of the projects that the storage serves.
 #[derive(Default)]
 struct Known {
-    needs: Needs,
+    needs: MirrorNeeds,
     sums: MergedSums,
     findings: Vec<Finding>,
     /// Why it is not known what all of them need.
@@ -167,10 +167,10 @@ fn known(environment: &Environment, options: &Options) -> Result<Known, CommandE
     Ok(known)
 }
 
-fn policy(args: &MirrorTrimArgs, environment: &Environment) -> Policy {
+fn policy(args: &MirrorTrimArgs, environment: &Environment) -> MirrorRules {
     let private = args.mirror.private.clone();
     let max_size = args.max_size.and_then(|limit| limit.fail.or(limit.warn));
-    Policy {
+    MirrorRules {
         keep: args.keep.clone(),
         uses: UseRules {
             keep_since: args
@@ -278,8 +278,8 @@ impl Storage {
         }
     }
 
-    fn remove(&self, mirror: &Mirror, plan: &Plan) -> Outcome {
-        let mut outcome = Outcome::default();
+    fn remove(&self, mirror: &Mirror, plan: &EvictionPlan) -> TrimOutcome {
+        let mut outcome = TrimOutcome::default();
         let name = |version: &StoredVersion| Name::Version {
             subject: version.id.to_string(),
         };

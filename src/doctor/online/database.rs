@@ -15,7 +15,7 @@ use crate::formats::module::{ModuleVersion, escape_path, escape_version};
 use crate::net::Limits;
 use crate::parallel;
 use crate::settings::Environment;
-use crate::sumdb::database::{Standing, Standpoint, Sums, examine, open_head};
+use crate::sumdb::database::{HeadStanding, Standpoint, Sums, examine, open_head};
 use crate::sumdb::note::Verifier;
 use crate::sumdb::setting;
 use crate::sumdb::tlog::{Record, Tile, TreeHead, frontier};
@@ -172,15 +172,15 @@ pub(super) fn ask(
     if let Some((_, seen)) = seen {
         let standing = database.heads.iter().find(|head| head.tree == seen);
         told.continues = match standing.map(|head| &head.standing) {
-            Some(Standing::Newest | Standing::Consistent) => Some(true),
+            Some(HeadStanding::Newest | HeadStanding::Consistent) => Some(true),
             // It may be the one that is forked from this, or this from it.
-            Some(Standing::Forked { .. } | Standing::Broken) => Some(false),
-            Some(Standing::Unlinked { .. }) | None => None,
+            Some(HeadStanding::Forked { .. } | HeadStanding::Broken) => Some(false),
+            Some(HeadStanding::Unlinked { .. }) | None => None,
         };
         if database
             .heads
             .iter()
-            .any(|head| matches!(head.standing, Standing::Forked { .. }))
+            .any(|head| matches!(head.standing, HeadStanding::Forked { .. }))
         {
             told.continues = Some(false);
         }

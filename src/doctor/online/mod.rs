@@ -30,7 +30,7 @@ use crate::report::DriftTable;
 use crate::scan::VersionKind;
 use crate::sumdb::database::Sums;
 use crate::sumdb::setting::{self, GoSumdb};
-use crate::sumdb::{Proof, Sumdb};
+use crate::sumdb::{RecordProof, Sumdb};
 
 /// How much to ask, and how long to wait.
 #[derive(Clone, Copy, Debug)]
@@ -216,7 +216,10 @@ impl Online {
         records: &mut BTreeMap<ModuleVersion, Sums>,
     ) -> Option<Fault> {
         let lacking = |module: &&ModuleVersion| {
-            !matches!(known.cached.check(module, None, None), Proof::Proven(_))
+            !matches!(
+                known.cached.check(module, None, None),
+                RecordProof::Proven(_)
+            )
         };
         let may_go = |module: &&ModuleVersion| private.lets_database(&module.path, base.by_proxy);
         let wanted: Vec<ModuleVersion> =
@@ -298,7 +301,7 @@ impl Online {
             let [go_sum, go_sum_mod] = known.go_sum(module);
             let record = records.get(module).copied();
             let record = record.or(match known.cached.check(module, None, None) {
-                Proof::Proven(sums) => Some(sums),
+                RecordProof::Proven(sums) => Some(sums),
                 _ => None,
             });
             let nothing = Account::default();

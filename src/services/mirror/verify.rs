@@ -14,7 +14,7 @@ use crate::verify::{ZipError, zip_h1};
 
 /// What verifying a storage brought.
 #[derive(Debug, Default)]
-pub struct Evidence {
+pub struct MirrorEvidence {
     /// What is wrong.
     pub findings: Vec<Finding>,
     /// Zips and `.mod` files that a go.sum line proves.
@@ -24,8 +24,8 @@ pub struct Evidence {
 }
 
 /// Hashes every stored zip and `.mod` file.
-pub fn verify(root: &Path, mirror: &Mirror, sums: &MergedSums) -> Evidence {
-    let mut evidence = Evidence::default();
+pub fn verify(root: &Path, mirror: &Mirror, sums: &MergedSums) -> MirrorEvidence {
+    let mut evidence = MirrorEvidence::default();
     for version in &mirror.versions {
         for (piece, file) in &version.files {
             let opened = open(root, file);
@@ -65,7 +65,7 @@ const REFETCH: &str = "Remove the version from the mirror so that it is fetched 
 /// A rule that is broken, why, and what was claimed and found if that differs.
 type Found = (Rule, String, Option<(H1, H1)>);
 
-impl Evidence {
+impl MirrorEvidence {
     fn judge(&mut self, h1: H1, claims: &[SumClaim], rule: Rule) -> Option<Found> {
         if agreed(claims) == Some(h1) {
             self.proven += 1;
