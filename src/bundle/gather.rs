@@ -13,7 +13,7 @@ use crate::formats::gomod::MAX_BYTES as MAX_GO_MOD_BYTES;
 use crate::formats::gosum::{MergedSums, SumClaim};
 use crate::formats::h1::{H1, h1_of_go_mod};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
-use crate::formats::module::{self, ModuleError, ModuleVersion};
+use crate::formats::module::{ModuleVersion, escape_path, lookup_name, piece_name};
 use crate::needs::Needs;
 use crate::parallel;
 use crate::run::Watch;
@@ -143,13 +143,6 @@ struct Weighed {
     h1: Option<H1>,
 }
 
-/// Where a version's file lies under `cache/download`, with slashes.
-pub(crate) fn piece_name(id: &ModuleVersion, suffix: &str) -> Result<String, ModuleError> {
-    let path = module::escape_path(&id.path)?;
-    let version = module::escape_version(&id.version)?;
-    Ok(format!("{path}/@v/{version}.{suffix}"))
-}
-
 /// A module's `list`, as a proxy has it: pseudo-versions do not stand there.
 pub(super) fn list_of<'a>(ids: impl IntoIterator<Item = &'a ModuleVersion>) -> Vec<u8> {
     let tagged = ids
@@ -157,13 +150,6 @@ pub(super) fn list_of<'a>(ids: impl IntoIterator<Item = &'a ModuleVersion>) -> V
         .filter(|id| !crate::formats::semver::is_pseudo_version(&id.version));
     let list: String = tagged.map(|id| format!("{}\n", id.version)).collect();
     list.into_bytes()
-}
-
-/// Where a version's record lies in a checksum database's folder.
-pub(crate) fn lookup_name(id: &ModuleVersion) -> Option<String> {
-    let path = module::escape_path(&id.path).ok()?;
-    let version = module::escape_version(&id.version).ok()?;
-    Some(format!("lookup/{path}@{version}"))
 }
 
 /// What there is to gather from.
@@ -335,7 +321,7 @@ fn modules(
         {
             made_infos.push((format!("{}{name}", shape.prefix()), id));
         }
-        if let Ok(path) = module::escape_path(&id.path) {
+        if let Ok(path) = escape_path(&id.path) {
             lists.entry(path).or_default().insert(id);
         }
     }

@@ -6,7 +6,7 @@
 //! module and is held against the module's hashes, or it is what this program
 //! makes of the list; everything else is refused.
 
-use super::gather::{list_of, lookup_name, piece_name};
+use super::gather::list_of;
 use super::manifest::{self, Manifest};
 use super::{BundleError, Shape};
 use crate::formats::action::{ActionEntry, ActionId, EntryName, OutputId, parse_entry_name};
@@ -14,7 +14,7 @@ use crate::formats::gomod::MAX_BYTES as MAX_GO_MOD_BYTES;
 use crate::formats::gosum::GoSum;
 use crate::formats::h1::{H1, H1Builder, H1Error};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
-use crate::formats::module::{ModuleError, ModuleVersion, escape_path};
+use crate::formats::module::{ModuleError, ModuleVersion, escape_path, lookup_name, piece_name};
 use crate::formats::modzip::MAX_ZIP_BYTES;
 use crate::sumdb::tlog::{Record, Tile};
 use sha2::{Digest, Sha256};

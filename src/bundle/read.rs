@@ -9,7 +9,7 @@
 use super::BundleError;
 #[cfg(target_os = "linux")]
 use super::frames::Frames;
-use super::gather::{CHUNK, piece_name, regular};
+use super::gather::{CHUNK, regular};
 use super::layout::{self, Role};
 use super::manifest::{self, MAX_NAME, Manifest};
 use super::spool::Spool;
@@ -17,6 +17,7 @@ use crate::findings::display_path;
 use crate::folder::ordinary;
 use crate::folder::{Folder, Kind};
 use crate::formats::h1::H1;
+use crate::formats::module::piece_name;
 use crate::parallel;
 use crate::verify::{Buffers, zip_h1_with};
 use sha2::{Digest, Sha256};

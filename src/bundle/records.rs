@@ -6,6 +6,7 @@
 //! fetched. So every record is given the newest head, as a proxy would answer;
 //! but only where the cached tiles prove it under that head.
 
+use crate::formats::module::lookup_name;
 use crate::sumdb::database::{Database, HeadStanding, Standpoint, examine};
 use crate::sumdb::files::{Files, Listing, SumdbFolder};
 use crate::sumdb::note::Verifier;
@@ -62,9 +63,7 @@ pub(super) fn of(
         let examined = examine(&answers, root, &[], key);
         let records = examined.records.iter();
         let proven = records.filter(|(_, at)| matches!(at, Standpoint::Proven(_)));
-        let proven: BTreeSet<String> = proven
-            .filter_map(|(id, _)| super::gather::lookup_name(id))
-            .collect();
+        let proven: BTreeSet<String> = proven.filter_map(|(id, _)| lookup_name(id)).collect();
         let renewed = answers.lookups.into_iter();
         lookups.extend(renewed.filter(|(file, _)| proven.contains(file)));
     }

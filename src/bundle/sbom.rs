@@ -5,11 +5,11 @@
 //! a serial number and a time, which the same input would not give twice.
 
 use super::choose::Choice;
-use super::gather::{GatheredPieces, piece_name};
+use super::gather::GatheredPieces;
 use super::manifest::Module;
 use super::{Shape, gather};
 use crate::formats::action::OutputId;
-use crate::formats::module::ModuleVersion;
+use crate::formats::module::{ModuleVersion, piece_name};
 use crate::report::Tool;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::ModFiles;
 use super::project::read_limited;
 use crate::folder::{Kind, Root, ordinary};
-use crate::formats::module::{self, MOVABLE, ModuleVersion};
+use crate::formats::module::{MOVABLE, ModuleVersion, piece_name};
 
 /// Reads `.mod` files from a module cache, and the `go.mod` files of folders that replace modules.
 #[derive(Debug)]
@@ -30,9 +30,8 @@ impl CachedGoMods {
 
 impl ModFiles for CachedGoMods {
     fn go_mod(&self, module: &ModuleVersion) -> io::Result<Option<Vec<u8>>> {
-        let path = module::escape_path(&module.path).map_err(io::Error::other)?;
-        let version = module::escape_version(&module.version).map_err(io::Error::other)?;
-        let path = format!("cache/download/{path}/@v/{version}.mod");
+        let name = piece_name(module, "mod").map_err(io::Error::other)?;
+        let path = format!("cache/download/{name}");
         let Some(folders) = &self.folders else {
             return Ok(None);
         };

@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::folder::ordinary;
 use crate::formats::gomod::{self, GoMod, MAX_BYTES, ParseError, Replacement};
 use crate::formats::gowork::{self, GoWork};
 use crate::formats::module::ModuleVersion;
+use crate::settings::clean;
 
 /// A module that is being worked on, or the members of a workspace.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ impl MainModules {
         }
         let work = parsed(path, gowork::parse)?;
         let members = work.uses.iter().map(|member| {
-            let dir = lexically_clean(&dir.join(member));
+            let dir = clean(&dir.join(member));
             let file = parsed(&dir.join("go.mod"), gomod::parse)?;
             Ok((dir, file))
         });
@@ -187,7 +188,7 @@ fn add_replacement(
 ) -> Result<(), ProjectError> {
     let dir = match &replace.with {
         Replacement::Module(_) => None,
-        Replacement::Dir(dir) => Some(lexically_clean(&base.join(dir))),
+        Replacement::Dir(dir) => Some(clean(&base.join(dir))),
     };
     let key = (replace.path.clone(), replace.version.clone());
     let new = Substitute {
@@ -206,28 +207,6 @@ fn add_replacement(
             Ok(())
         }
     }
-}
-
-/// Resolves `.` and `..` without a look at the file system.
-fn lexically_clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => match clean.components().next_back() {
-                Some(Component::Normal(_)) => {
-                    clean.pop();
-                }
-                Some(Component::RootDir | Component::Prefix(_)) => {}
-                _ => clean.push(".."),
-            },
-            other => clean.push(other),
-        }
-    }
-    if clean.as_os_str().is_empty() {
-        clean.push(".");
-    }
-    clean
 }
 
 fn parsed<T>(
@@ -264,19 +243,6 @@ mod tests {
 
     fn mv(path: &str, version: &str) -> ModuleVersion {
         ModuleVersion::new(path, version)
-    }
-
-    #[test]
-    fn paths_are_cleaned_without_touching_the_disk() {
-        for (path, want) in [
-            ("a/../b", "b"),
-            ("/../a", "/a"),
-            ("../../a/./b", "../../a/b"),
-            ("a/..", "."),
-            (".", "."),
-        ] {
-            assert_eq!(lexically_clean(Path::new(path)), Path::new(want), "{path}");
-        }
     }
 
     #[test]

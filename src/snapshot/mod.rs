@@ -18,10 +18,9 @@ pub(crate) mod store;
 pub(crate) mod trust;
 
 use crate::bundle::Shape;
-use crate::bundle::gather::piece_name;
 use crate::bundle::manifest::File;
 use crate::formats::action::ActionId;
-use crate::formats::module::ModuleVersion;
+use crate::formats::module::{ModuleVersion, piece_name};
 use chrono::{DateTime, Utc};
 use seal::Terms;
 use std::collections::HashMap;

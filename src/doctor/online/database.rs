@@ -11,7 +11,7 @@ use std::path::Path;
 use super::source::{Fault, NoSource, Source};
 use crate::doctor::proxies::{Proxy, Separator};
 use crate::findings::{Finding, Rule};
-use crate::formats::module::{ModuleVersion, escape_path, escape_version};
+use crate::formats::module::{ModuleVersion, lookup_name};
 use crate::net::Limits;
 use crate::parallel;
 use crate::settings::Environment;
@@ -239,12 +239,6 @@ fn look_up(
         }
     }
     records
-}
-
-fn lookup_name(module: &ModuleVersion) -> Option<String> {
-    let path = escape_path(&module.path).ok()?;
-    let version = escape_version(&module.version).ok()?;
-    Some(format!("lookup/{path}@{version}"))
 }
 
 /// The tiles, by file, that show the records and the other heads to be in the
