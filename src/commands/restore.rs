@@ -229,17 +229,10 @@ pub fn run(
         told.restored = Some(report::Restored {
             key: args.store.key.clone(),
             branch: branch.clone(),
-            base: head.bundles.first().cloned().unwrap_or_default(),
-            delta: head.bundles.get(1).cloned(),
-            bytes: restored.bytes,
-            files: restored.files,
             seconds,
             age_seconds: u64::try_from(age).unwrap_or_default(),
-            skipped: restored.left_out.len() as u64,
-            present: restored.present,
-            modules_only: differences.iter().any(|it| it.name == GO),
-            differences,
             sealed_by: sealed_by.clone(),
+            ..restored_of(&restored, head, differences)
         });
         found.evidence.verification = verification(&restored, seconds);
         found.findings.extend(findings(restored, args.on_corrupt));
@@ -516,6 +509,21 @@ pub(super) fn go_settings(settings: &Settings) -> BTreeMap<String, String> {
     let directory = display_path(&settings.environment.cwd);
     all.insert(DIRECTORY.to_owned(), directory);
     all
+}
+
+/// What the report says of a restore, but for its circumstances.
+fn restored_of(restored: &Restored, head: &Head, differences: Vec<Difference>) -> report::Restored {
+    report::Restored {
+        base: head.bundles.first().cloned().unwrap_or_default(),
+        delta: head.bundles.get(1).cloned(),
+        bytes: restored.bytes,
+        files: restored.files,
+        skipped: restored.left_out.len() as u64,
+        present: restored.present,
+        modules_only: differences.iter().any(|it| it.name == GO),
+        differences,
+        ..report::Restored::default()
+    }
 }
 
 /// What was damaged, and what nothing vouches for.

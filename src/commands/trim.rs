@@ -82,11 +82,32 @@ pub fn run(
         }
         removed = Some(came);
     }
+    let mut report = reported(&found, settings, notes, shown, restored, now)?;
+    let failure = removed.and_then(|removed| settle(removed, &mut report, &found, settings, now));
+    steps::write_report(&report, settings, out)?;
+    match failure {
+        None => Ok(report.verdict),
+        Some(error) => {
+            out.flush()?;
+            Err(error)
+        }
+    }
+}
+
+/// The report on what goes and on what is left.
+fn reported(
+    found: &Found,
+    settings: &Settings,
+    notes: Vec<String>,
+    shown: report::Plan,
+    restored: u64,
+    now: DateTime<Utc>,
+) -> Result<Report, CommandError> {
     // What is older than `max-age` and stays, stays for a reason.
     let mut judged = steps::with_measured_rate(settings, restored);
     judged.options.goals.max_age = None;
-    let mut report = steps::report(&found, &judged, now)?;
-    report.notes.append(&mut notes);
+    let mut report = steps::report(found, &judged, now)?;
+    report.notes.extend(notes);
     if shown.bytes > 0 {
         let rate = steps::restore_rate(&judged);
         report
@@ -97,15 +118,7 @@ pub fn run(
         report.notes.push(steps::next_go_trim(cache, now));
     }
     report.plan = Some(shown);
-    let failure = removed.and_then(|removed| settle(removed, &mut report, &found, settings, now));
-    steps::write_report(&report, settings, out)?;
-    match failure {
-        None => Ok(report.verdict),
-        Some(error) => {
-            out.flush()?;
-            Err(error)
-        }
-    }
+    Ok(report)
 }
 
 /// Refuses what cannot be trimmed, and puts back what an interrupted proof had

@@ -245,32 +245,41 @@ pub fn unvouched(
             });
         }
     }
+    found
+        .findings
+        .extend(counted(modules, vouched_for, &unproven, infos, looked));
+    found.list.sort();
+    found
+}
+
+/// What is said of all modules together: one finding for many.
+fn counted(
+    modules: u64,
+    vouched_for: u64,
+    unproven: &[&Version],
+    infos: u64,
+    looked: &str,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
     if modules > 0 && vouched_for == 0 {
         let subject = human::counted(modules, "module version", "module versions");
         let message = format!("{subject} in the cache, and nothing that vouches for any: {looked}");
-        found
-            .findings
-            .push(Finding::new(Rule::NoTrust, subject, message));
+        findings.push(Finding::new(Rule::NoTrust, subject, message));
     }
     if !unproven.is_empty() {
         let subject = human::counted(unproven.len() as u64, "module version", "module versions");
         let message = format!(
             "nothing outside the cache vouches for {subject}: {}",
-            names(&unproven)
+            names(unproven)
         );
-        found
-            .findings
-            .push(Finding::new(Rule::Unproven, subject, message));
+        findings.push(Finding::new(Rule::Unproven, subject, message));
     }
     if infos > 0 {
         let subject = human::counted(infos, ".info file", ".info files");
         let message = "no checksum covers what they say of times and origins";
-        found
-            .findings
-            .push(Finding::new(Rule::InfoUnproven, subject, message));
+        findings.push(Finding::new(Rule::InfoUnproven, subject, message));
     }
-    found.list.sort();
-    found
+    findings
 }
 
 /// Names that a finding shows; the report's list has them all.
