@@ -103,14 +103,14 @@ pub mod tested {
     }
 
     pub mod graph {
-        pub use crate::graph::{Graph, ModCache, Project, Selected, Standing, load};
+        pub use crate::graph::{CachedGoMods, Graph, MainModules, Selected, Standing, load};
     }
 
     pub mod sumdb {
-        pub use crate::sumdb::database::{Database, Standing, Standpoint, examine};
-        pub use crate::sumdb::files::{Files, Folder, Listing};
+        pub use crate::sumdb::database::{Database, HeadStanding, Standpoint, examine};
+        pub use crate::sumdb::files::{Files, Listing, SumdbFolder};
         pub use crate::sumdb::setting::GoSumdb;
-        pub use crate::sumdb::{Proof, Sumdb};
+        pub use crate::sumdb::{RecordProof, Sumdb};
     }
 
     #[cfg(feature = "remote")]

@@ -14,7 +14,7 @@ use std::process::Command;
 
 use gocachevet::tested::formats::gomod::{self, GoMod as File, Replacement};
 use gocachevet::tested::formats::{ModuleVersion, escape_path, escape_version};
-use gocachevet::tested::graph::{Graph, ModCache, Project, Standing, load};
+use gocachevet::tested::graph::{CachedGoMods, Graph, MainModules, Standing, load};
 
 /// A `go.mod` as `go mod edit -json` tells it, or that `go` refuses it.
 fn go_mod_edit(text: &str) -> Option<serde_json::Value> {
@@ -291,15 +291,15 @@ fn compare(files: &[(&str, &str)], state: GoMod) -> Case {
     } else {
         file("go.mod")
     };
-    let project = Project::read(&root).unwrap();
+    let project = MainModules::read(&root).unwrap();
 
     go(dir.path(), &shared, None, &["mod", "graph"]);
     let modcache = dir.path().join("modcache");
     let proxy = format!("file://{}", shared.join("cache/download").display());
     let go_edges = go(dir.path(), &modcache, Some(&proxy), &["mod", "graph"]);
 
-    let graph = load(&project, &ModCache::new(&modcache)).unwrap();
-    assert_eq!(graph.problems(), []);
+    let graph = load(&project, &CachedGoMods::new(&modcache)).unwrap();
+    assert!(graph.broken().is_empty(), "{:?}", graph.broken());
     assert_eq!(graph.missing_go_mods(), &BTreeSet::new());
     assert!(graph.is_complete());
     assert_eq!(edges(&graph), go_edges);
@@ -505,8 +505,8 @@ fn a_missing_file_is_named() {
         .modcache
         .join("cache/download/github.com/spf13/cobra/@v/v1.7.0.mod");
     fs::remove_file(file).unwrap();
-    let project = Project::read(&case.dir.path().join("go.mod")).unwrap();
-    let graph = load(&project, &ModCache::new(&case.modcache)).unwrap();
+    let project = MainModules::read(&case.dir.path().join("go.mod")).unwrap();
+    let graph = load(&project, &CachedGoMods::new(&case.modcache)).unwrap();
     let missing: Vec<_> = graph
         .missing_go_mods()
         .iter()

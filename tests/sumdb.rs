@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use gocachevet::tested::formats::ModuleVersion;
 use gocachevet::tested::sumdb::GoSumdb;
-use gocachevet::tested::sumdb::{Database, Standing, Standpoint, examine};
-use gocachevet::tested::sumdb::{Files, Folder, Listing};
-use gocachevet::tested::sumdb::{Proof, Sumdb};
+use gocachevet::tested::sumdb::{Database, HeadStanding, Standpoint, examine};
+use gocachevet::tested::sumdb::{Files, Listing, SumdbFolder};
+use gocachevet::tested::sumdb::{RecordProof, Sumdb};
 use support::{GoEnv, MODULES};
 
 const ERRORS: &str = "github.com/pkg/errors@v0.9.1";
@@ -42,7 +42,7 @@ fn what_go_cached_is_proven() {
     assert_eq!(sumdb.findings().count(), 0);
     for (module, h1) in MODULES {
         let id: ModuleVersion = module.parse().unwrap();
-        let Proof::Proven(sums) = sumdb.check(&id, Some(h1.parse().unwrap()), None) else {
+        let RecordProof::Proven(sums) = sumdb.check(&id, Some(h1.parse().unwrap()), None) else {
             panic!("{module}: {:?}", sumdb.check(&id, None, None))
         };
         assert!(sums.go_mod.is_some());
@@ -51,7 +51,9 @@ fn what_go_cached_is_proven() {
         panic!("one database")
     };
     assert!(database.heads.len() > 1);
-    let linked = |standing: &Standing| matches!(standing, Standing::Newest | Standing::Consistent);
+    let linked = |standing: &HeadStanding| {
+        matches!(standing, HeadStanding::Newest | HeadStanding::Consistent)
+    };
     assert!(
         database.heads.iter().all(|head| linked(&head.standing)),
         "{:?}",
@@ -96,7 +98,7 @@ impl Changed {
 fn any_change_of_a_real_proof_is_refused() {
     let env = looked_up(&[ERRORS]);
     let folder = env.modcache.join("cache/download/sumdb/sum.golang.org");
-    let folder = Folder(gocachevet::tested::Folder::open(&folder));
+    let folder = SumdbFolder(gocachevet::tested::Folder::open(&folder));
     let mut proof = Changed {
         files: BTreeMap::new(),
     };

@@ -126,7 +126,9 @@ impl Reader {
 }
 
 fn ours(id: &ModuleVersion, path: &Path) -> Result<String, String> {
-    zip_h1(id, File::open(path).unwrap()).map(|h1| h1.to_string())
+    let h1 = zip_h1(id, File::open(path).unwrap());
+    h1.map(|h1| h1.to_string())
+        .map_err(|error| error.to_string())
 }
 
 fn named(name: &str, content: &[u8], form: Form) -> Part {

@@ -2,7 +2,7 @@
 //! lock for them; to it an entry without its output is a plain miss.
 
 use super::tree::remove_tree;
-use super::{Done, Fault, Result, gone_is_fine};
+use super::{Done, Result, StepError, gone_is_fine};
 use crate::folder::{Folder, Kind};
 use crate::formats::action::{ActionEntry, EntryName, OutputId, parse_entry_name};
 use crate::parallel;
@@ -107,8 +107,8 @@ fn output(
 ) -> Result {
     let (step, output) = (removal.step, removal.what);
     match named.get(&output.id) {
-        Some(Stays::Used) if step.cause != Cause::Damaged => return Err(Fault::InUse),
-        Some(Stays::Failed) if step.cause != Cause::Damaged => return Err(Fault::Named),
+        Some(Stays::Used) if step.cause != Cause::Damaged => return Err(StepError::InUse),
+        Some(Stays::Failed) if step.cause != Cause::Damaged => return Err(StepError::Named),
         _ => {}
     }
     let name = format!("{}-d", output.id);
@@ -136,10 +136,10 @@ fn unchanged(
     folder: &Folder,
     name: &str,
     modified: DateTime<Utc>,
-) -> std::result::Result<bool, Fault> {
+) -> std::result::Result<bool, StepError> {
     match folder.stat(name.as_ref()) {
         Ok(stat) if stat.modified == modified => Ok(true),
-        Ok(_) => Err(Fault::Changed),
+        Ok(_) => Err(StepError::Changed),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error.into()),
     }

@@ -47,7 +47,7 @@ use std::io;
 
 /// Why a unit is still there.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum StepError {
     /// A running `go` holds its lock.
     #[error("in use: a go command holds its lock")]
     Busy,
@@ -73,15 +73,18 @@ fn refused(error: &io::Error) -> &'static str {
     }
 }
 
-impl Fault {
+impl StepError {
     /// Whether it was left for good reason; else the removal failed.
     pub fn is_skip(&self) -> bool {
-        matches!(self, Fault::Busy | Fault::Changed | Fault::InUse)
+        matches!(
+            self,
+            StepError::Busy | StepError::Changed | StepError::InUse
+        )
     }
 }
 
 /// What became of a step: the bytes freed, or why not.
-pub type Result = std::result::Result<u64, Fault>;
+pub type Result = std::result::Result<u64, StepError>;
 
 /// A step, and what became of it.
 #[derive(Debug)]
@@ -214,8 +217,8 @@ fn remove_batch<'a>(
 
 pub use all::sweep;
 
-fn copy_of(error: &io::Error) -> Fault {
-    Fault::Io(io::Error::new(error.kind(), error.to_string()))
+fn copy_of(error: &io::Error) -> StepError {
+    StepError::Io(io::Error::new(error.kind(), error.to_string()))
 }
 
 /// Unlinks a link, never what it leads to.

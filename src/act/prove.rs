@@ -8,7 +8,7 @@
 
 use super::tree::remove_tree;
 use super::version::{Place, locked, remove_any};
-use super::{Done, Fault, gone_is_fine};
+use super::{Done, StepError, gone_is_fine};
 use crate::folder::{Folder, Kind, Root};
 use crate::formats::action::{ActionEntry, EntryName, parse_entry_name};
 use crate::formats::h1::H1;
@@ -68,7 +68,7 @@ pub fn hold<'a>(plan: &Plan<'a>, inventory: &Inventory) -> io::Result<Held<'a>> 
         };
         let result = match aside {
             Some(aside) => aside.step(step),
-            None => Err(Fault::Io(io::ErrorKind::NotFound.into())),
+            None => Err(StepError::Io(io::ErrorKind::NotFound.into())),
         };
         Done::new(*step, result.map(|()| step.bytes))
     });
@@ -144,7 +144,7 @@ impl Aside {
         self.folders.parent(self.below(path)?)
     }
 
-    fn step(&mut self, step: &Step<'_>) -> std::result::Result<(), Fault> {
+    fn step(&mut self, step: &Step<'_>) -> std::result::Result<(), StepError> {
         if let Target::Modules(cache, InModules::Version(version, part)) = step.target {
             let place = Place::of(&self.folders, &version.id)?;
             let _lock = place.lock(true)?;
@@ -324,7 +324,7 @@ pub fn put_back_interrupted(root: &Path) -> io::Result<u64> {
         Err(error) => return Err(error),
     };
     let _marker = locked(marker).map_err(|fault| match fault {
-        Fault::Busy => io::Error::new(io::ErrorKind::WouldBlock, "another proof is going on"),
+        StepError::Busy => io::Error::new(io::ErrorKind::WouldBlock, "another proof is going on"),
         fault => io::Error::other(fault),
     })?;
     let mut count = 0;

@@ -1,7 +1,7 @@
 //! Removing module versions, or parts of them.
 
 use super::tree::remove_tree;
-use super::{Fault, Result, gone_is_fine};
+use super::{Result, StepError, gone_is_fine};
 use crate::folder::{Folder, Kind, Root};
 use crate::formats::module::{
     ModuleVersion, PieceKind, escape_path, escape_version, tree_dir_name,
@@ -70,7 +70,7 @@ impl Place {
 
     /// Takes Go's lock of the version without waiting. Without an `@v` folder
     /// there is nothing that Go could be downloading into.
-    pub(super) fn lock(&self, create: bool) -> std::result::Result<Option<File>, Fault> {
+    pub(super) fn lock(&self, create: bool) -> std::result::Result<Option<File>, StepError> {
         let Some(at_v) = &self.at_v else {
             return Ok(None);
         };
@@ -83,7 +83,7 @@ impl Place {
 
     /// Fails if source or marker are not what was scanned. What has gone since
     /// is no obstacle.
-    pub(super) fn unchanged(&self, version: &Version) -> std::result::Result<(), Fault> {
+    pub(super) fn unchanged(&self, version: &Version) -> std::result::Result<(), StepError> {
         let before = [
             (PieceKind::Zip, version.zip),
             (PieceKind::ZipHash, version.ziphash),
@@ -92,7 +92,7 @@ impl Place {
         for (kind, before) in before {
             let now = self.stat(kind)?;
             if now.is_some() && now != before {
-                return Err(Fault::Changed);
+                return Err(StepError::Changed);
             }
         }
         let Some(trees) = &self.trees else {
@@ -101,7 +101,7 @@ impl Place {
         match trees.stat(&self.tree) {
             Ok(stat) => match &version.tree {
                 Some(tree) if stat.kind == Kind::Folder && tree.modified == stat.modified => Ok(()),
-                _ => Err(Fault::Changed),
+                _ => Err(StepError::Changed),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error.into()),
@@ -140,10 +140,10 @@ impl Place {
 }
 
 /// Locks a file without waiting.
-pub(super) fn locked(file: File) -> std::result::Result<File, Fault> {
+pub(super) fn locked(file: File) -> std::result::Result<File, StepError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Fault::Busy),
+        Err(TryLockError::WouldBlock) => Err(StepError::Busy),
         // Where there are no locks, Go has none either.
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(error)) => Err(error.into()),
@@ -176,7 +176,7 @@ pub(super) fn begin<'a>(
     root: &Root,
     version: &'a Version,
     part: Part,
-) -> std::result::Result<Begun<'a>, Fault> {
+) -> std::result::Result<Begun<'a>, StepError> {
     let place = Place::of(root, &version.id)?;
     // Go fetches `.mod` and `.info` without the lock; where there is nothing
     // else, none is made.
@@ -210,21 +210,21 @@ pub(super) fn finish(begun: &Begun<'_>, cause: Cause) -> Result {
     match part {
         Part::Zip => {
             if version.kind == VersionKind::Fips140 || place.stat(PieceKind::ZipHash)?.is_none() {
-                return Err(Fault::Changed);
+                return Err(StepError::Changed);
             }
             place.unlink(PieceKind::Zip)?;
             freed += bytes(version.zip);
         }
         Part::Tree => {
             if place.stat(PieceKind::Zip)?.is_none() {
-                return Err(Fault::Changed);
+                return Err(StepError::Changed);
             }
             aside = place.set_tree_aside()?;
         }
         Part::HalfTree => {
             // An extraction that ended meanwhile has left a whole tree.
             if place.stat(PieceKind::Partial)?.is_none() {
-                return Err(Fault::Changed);
+                return Err(StepError::Changed);
             }
             aside = place.set_tree_aside()?;
             place.unlink(PieceKind::Partial)?;
@@ -422,7 +422,7 @@ mod tests {
         assert!(cache.tree.exists());
         // Newcomers wait, and so would another trim.
         let other = begin(&cache.root(), &version, Part::Whole);
-        assert!(matches!(other, Err(Fault::Busy)));
+        assert!(matches!(other, Err(StepError::Busy)));
         let freed = finish(&begun, Cause::Unused).unwrap();
         // `info`, `mod`, `zip`, `ziphash` and `package a`, to the byte.
         assert_eq!(freed, 4 + 3 + 3 + 7 + 9);
@@ -449,7 +449,7 @@ mod tests {
         let version = cache.version();
         fs::write(cache.pieces.join("v1.0.0.zip"), "another").unwrap();
         let begun = begin(&cache.root(), &version, Part::Whole);
-        assert!(matches!(begun, Err(Fault::Changed)));
+        assert!(matches!(begun, Err(StepError::Changed)));
         assert_eq!(cache.left().len(), ALL.len());
     }
 
@@ -460,7 +460,7 @@ mod tests {
         fs::remove_file(cache.pieces.join("v1.0.0.partial")).unwrap();
         let begun = begin(&cache.root(), &version, Part::HalfTree).unwrap();
         let finished = finish(&begun, Cause::Residue);
-        assert!(matches!(finished, Err(Fault::Changed)));
+        assert!(matches!(finished, Err(StepError::Changed)));
         assert!(cache.tree.join("sub/a.go").exists());
     }
 
@@ -471,7 +471,7 @@ mod tests {
         fs::remove_file(cache.pieces.join("v1.0.0.zip")).unwrap();
         let begun = begin(&cache.root(), &version, Part::Tree).unwrap();
         let finished = finish(&begun, Cause::Slim);
-        assert!(matches!(finished, Err(Fault::Changed)));
+        assert!(matches!(finished, Err(StepError::Changed)));
         assert!(cache.tree.exists());
     }
 }

@@ -8,7 +8,7 @@ use crate::findings::display_path;
 use crate::formats::gomod::Replacement;
 use crate::formats::gover;
 use crate::formats::module::ModuleVersion;
-use crate::graph::{Graph, ModCache};
+use crate::graph::{CachedGoMods, Graph};
 use crate::locate::Project;
 use crate::needs::{self, Needs};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -39,7 +39,7 @@ pub(crate) fn choose(
     roots: &Roots,
     platforms: &[Platform],
 ) -> Result<Choice, CommandError> {
-    let cache = &ModCache::of(roots.modules.clone());
+    let cache = &CachedGoMods::of(roots.modules.clone());
     let mut choice = Choice::default();
     choice
         .projects
@@ -107,10 +107,10 @@ impl Choice {
         let go_mods = graph.needed_go_mods().iter().chain(zips.values());
         self.needs.go_mods.extend(go_mods.cloned());
         self.needs.source.extend(zips.into_values());
-        for problem in graph.problems() {
+        for broken in graph.broken() {
             self.damaged.insert(Damaged {
-                subject: format!("{}: its go.mod", problem.module),
-                message: problem.problem.clone(),
+                subject: format!("{}: its go.mod", broken.module),
+                message: broken.error.to_string(),
             });
         }
         // What a build takes for each module; nothing for `go` and folders.

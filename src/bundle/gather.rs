@@ -4,7 +4,7 @@ use super::choose::TOOLCHAIN;
 #[cfg(target_os = "linux")]
 use super::layout;
 use super::manifest::{GoMod, Module};
-use super::{Shape, manifest, records};
+use super::{BundleError, Shape, manifest, records};
 #[cfg(target_os = "linux")]
 use crate::findings::display_path;
 use crate::folder;
@@ -13,13 +13,13 @@ use crate::formats::gomod::MAX_BYTES as MAX_GO_MOD_BYTES;
 use crate::formats::gosum::{MergedSums, SumClaim};
 use crate::formats::h1::{H1, h1_of_go_mod};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
-use crate::formats::module::{self, ModuleError, ModuleVersion};
+use crate::formats::module::{ModuleVersion, escape_path, lookup_name, piece_name};
 use crate::needs::Needs;
 use crate::parallel;
 use crate::run::Watch;
 use crate::scan::{BuildCache, Version};
 use crate::sumdb::note::Verifier;
-use crate::sumdb::{Contradiction, Proof, Sumdb};
+use crate::sumdb::{Contradiction, RecordProof, Sumdb};
 use crate::verify::{Buffers, zip_h1_with};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -108,7 +108,7 @@ pub(crate) struct Damaged {
 
 /// All that goes into a bundle, or why there is none.
 #[derive(Debug, Default)]
-pub(crate) struct Gathered {
+pub(crate) struct GatheredPieces {
     /// In the order of their names.
     pub(crate) pieces: Vec<Piece>,
     pub(crate) modules: Vec<Module>,
@@ -143,13 +143,6 @@ struct Weighed {
     h1: Option<H1>,
 }
 
-/// Where a version's file lies under `cache/download`, with slashes.
-pub(crate) fn piece_name(id: &ModuleVersion, suffix: &str) -> Result<String, ModuleError> {
-    let path = module::escape_path(&id.path)?;
-    let version = module::escape_version(&id.version)?;
-    Ok(format!("{path}/@v/{version}.{suffix}"))
-}
-
 /// A module's `list`, as a proxy has it: pseudo-versions do not stand there.
 pub(super) fn list_of<'a>(ids: impl IntoIterator<Item = &'a ModuleVersion>) -> Vec<u8> {
     let tagged = ids
@@ -157,13 +150,6 @@ pub(super) fn list_of<'a>(ids: impl IntoIterator<Item = &'a ModuleVersion>) -> V
         .filter(|id| !crate::formats::semver::is_pseudo_version(&id.version));
     let list: String = tagged.map(|id| format!("{}\n", id.version)).collect();
     list.into_bytes()
-}
-
-/// Where a version's record lies in a checksum database's folder.
-pub(crate) fn lookup_name(id: &ModuleVersion) -> Option<String> {
-    let path = module::escape_path(&id.path).ok()?;
-    let version = module::escape_version(&id.version).ok()?;
-    Some(format!("lookup/{path}@{version}"))
 }
 
 /// What there is to gather from.
@@ -181,8 +167,13 @@ pub(crate) struct From<'a> {
 }
 
 /// Looks every needed piece up and holds it against its hash.
-pub(crate) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn Watch) -> Gathered {
-    let mut gathered = Gathered::default();
+pub(crate) fn gather(
+    needs: &Needs,
+    shape: Shape,
+    from: &From<'_>,
+    watch: &dyn Watch,
+) -> GatheredPieces {
+    let mut gathered = GatheredPieces::default();
     let mut wanted = Vec::new();
     modules(needs, shape, from, &mut wanted, &mut gathered);
     sumdb_files(needs, shape, from, &mut wanted, &mut gathered);
@@ -203,10 +194,10 @@ pub(crate) fn gather(needs: &Needs, shape: Shape, from: &From<'_>, watch: &dyn W
     for (wanted, weighed) in wanted.into_iter().zip(weighed) {
         let weighed = match weighed {
             Ok(weighed) => weighed,
-            Err(message) => {
+            Err(error) => {
                 gathered.damaged.insert(Damaged {
                     subject: wanted.path,
-                    message,
+                    message: error.to_string(),
                 });
                 continue;
             }
@@ -258,7 +249,7 @@ fn modules(
     shape: Shape,
     from: &From<'_>,
     wanted: &mut Vec<Wanted>,
-    gathered: &mut Gathered,
+    gathered: &mut GatheredPieces,
 ) {
     let cached = |id: &ModuleVersion| {
         let at = from.versions.binary_search_by(|version| version.id.cmp(id));
@@ -330,7 +321,7 @@ fn modules(
         {
             made_infos.push((format!("{}{name}", shape.prefix()), id));
         }
-        if let Ok(path) = module::escape_path(&id.path) {
+        if let Ok(path) = escape_path(&id.path) {
             lists.entry(path).or_default().insert(id);
         }
     }
@@ -358,7 +349,7 @@ fn sumdb_files(
     shape: Shape,
     from: &From<'_>,
     wanted: &mut Vec<Wanted>,
-    gathered: &mut Gathered,
+    gathered: &mut GatheredPieces,
 ) {
     let ids = needs.source.iter().chain(&needs.go_mods);
     let lookups: BTreeSet<String> = ids.filter_map(lookup_name).collect();
@@ -394,7 +385,7 @@ fn builds(
     cache: &BuildCache,
     actions: &BTreeSet<ActionId>,
     wanted: &mut Vec<Wanted>,
-    gathered: &mut Gathered,
+    gathered: &mut GatheredPieces,
 ) {
     let mut outputs = BTreeSet::new();
     let mut lost = 0;
@@ -438,22 +429,18 @@ fn weigh(
     wanted: &Wanted,
     roots: &Roots,
     (buffer, buffers): &mut (Vec<u8>, Buffers),
-) -> Result<Weighed, String> {
-    let words = |error: io::Error| error.to_string();
+) -> Result<Weighed, BundleError> {
     let open = || match &wanted.source {
         Source::Cache(root, path) => roots.open(*root, path),
         Source::Bytes(_) => Err(io::ErrorKind::Unsupported.into()),
     };
-    let small = |limit: usize| {
+    let small = |limit: usize| -> Result<Vec<u8>, BundleError> {
         let mut content = Vec::new();
-        let file = open().map_err(words)?;
-        file.take(limit as u64 + 1)
-            .read_to_end(&mut content)
-            .map_err(words)?;
-        if content.len() > limit {
-            return Err(format!("is longer than {limit} bytes"));
+        open()?.take(limit as u64 + 1).read_to_end(&mut content)?;
+        match content.len() > limit {
+            true => Err(format!("is longer than {limit} bytes").into()),
+            false => Ok(content),
         }
-        Ok(content)
     };
     let of = |content: &[u8], h1| Weighed {
         bytes: content.len() as u64,
@@ -469,26 +456,26 @@ fn weigh(
         }
         Expect::Info(id) => {
             let content = small(MAX_INFO_BYTES)?;
-            RevInfo::parse_for(&id.version, &content).map_err(|error| error.to_string())?;
+            RevInfo::parse_for(&id.version, &content)?;
             Ok(of(&content, None))
         }
         Expect::Zip(id, hashes) => {
-            let mut file = open().map_err(words)?;
-            let mut weighed = hash(&mut file, buffer).map_err(words)?;
-            file.rewind().map_err(words)?;
+            let mut file = open()?;
+            let mut weighed = hash(&mut file, buffer)?;
+            file.rewind()?;
             let h1 = zip_h1_with(id, file, buffers)?;
             equal(hashes, h1, "go.sum")?;
             weighed.h1 = Some(h1);
             Ok(weighed)
         }
         Expect::Output(id) => {
-            let weighed = hash(&mut open().map_err(words)?, buffer).map_err(words)?;
+            let weighed = hash(&mut open()?, buffer)?;
             if weighed.sha256 != id.0 {
-                return Err("its content is not what its name says".to_owned());
+                return Err("its content is not what its name says".into());
             }
             Ok(weighed)
         }
-        Expect::Nothing => hash(&mut open().map_err(words)?, buffer).map_err(words),
+        Expect::Nothing => Ok(hash(&mut open()?, buffer)?),
     }
 }
 
@@ -512,13 +499,13 @@ fn inputs(folder: &folder::Folder, at: &Path, names: &mut Vec<PathBuf>) {
     }
 }
 
-fn equal(trusted: &BTreeSet<H1>, actual: H1, who: &str) -> Result<(), String> {
+fn equal(trusted: &BTreeSet<H1>, actual: H1, who: &str) -> Result<(), BundleError> {
     // More than one line is a disagreement between go.sum files: Go takes either.
     if trusted.is_empty() || trusted.contains(&actual) {
         return Ok(());
     }
     let all: Vec<String> = trusted.iter().map(H1::to_string).collect();
-    Err(format!("is {actual}, but {who} says {}", all.join(" or ")))
+    Err(format!("is {actual}, but {who} says {}", all.join(" or ")).into())
 }
 
 fn hash(file: &mut File, buffer: &mut [u8]) -> io::Result<Weighed> {
@@ -542,7 +529,7 @@ fn hash(file: &mut File, buffer: &mut [u8]) -> io::Result<Weighed> {
     })
 }
 
-impl Gathered {
+impl GatheredPieces {
     /// Adds a file that is made here.
     pub(crate) fn add(&mut self, path: String, content: Vec<u8>) {
         self.pieces.push(Piece {
@@ -590,11 +577,11 @@ impl Gathered {
             .sort_by(|a, b| a.listed.path.cmp(&b.listed.path));
     }
 
-    fn weigh_record(&mut self, proof: Proof, id: &ModuleVersion) {
+    fn weigh_record(&mut self, proof: RecordProof, id: &ModuleVersion) {
         match proof {
-            Proof::Proven(_) => self.proven_by_sumdb += 1,
-            Proof::Unproven(_) => {}
-            Proof::Contradicted(Contradiction::Hash {
+            RecordProof::Proven(_) => self.proven_by_sumdb += 1,
+            RecordProof::Unproven(_) => {}
+            RecordProof::Contradicted(Contradiction::Hash {
                 database,
                 expected,
                 actual,
@@ -605,7 +592,7 @@ impl Gathered {
                     message: format!("is {actual}, but {database} says {expected}"),
                 });
             }
-            Proof::Contradicted(Contradiction::Proof { database, message }) => {
+            RecordProof::Contradicted(Contradiction::Proof { database, message }) => {
                 self.damaged.insert(Damaged {
                     subject: id.to_string(),
                     message: format!("its record of {database} does not hold: {message}"),

@@ -6,15 +6,15 @@
 //! module and is held against the module's hashes, or it is what this program
 //! makes of the list; everything else is refused.
 
-use super::Shape;
-use super::gather::{list_of, lookup_name, piece_name};
+use super::gather::list_of;
 use super::manifest::{self, Manifest};
+use super::{BundleError, Shape};
 use crate::formats::action::{ActionEntry, ActionId, EntryName, OutputId, parse_entry_name};
 use crate::formats::gomod::MAX_BYTES as MAX_GO_MOD_BYTES;
 use crate::formats::gosum::GoSum;
-use crate::formats::h1::{H1, H1Builder};
+use crate::formats::h1::{H1, H1Builder, H1Error};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
-use crate::formats::module::{ModuleVersion, escape_path};
+use crate::formats::module::{ModuleError, ModuleVersion, escape_path, lookup_name, piece_name};
 use crate::formats::modzip::MAX_ZIP_BYTES;
 use crate::sumdb::tlog::{Record, Tile};
 use sha2::{Digest, Sha256};
@@ -57,20 +57,20 @@ impl Role {
     /// Holds a small file's content against what it has to be.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
-    pub(crate) fn weigh(&self, manifest: &Manifest, content: &[u8]) -> Result<(), String> {
+    /// What is wrong with it.
+    pub(crate) fn weigh(&self, manifest: &Manifest, content: &[u8]) -> Result<(), BundleError> {
         match self {
             Role::Hashed | Role::Made | Role::GoMod(_) | Role::Zip(_) => Ok(()),
             Role::TestExpire => {
                 match std::str::from_utf8(content).map(|text| text.trim().parse()) {
                     Ok(Ok(0_i64..)) => Ok(()),
-                    _ => Err("is not a time".to_owned()),
+                    _ => Err("is not a time".into()),
                 }
             }
             Role::Info(at) => {
                 let version = manifest.go_mods.get(*at).map_or("", |of| &of.version);
-                let info = RevInfo::parse_for(version, content);
-                info.map(|_| ()).map_err(|error| error.to_string())
+                RevInfo::parse_for(version, content)?;
+                Ok(())
             }
             Role::Lookup(id) => lookup(manifest, id, content),
             Role::Action(id) => action(manifest, *id, content),
@@ -80,9 +80,9 @@ impl Role {
 
 /// A record may not say anything else of a module than the manifest. That the
 /// database signed it is proven by Go, whenever it reads one.
-fn lookup(manifest: &Manifest, id: &ModuleVersion, content: &[u8]) -> Result<(), String> {
+fn lookup(manifest: &Manifest, id: &ModuleVersion, content: &[u8]) -> Result<(), BundleError> {
     let record = Record::parse(content).ok_or("is not a record of a checksum database")?;
-    let sums = GoSum::parse(record.text.as_bytes()).map_err(|error| error.to_string())?;
+    let sums = GoSum::parse(record.text.as_bytes())?;
     let claims = [
         (sums.zip(id), manifest.module(id).map(|of| &of.h1)),
         (sums.go_mod(id), manifest.go_mod(id).map(|of| &of.h1)),
@@ -91,14 +91,14 @@ fn lookup(manifest: &Manifest, id: &ModuleVersion, content: &[u8]) -> Result<(),
         let Some(listed) = listed else { continue };
         let mut recorded = recorded.iter().map(|sum| sum.h1.to_string());
         if let Some(other) = recorded.find(|h1| h1 != listed) {
-            return Err(format!("says {other}, but the manifest says {listed}"));
+            return Err(format!("says {other}, but the manifest says {listed}").into());
         }
     }
     Ok(())
 }
 
-fn action(manifest: &Manifest, id: ActionId, content: &[u8]) -> Result<(), String> {
-    let entry = ActionEntry::parse_named(id, content).map_err(|error| error.to_string())?;
+fn action(manifest: &Manifest, id: ActionId, content: &[u8]) -> Result<(), BundleError> {
+    let entry = ActionEntry::parse_named(id, content)?;
     let output = entry.output;
     let name = format!("gocache/{}/{output}-d", output.shard());
     match manifest.file(&name) {
@@ -106,21 +106,22 @@ fn action(manifest: &Manifest, id: ActionId, content: &[u8]) -> Result<(), Strin
         Some(file) => Err(format!(
             "says that its output has {} bytes, but the manifest says {}",
             entry.size, file.bytes
-        )),
-        None => Err(format!("names the output {output}, which is not there")),
+        )
+        .into()),
+        None => Err(format!("names the output {output}, which is not there").into()),
     }
 }
 
 /// The roles of all files, in the manifest's order.
 ///
 /// # Errors
-/// Which file has none, or cannot be what it has to be, in words.
-pub(crate) fn roles(manifest: &Manifest) -> Result<Vec<Role>, String> {
+/// Which file has none, or cannot be what it has to be.
+pub(crate) fn roles(manifest: &Manifest) -> Result<Vec<Role>, BundleError> {
     let expected = Expected::of(manifest)?;
     let mut roles = Vec::with_capacity(manifest.files.len());
     for file in &manifest.files {
-        let role = expected.role(file);
-        roles.push(role.map_err(|why| format!("lists {:?}: {why}", file.path))?);
+        let odd = |error| BundleError::Listed(format!("{:?}", file.path), Box::new(error));
+        roles.push(expected.role(file).map_err(odd)?);
     }
     Ok(roles)
 }
@@ -142,7 +143,7 @@ enum Piece<'a> {
 }
 
 impl<'a> Expected<'a> {
-    fn of(manifest: &'a Manifest) -> Result<Expected<'a>, String> {
+    fn of(manifest: &'a Manifest) -> Result<Expected<'a>, BundleError> {
         let mut expected = Expected {
             prefix: manifest.shape.prefix(),
             pieces: HashMap::new(),
@@ -152,7 +153,7 @@ impl<'a> Expected<'a> {
         let mut names = Vec::new();
         for (at, module) in manifest.modules.iter().enumerate() {
             let id = module.id();
-            let odd = |error| format!("lists the module {id}: {error}");
+            let odd = |error| listed(format!("the module {id}"), error);
             let name = piece_name(&id, "zip").map_err(odd)?;
             names.push((name.clone(), id.clone(), "its zip"));
             if manifest.shape == Shape::Modcache {
@@ -165,7 +166,7 @@ impl<'a> Expected<'a> {
         }
         for (at, go_mod) in manifest.go_mods.iter().enumerate() {
             let id = go_mod.id();
-            let odd = |error| format!("lists the go.mod of {id}: {error}");
+            let odd = |error| listed(format!("the go.mod of {id}"), error);
             let name = piece_name(&id, "mod").map_err(odd)?;
             names.push((name.clone(), id.clone(), "its go.mod"));
             expected.pieces.insert(name, Piece::GoMod(at, &go_mod.h1));
@@ -186,7 +187,7 @@ impl<'a> Expected<'a> {
                 .file(&format!("{}{name}", expected.prefix))
                 .is_none()
             {
-                return Err(format!("lists the module {id} but not {what}"));
+                return Err(format!("lists the module {id} but not {what}").into());
             }
         }
         Ok(expected)
@@ -198,7 +199,7 @@ impl<'a> Expected<'a> {
         }
     }
 
-    fn role(&self, file: &manifest::File) -> Result<Role, String> {
+    fn role(&self, file: &manifest::File) -> Result<Role, BundleError> {
         let path = file.path.as_str();
         if path == manifest::SBOM {
             return at_most(file, manifest::MAX_BYTES).map(|()| Role::Hashed);
@@ -214,15 +215,15 @@ impl<'a> Expected<'a> {
                 return self.of_sumdb(name, file);
             }
         }
-        Err(
-            match path.starts_with("modcache/") && !path.starts_with("modcache/cache/") {
-                true => "a bundle holds no extracted tree: Go makes trees of the zips".to_owned(),
-                false => "it belongs to no module that the manifest lists".to_owned(),
-            },
-        )
+        let is_tree = path.starts_with("modcache/") && !path.starts_with("modcache/cache/");
+        Err(match is_tree {
+            true => "a bundle holds no extracted tree: Go makes trees of the zips",
+            false => "it belongs to no module that the manifest lists",
+        }
+        .into())
     }
 
-    fn of_sumdb(&self, name: &str, file: &manifest::File) -> Result<Role, String> {
+    fn of_sumdb(&self, name: &str, file: &manifest::File) -> Result<Role, BundleError> {
         // First, since a module may be called `tile`, but no tile `lookup`.
         if let Some((_, lookup)) = name.split_once("/lookup/") {
             let id = self.lookups.get(&format!("lookup/{lookup}"));
@@ -238,11 +239,15 @@ impl<'a> Expected<'a> {
         if name.ends_with("/supported") && self.prefix == Shape::Proxy.prefix() {
             return exactly(file, 0).map(|()| Role::Hashed);
         }
-        Err("it is not a file of a checksum database".to_owned())
+        Err("it is not a file of a checksum database".into())
     }
 }
 
-fn of_module(piece: &Piece<'_>, file: &manifest::File) -> Result<Role, String> {
+fn listed(what: String, error: ModuleError) -> BundleError {
+    BundleError::Listed(what, Box::new(error.into()))
+}
+
+fn of_module(piece: &Piece<'_>, file: &manifest::File) -> Result<Role, BundleError> {
     match piece {
         Piece::Zip(at, module) => {
             exactly(file, module.bytes)?;
@@ -255,7 +260,7 @@ fn of_module(piece: &Piece<'_>, file: &manifest::File) -> Result<Role, String> {
             let actual = h1_by_sha256(file.sha256)?;
             match actual.to_string() == **h1 {
                 true => Ok(Role::GoMod(*at)),
-                false => Err(format!("it is {actual}, but the module's go.mod is {h1}")),
+                false => Err(format!("it is {actual}, but the module's go.mod is {h1}").into()),
             }
         }
         Piece::Made(content) => {
@@ -263,22 +268,22 @@ fn of_module(piece: &Piece<'_>, file: &manifest::File) -> Result<Role, String> {
             let sha256: [u8; 32] = Sha256::digest(content).into();
             match sha256 == file.sha256 {
                 true => Ok(Role::Made),
-                false => Err("it says something else than the manifest".to_owned()),
+                false => Err("it says something else than the manifest".into()),
             }
         }
     }
 }
 
 /// The `/go.mod` hash of a go.mod file, which is made of its SHA-256 alone.
-fn h1_by_sha256(sha256: [u8; 32]) -> Result<H1, String> {
+fn h1_by_sha256(sha256: [u8; 32]) -> Result<H1, H1Error> {
     let mut h1 = H1Builder::new();
     h1.add("go.mod", sha256);
-    h1.finish().map_err(|error| error.to_string())
+    h1.finish()
 }
 
 /// A file of the build cache. An output's name is its SHA-256; that an action
 /// made it nobody can prove.
-pub(super) fn build(file: &manifest::File) -> Result<Role, String> {
+pub(super) fn build(file: &manifest::File) -> Result<Role, BundleError> {
     let name = file.path.strip_prefix("gocache/").unwrap_or_default();
     if name == "testexpire.txt" {
         return at_most(file, MAX_TESTEXPIRE_BYTES).map(|()| Role::TestExpire);
@@ -290,7 +295,7 @@ pub(super) fn build(file: &manifest::File) -> Result<Role, String> {
         // Source: `internal/fuzz/fuzz.go` (`writeToCorpus`).
         return match OutputId(file.sha256).to_string().starts_with(input) && input.len() == 16 {
             true => Ok(Role::Hashed),
-            false => Err("it is not named for its content".to_owned()),
+            false => Err("it is not named for its content".into()),
         };
     }
     let entry = name.split_once('/').and_then(|(shard, name)| {
@@ -303,21 +308,21 @@ pub(super) fn build(file: &manifest::File) -> Result<Role, String> {
             Ok(Role::Action(id))
         }
         EntryName::Output(id) if id.0 == file.sha256 => Ok(Role::Hashed),
-        EntryName::Output(_) => Err("its name is not the SHA-256 of its content".to_owned()),
+        EntryName::Output(_) => Err("its name is not the SHA-256 of its content".into()),
     }
 }
 
-fn exactly(file: &manifest::File, bytes: u64) -> Result<(), String> {
+fn exactly(file: &manifest::File, bytes: u64) -> Result<(), BundleError> {
     match file.bytes == bytes {
         true => Ok(()),
-        false => Err(format!("it has {} bytes, not {bytes}", file.bytes)),
+        false => Err(format!("it has {} bytes, not {bytes}", file.bytes).into()),
     }
 }
 
-fn at_most(file: &manifest::File, bytes: u64) -> Result<(), String> {
+fn at_most(file: &manifest::File, bytes: u64) -> Result<(), BundleError> {
     match file.bytes <= bytes {
         true => Ok(()),
-        false => Err(format!("it has {} bytes; the limit is {bytes}", file.bytes)),
+        false => Err(format!("it has {} bytes; the limit is {bytes}", file.bytes).into()),
     }
 }
 
@@ -373,7 +378,12 @@ mod tests {
         let right = proxy("example.com/a", &versions, "v1.9.0\nv1.10.0\n", &[]);
         assert!(roles(&right).is_ok());
         let wrong = proxy("example.com/a", &versions, "v1.10.0\nv1.9.0\n", &[]);
-        assert!(roles(&wrong).unwrap_err().contains("something else"));
+        assert!(
+            roles(&wrong)
+                .unwrap_err()
+                .to_string()
+                .contains("something else")
+        );
     }
 
     #[test]
@@ -391,9 +401,10 @@ mod tests {
         let role = Role::Lookup(ModuleVersion::new("example.com/a", "v1.0.0"));
         let record = |h1: &str| format!("7\nexample.com/a v1.0.0/go.mod {h1}\n\nnote\n");
         let right = record(&manifest.go_mods[0].h1);
-        assert_eq!(role.weigh(&manifest, right.as_bytes()), Ok(()));
+        role.weigh(&manifest, right.as_bytes()).unwrap();
         let wrong = role.weigh(&manifest, record(H1_TEXT).as_bytes());
-        assert!(wrong.unwrap_err().contains("but the manifest says"));
+        let wrong = wrong.unwrap_err().to_string();
+        assert!(wrong.contains("but the manifest says"), "{wrong}");
         assert!(role.weigh(&manifest, b"x").is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! `gocachevet-pack.json`: what a bundle holds, every file of it.
 
-use super::Shape;
+use super::{BundleError, Shape};
 use crate::formats::action::OutputId;
 use crate::formats::module::ModuleVersion;
 use serde::{Deserialize, Serialize};
@@ -199,17 +199,14 @@ impl Manifest {
     /// Reads a manifest that anybody may have written.
     ///
     /// # Errors
-    /// When it is malformed, too long, or lists what no bundle holds, in words.
-    pub fn read(from: impl Read) -> Result<(Manifest, String), String> {
+    /// When it is malformed, too long, or lists what no bundle holds.
+    pub(crate) fn read(from: impl Read) -> Result<(Manifest, String), BundleError> {
         let mut bytes = Vec::new();
-        from.take(MAX_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| error.to_string())?;
+        from.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(format!("is longer than {MAX_BYTES} bytes"));
+            return Err(format!("is longer than {MAX_BYTES} bytes").into());
         }
-        let manifest: Manifest =
-            serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        let manifest: Manifest = serde_json::from_slice(&bytes)?;
         manifest.check()?;
         Ok((manifest, digest(&bytes)))
     }
@@ -256,16 +253,16 @@ impl Manifest {
             .ok()
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), BundleError> {
         if self.schema != SCHEMA {
-            return Err(format!("is of the form {:?}, not {SCHEMA}", self.schema));
+            return Err(format!("is of the form {:?}, not {SCHEMA}", self.schema).into());
         }
         let mut before = "";
         for file in &self.files {
             let path = file.path.as_str();
             check_name(path).map_err(|why| format!("lists {path:?}: {why}"))?;
             if path <= before {
-                return Err(format!("lists {path:?} twice or out of order"));
+                return Err(format!("lists {path:?} twice or out of order").into());
             }
             before = path;
         }
@@ -274,7 +271,7 @@ impl Manifest {
             let mut at = file.path.as_str();
             while let Some((folder, _)) = at.rsplit_once('/') {
                 if self.position(folder).is_some() {
-                    return Err(format!("lists {folder:?} as a file and as a folder"));
+                    return Err(format!("lists {folder:?} as a file and as a folder").into());
                 }
                 at = folder;
             }
@@ -288,7 +285,7 @@ impl Manifest {
     }
 
     /// Every file is in a frame, and there is room for it.
-    fn check_frames(&self) -> Result<(), String> {
+    fn check_frames(&self) -> Result<(), BundleError> {
         let mut room: Vec<u64> = self.frames.iter().map(|frame| frame.unpacked).collect();
         for file in &self.files {
             let of = file.frame.map(|at| room.get_mut(at as usize));
@@ -296,10 +293,8 @@ impl Manifest {
                 None if self.frames.is_empty() => {}
                 Some(Some(room)) if *room >= file.bytes => *room -= file.bytes,
                 _ => {
-                    return Err(format!(
-                        "lists {:?} in a frame that has no room for it",
-                        file.path
-                    ));
+                    let path = &file.path;
+                    return Err(format!("lists {path:?} in a frame that has no room for it").into());
                 }
             }
         }

@@ -28,6 +28,7 @@
 //! go.sum, which comes with the sources, has the last word when Go builds.
 
 pub(crate) mod choose;
+mod error;
 #[cfg(target_os = "linux")]
 pub(crate) mod frames;
 pub(crate) mod gather;
@@ -43,6 +44,8 @@ pub(crate) mod sbom;
 pub(crate) mod seal;
 mod spool;
 pub(crate) mod write;
+
+pub(crate) use error::BundleError;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};

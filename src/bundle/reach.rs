@@ -4,9 +4,9 @@
 //! every module of the build list whose path begins the import path, so that
 //! all of these are needed, not only the one that has it.
 
-use super::gather::{Root, Roots, piece_name};
+use super::gather::{Root, Roots};
 use super::{Platform, imports};
-use crate::formats::module::ModuleVersion;
+use crate::formats::module::{ModuleVersion, piece_name};
 use crate::verify::each_source;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Read};

@@ -6,9 +6,10 @@
 //! pieces of the modules it lists, each held against the module's hashes
 //! (`layout`).
 
+use super::BundleError;
 #[cfg(target_os = "linux")]
 use super::frames::Frames;
-use super::gather::{CHUNK, piece_name, regular};
+use super::gather::{CHUNK, regular};
 use super::layout::{self, Role};
 use super::manifest::{self, MAX_NAME, Manifest};
 use super::spool::Spool;
@@ -16,6 +17,7 @@ use crate::findings::display_path;
 use crate::folder::ordinary;
 use crate::folder::{Folder, Kind};
 use crate::formats::h1::H1;
+use crate::formats::module::piece_name;
 use crate::parallel;
 use crate::verify::{Buffers, zip_h1_with};
 use sha2::{Digest, Sha256};
@@ -53,7 +55,7 @@ pub(crate) struct Problem {
 
 /// What reading a bundle brought.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub(crate) struct CheckedBundle {
     pub(crate) manifest: Option<Manifest>,
     /// The SHA-256 of the manifest.
     pub(crate) digest: String,
@@ -108,7 +110,11 @@ impl Hand {
 }
 
 /// Verifies a bundle where it is.
-pub(crate) fn check(bundle: &Path, expected: Option<&str>, jobs: usize) -> io::Result<Checked> {
+pub(crate) fn check(
+    bundle: &Path,
+    expected: Option<&str>,
+    jobs: usize,
+) -> io::Result<CheckedBundle> {
     read(bundle, expected, None, jobs)
 }
 
@@ -119,7 +125,7 @@ pub(crate) fn unpack(
     expected: Option<&str>,
     dir: &Path,
     jobs: usize,
-) -> io::Result<Checked> {
+) -> io::Result<CheckedBundle> {
     let made = !dir.exists();
     fs::create_dir_all(dir)?;
     if fs::read_dir(dir)?.next().is_some() {
@@ -148,7 +154,7 @@ fn unpack_to(
     bundle: &Path,
     expected: Option<&str>,
     jobs: usize,
-) -> io::Result<Checked> {
+) -> io::Result<CheckedBundle> {
     fs::create_dir(part)?;
     let beside = Folder::open(part.parent().unwrap_or(part))?;
     let top = beside.folder(part.file_name().unwrap_or_default())?;
@@ -185,9 +191,11 @@ fn zips(top: &Folder, manifest: &Manifest, jobs: usize) -> Vec<Problem> {
         |buffers, index| {
             let module = modules.get(index)?;
             let path = format!("{prefix}{}", piece_name(&module.id(), "zip").ok()?);
-            let file = open_below(top, Path::new(&path)).map_err(|error| error.to_string());
-            let h1 = file.and_then(|file| zip_h1_with(&module.id(), file, buffers));
-            let message = is_zip_of(module, h1).err()?;
+            let mut weigh = || {
+                let file = open_below(top, Path::new(&path))?;
+                is_zip_of(module, zip_h1_with(&module.id(), file, buffers)?)
+            };
+            let message = weigh().err()?.to_string();
             Some(Problem { path, message })
         },
     );
@@ -195,10 +203,10 @@ fn zips(top: &Folder, manifest: &Manifest, jobs: usize) -> Vec<Problem> {
 }
 
 /// Whether a zip is the one of the module that the manifest lists.
-fn is_zip_of(module: &manifest::Module, h1: Result<H1, String>) -> Result<(), String> {
-    match h1? {
-        h1 if h1.to_string() == module.h1 => Ok(()),
-        h1 => Err(format!("is {h1}, but the manifest says {}", module.h1)),
+fn is_zip_of(module: &manifest::Module, h1: H1) -> Result<(), BundleError> {
+    match h1.to_string() == module.h1 {
+        true => Ok(()),
+        false => Err(format!("is {h1}, but the manifest says {}", module.h1).into()),
     }
 }
 
@@ -207,7 +215,7 @@ fn read(
     expected: Option<&str>,
     unpack: Option<Folder>,
     jobs: usize,
-) -> io::Result<Checked> {
+) -> io::Result<CheckedBundle> {
     let mut reading = Reading {
         manifest: None,
         digest: String::new(),
@@ -233,7 +241,7 @@ fn read(
         }
         Err(Stop::Io(error)) => return Err(error),
     }
-    Ok(Checked {
+    Ok(CheckedBundle {
         manifest: reading.manifest,
         digest: reading.digest,
         problems: reading
@@ -323,6 +331,12 @@ impl Reading {
         problems.len()
     }
 
+    /// Notes why it is not worth reading on.
+    fn refused(&self, path: &str, why: impl Into<String>) -> Stop {
+        self.note(path, why);
+        Stop::Refused
+    }
+
     /// Notes a problem; goes on, so that all of them are told, unless there are
     /// too many, or the bundle is being unpacked and will not be kept anyway.
     fn problem(&self, path: &str, message: impl Into<String>) -> Result<(), Stop> {
@@ -334,32 +348,19 @@ impl Reading {
     }
 
     fn manifest(&mut self, from: impl Read) -> Result<(), Stop> {
-        let (manifest, digest) = match Manifest::read(from) {
-            Ok(read) => read,
-            Err(message) => {
-                self.note(manifest::NAME, message);
-                return Err(Stop::Refused);
-            }
-        };
+        let refused = |why: BundleError| self.refused(manifest::NAME, why.to_string());
+        let (manifest, digest) = Manifest::read(from).map_err(refused)?;
         if let Some(expected) = &self.expected
             && *expected != digest
         {
-            let message =
-                format!("its SHA-256 is {digest}, not {expected}: this is another bundle");
-            self.note(manifest::NAME, message);
-            return Err(Stop::Refused);
+            let why = format!("its SHA-256 is {digest}, not {expected}: this is another bundle");
+            return Err(refused(why.into()));
         }
-        let roles = match layout::roles(&manifest) {
-            Ok(_) if manifest.bytes() > self.most => Err(too_large(self.most)),
-            roles => roles,
-        };
-        match roles {
-            Ok(roles) => self.roles = roles,
-            Err(message) => {
-                self.note(manifest::NAME, message);
-                return Err(Stop::Refused);
-            }
+        let roles = layout::roles(&manifest).map_err(refused)?;
+        if manifest.bytes() > self.most {
+            return Err(refused(too_large(self.most).into()));
         }
+        self.roles = roles;
         if let Some(top) = &self.unpack {
             let mut file = top.create(OsStr::new(manifest::NAME))?;
             file.write_all(&manifest.to_bytes()?)?;
@@ -438,13 +439,13 @@ impl Reading {
             (Some(manifest), Role::Zip(at), To::Spool(spool)) => manifest
                 .modules
                 .get(*at)
-                .map_or(Ok(()), |module| is_zip_of(module, spool.h1(&module.id()))),
+                .map_or(Ok(()), |module| is_zip_of(module, spool.h1(&module.id())?)),
             (Some(manifest), role, _) => role.weigh(manifest, &kept),
             (None, ..) => Ok(()),
         };
         match weighed {
             Ok(()) => Ok(()),
-            Err(message) => self.problem(path, message),
+            Err(error) => self.problem(path, error.to_string()),
         }
     }
 
@@ -514,14 +515,12 @@ impl Reading {
         let mut archive = tar::Archive::new(from);
         let mut entries = archive.entries()?.raw(true);
         let Some(first) = entries.next() else {
-            self.note("", "holds no bundle");
-            return Err(Stop::Refused);
+            return Err(self.refused("", "holds no bundle"));
         };
         let first = first?;
         let path = String::from_utf8_lossy(&first.path_bytes()).into_owned();
         if path != manifest::NAME || first.header().entry_type() != tar::EntryType::Regular {
-            self.note(&path, format!("stands where {} should", manifest::NAME));
-            return Err(Stop::Refused);
+            return Err(self.refused(&path, format!("stands where {} should", manifest::NAME)));
         }
         self.manifest(first)?;
         let mut hand = Hand::new();
@@ -559,13 +558,9 @@ impl Reading {
 
     fn folder(&mut self, bundle: &Path) -> Result<(), Stop> {
         let top = Folder::open(bundle)?;
-        let manifest = match top.file(OsStr::new(manifest::NAME)) {
-            Ok(file) => file,
-            Err(error) => {
-                self.note(manifest::NAME, error.to_string());
-                return Err(Stop::Refused);
-            }
-        };
+        let manifest = top
+            .file(OsStr::new(manifest::NAME))
+            .map_err(|error| self.refused(manifest::NAME, error.to_string()))?;
         self.manifest(manifest)?;
         self.walk(&mut Hand::new(), &top, "", 0)
     }

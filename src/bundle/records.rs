@@ -6,8 +6,9 @@
 //! fetched. So every record is given the newest head, as a proxy would answer;
 //! but only where the cached tiles prove it under that head.
 
-use crate::sumdb::database::{Database, Standing, Standpoint, examine};
-use crate::sumdb::files::{Files, Folder, Listing};
+use crate::formats::module::lookup_name;
+use crate::sumdb::database::{Database, HeadStanding, Standpoint, examine};
+use crate::sumdb::files::{Files, Listing, SumdbFolder};
 use crate::sumdb::note::Verifier;
 use crate::sumdb::tlog::Record;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ const MAX_LOOKUP: usize = 1 << 20;
 /// The names of all tiles that hold, and the records that are wanted, by name.
 pub(super) fn of(
     root: &Path,
-    folder: &Folder,
+    folder: &SumdbFolder,
     database: &Database,
     key: &Verifier,
     wanted: &BTreeSet<String>,
@@ -40,7 +41,10 @@ pub(super) fn of(
         .collect();
     listing.files.retain(|file, _| file.starts_with("tile/"));
     let newest = database.heads.iter().find(|head| {
-        let linked = matches!(head.standing, Standing::Newest | Standing::Consistent);
+        let linked = matches!(
+            head.standing,
+            HeadStanding::Newest | HeadStanding::Consistent
+        );
         linked && head.file.starts_with("lookup/")
     });
     if let Some(newest) = newest.and_then(|head| read(&head.file))
@@ -59,9 +63,7 @@ pub(super) fn of(
         let examined = examine(&answers, root, &[], key);
         let records = examined.records.iter();
         let proven = records.filter(|(_, at)| matches!(at, Standpoint::Proven(_)));
-        let proven: BTreeSet<String> = proven
-            .filter_map(|(id, _)| super::gather::lookup_name(id))
-            .collect();
+        let proven: BTreeSet<String> = proven.filter_map(|(id, _)| lookup_name(id)).collect();
         let renewed = answers.lookups.into_iter();
         lookups.extend(renewed.filter(|(file, _)| proven.contains(file)));
     }
@@ -70,7 +72,7 @@ pub(super) fn of(
 
 /// The files as they would be.
 struct Answers<'a> {
-    folder: &'a Folder,
+    folder: &'a SumdbFolder,
     tiles: &'a Listing,
     lookups: BTreeMap<String, Vec<u8>>,
 }

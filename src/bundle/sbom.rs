@@ -5,11 +5,11 @@
 //! a serial number and a time, which the same input would not give twice.
 
 use super::choose::Choice;
-use super::gather::{Gathered, piece_name};
+use super::gather::GatheredPieces;
 use super::manifest::Module;
 use super::{Shape, gather};
 use crate::formats::action::OutputId;
-use crate::formats::module::ModuleVersion;
+use crate::formats::module::{ModuleVersion, piece_name};
 use crate::report::Tool;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
 /// The file's bytes.
 pub(crate) fn sbom(
     choice: &Choice,
-    gathered: &Gathered,
+    gathered: &GatheredPieces,
     shape: Shape,
 ) -> Result<Vec<u8>, serde_json::Error> {
     let hashes: HashMap<&str, [u8; 32]> = gathered

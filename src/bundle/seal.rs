@@ -129,7 +129,7 @@ impl Seal {
 mod tests {
     use super::super::Shape;
     use super::super::frames::Frames;
-    use super::super::gather::{Gathered, Roots};
+    use super::super::gather::{GatheredPieces, Roots};
     use super::super::manifest;
     use super::super::write::{Contents, Form, write};
     use super::*;
@@ -143,7 +143,7 @@ mod tests {
         let id = OutputId(Sha256::digest(output).into());
         let action = OutputId([7; 32]);
         let entry = format!("v1 {action} {id} {:20} {:20}\n", output.len(), 1);
-        let mut gathered = Gathered::default();
+        let mut gathered = GatheredPieces::default();
         gathered.add(
             format!("gocache/{}/{action}-a", action.shard()),
             entry.into(),
@@ -180,7 +180,8 @@ mod tests {
         let file = File::open(path).unwrap();
         let first = Frames::manifest(&file).map_err(|error| error.to_string())?;
         let (bytes, end) = first.ok_or("no manifest")?;
-        let (manifest, actual) = Manifest::read(bytes.as_slice())?;
+        let read = Manifest::read(bytes.as_slice());
+        let (manifest, actual) = read.map_err(|error| error.to_string())?;
         if actual != digest {
             return Err("another manifest".to_owned());
         }

@@ -3,6 +3,7 @@
 
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
+use crate::verify::ZipError;
 use std::io::{self, Write};
 
 #[cfg(unix)]
@@ -11,7 +12,7 @@ pub(super) use nameless::Spool;
 /// A file without a name, so that nothing is left of it whatever happens.
 #[cfg(unix)]
 mod nameless {
-    use super::{H1, ModuleVersion, Write, io};
+    use super::{H1, ModuleVersion, Write, ZipError, io};
     use crate::findings::display_path;
     use crate::verify::{Buffers, zip_h1_with};
     use std::fs::{self, File};
@@ -56,8 +57,8 @@ mod nameless {
         }
 
         /// The h1 of what was written, if it is a zip of this module.
-        pub(in super::super) fn h1(mut self, id: &ModuleVersion) -> Result<H1, String> {
-            self.0.rewind().map_err(|error| error.to_string())?;
+        pub(in super::super) fn h1(mut self, id: &ModuleVersion) -> Result<H1, ZipError> {
+            self.0.rewind()?;
             zip_h1_with(id, self.0, &mut Buffers::new(1))
         }
     }
@@ -76,7 +77,7 @@ impl Spool {
         self.0.write_all(bytes)
     }
 
-    pub(super) fn h1(self, id: &ModuleVersion) -> Result<H1, String> {
+    pub(super) fn h1(self, id: &ModuleVersion) -> Result<H1, ZipError> {
         crate::verify::zip_h1_of(id, self.0)
     }
 }

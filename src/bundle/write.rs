@@ -1,11 +1,13 @@
 //! Writing a bundle: a folder or an archive, first under another name, so that
 //! a bundle that has its name is whole.
 
+use super::BundleError;
 #[cfg(target_os = "linux")]
 use super::frames::{self, Carried};
 use super::gather::{CHUNK, Piece, Roots, Source};
 use super::layout;
 use super::manifest::{self, Manifest};
+use crate::error::CommandError;
 #[cfg(target_os = "linux")]
 use crate::sumdb::note::Signer;
 use sha2::{Digest, Sha256};
@@ -83,7 +85,9 @@ pub(crate) fn write(
         Form::Folder | Form::Tar => plain(&part, form, manifest, contents),
     };
     let done = written.and_then(|manifest| {
-        let digest = readable(&manifest).map_err(io::Error::other)?;
+        let digest = readable(&manifest)
+            .map_err(CommandError::failed("the bundle's own manifest"))
+            .map_err(io::Error::other)?;
         fs::rename(&part, to)?;
         Ok((manifest, digest))
     });
@@ -98,11 +102,9 @@ pub(crate) fn write(
 }
 
 /// What cannot be read again is not written.
-fn readable(manifest: &Manifest) -> Result<String, String> {
-    let wrong = |error| format!("the bundle's own manifest: {error}");
-    let bytes = manifest.to_bytes().map_err(|error| error.to_string())?;
-    let (manifest, digest) = Manifest::read(bytes.as_slice()).map_err(wrong)?;
-    layout::roles(&manifest).map_err(wrong)?;
+fn readable(manifest: &Manifest) -> Result<String, BundleError> {
+    let (manifest, digest) = Manifest::read(manifest.to_bytes()?.as_slice())?;
+    layout::roles(&manifest)?;
     Ok(digest)
 }
 

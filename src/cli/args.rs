@@ -1,19 +1,22 @@
 //! What several commands take of the command line alone, and what they take together.
 
 use super::Takes;
-use crate::settings::{Caches, Color, Form, Go, Known, Mark, Mounts, Outputs, Price};
-use crate::settings::{Projects, Strictness};
+use crate::settings::{
+    BaselineOptions, CacheOptions, Color, FormOptions, GoOptions, MarkOptions, MountOptions,
+    OutputOptions, PriceOptions,
+};
+use crate::settings::{ProjectOptions, StrictnessOptions};
 use clap::Args;
 use std::path::PathBuf;
 
 /// Where the caches, the projects and the configuration are.
-pub type Where = Takes<Caches, Projects, ConfigArgs>;
+pub type Where = Takes<CacheOptions, ProjectOptions, ConfigArgs>;
 /// What tells use from idleness.
-pub type Use = Takes<Mark, Go, Mounts>;
+pub type Use = Takes<MarkOptions, GoOptions, MountOptions>;
 /// Where the report goes.
-pub type Reporting = Takes<Form, Outputs>;
+pub type Reporting = Takes<FormOptions, OutputOptions>;
 /// How what was found is judged.
-pub type Judged = Takes<Strictness, Known, BaselineArgs, Price>;
+pub type Judged = Takes<StrictnessOptions, BaselineOptions, BaselineArgs, PriceOptions>;
 
 /// What every command takes.
 #[derive(Args, Clone, Copy, Debug, Default)]

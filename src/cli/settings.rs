@@ -4,7 +4,7 @@ use super::{BaselineArgs, ConfigArgs, TerminalArgs, Typed};
 use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::settings::{
-    self, ConfigFile, ConfigOrigin, Configuration, Environment, Options, Projects, Settings,
+    self, ConfigFile, ConfigOrigin, Configuration, Environment, Options, ProjectOptions, Settings,
 };
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ impl Settings {
             Some(file) => Some((environment.resolve(file), ConfigOrigin::Option)),
             None if args.no_project_config => None,
             None => {
-                let projects = typed.over(Projects::default())?;
+                let projects = typed.over(ProjectOptions::default())?;
                 find_config(&projects, environment).map(|file| (file, ConfigOrigin::Project))
             }
         };
@@ -110,7 +110,7 @@ fn affects(file: &ConfigFile, typed: &Typed<'_>) -> Vec<String> {
     keys.chain(rules).chain(silences).collect()
 }
 
-fn find_config(projects: &Projects, environment: &Environment) -> Option<PathBuf> {
+fn find_config(projects: &ProjectOptions, environment: &Environment) -> Option<PathBuf> {
     let mut starts: Vec<PathBuf> = projects
         .project
         .iter()
@@ -186,6 +186,6 @@ mod tests {
         let configuration = replaced.configuration.unwrap();
         assert_eq!(configuration.origin, ConfigOrigin::Option);
         let missing = settings("g check --config none.toml");
-        assert!(matches!(missing, Err(CommandError::Usage(_))));
+        assert!(matches!(missing, Err(CommandError::Input { .. })));
     }
 }

@@ -5,7 +5,9 @@ use crate::cli::{Judged, Reporting, Takes, Use, Where, progress};
 use crate::error::CommandError;
 use crate::report::Verdict;
 use crate::run as steps;
-use crate::settings::{Effort, Goals, Inside, Limits, Policy, Settings, VerifyLevel};
+use crate::settings::{
+    EffortOptions, GoalOptions, LimitOptions, PolicyOptions, SandboxOptions, Settings, VerifyLevel,
+};
 #[cfg(target_os = "linux")]
 use crate::snapshot::held;
 #[cfg(target_os = "linux")]
@@ -17,8 +19,14 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// What `check` takes.
-pub type Line =
-    Takes<CheckArgs, Where, Use, Reporting, Judged, Takes<Effort, Goals, Limits, Inside, Policy>>;
+pub type Line = Takes<
+    CheckArgs,
+    Where,
+    Use,
+    Reporting,
+    Judged,
+    Takes<EffortOptions, GoalOptions, LimitOptions, SandboxOptions, PolicyOptions>,
+>;
 
 /// Options of `check` alone.
 #[derive(Args, Clone, Debug, Default)]
@@ -70,7 +78,13 @@ pub fn run(
         drop(watch);
         if let Some(other) = &args.compare {
             let other = settings.environment.resolve(other);
-            steps::compare(&mut found, settings, &other)?;
+            let mut compared = steps::compare(&found.inventory, &found.sums, settings, &other)?;
+            let recorded = found.drift.take();
+            let rows = &mut compared.table.rows;
+            rows.extend(recorded.into_iter().flat_map(|table| table.rows));
+            found.drift = Some(compared.table);
+            found.findings.extend(compared.findings);
+            found.caches.notes.push(compared.note);
         }
         #[cfg(not(target_family = "wasm"))]
         found.findings.extend(crate::doctor::owners(&found.caches));
@@ -79,13 +93,20 @@ pub fn run(
         if !args.sealed_by.is_empty() {
             let state = steps::state_path(settings)?;
             let keys: Vec<String> = args.sealed_by.iter().map(Verifier::to_string).collect();
-            let more = held::held(&found, &state, &keys, now.timestamp());
+            let more = held::held(
+                &found.inventory,
+                &found.evidence,
+                &state,
+                &keys,
+                now.timestamp(),
+            );
             found.findings.extend(more);
         }
-        let priced = steps::with_measured_rate(settings, steps::restored(&found));
+        let restored = steps::restored(&found.inventory, found.observed.as_ref());
+        let priced = steps::with_measured_rate(settings, restored);
         let mut report = steps::report(&found, &priced, now)?;
         if args.accounts {
-            report.accounts = steps::accounts(&found);
+            report.accounts = steps::accounts(&found.inventory);
         }
         if args.record {
             steps::record(&found, &mut report, &settings.environment, now)?;

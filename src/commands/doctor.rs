@@ -9,7 +9,7 @@ use crate::formats::gosum::MergedSums;
 use crate::needs;
 use crate::report::Verdict;
 use crate::run::{self as steps, Found};
-use crate::settings::{Known, Settings, VerifyLevel};
+use crate::settings::{BaselineOptions, Settings, VerifyLevel};
 use crate::values::Age;
 use crate::verify::Evidence;
 use chrono::Utc;
@@ -21,7 +21,7 @@ use std::io::Write;
 pub struct DoctorArgs {
     /// What is looked at, and how what was found is judged.
     #[command(flatten)]
-    pub shared: Takes<Where, Reporting, Known, BaselineArgs>,
+    pub shared: Takes<Where, Reporting, BaselineOptions, BaselineArgs>,
     /// Ask the checksum database and the proxies what the caches cannot tell
     #[arg(long)]
     pub online: bool,
@@ -97,7 +97,6 @@ fn ask(gathered: &Gathered, sums: &MergedSums, args: &DoctorArgs) -> Result<Onli
     let go = &gathered.situation.go;
     let cached = cache.map(|cache| steps::cached_sumdb(cache, go));
     online::ask(gathered, sums, &cached.unwrap_or_default(), effort)
-        .map_err(|error| CommandError::Work(error.into()))
 }
 
 /// What asking would bring, in a build that cannot ask.

@@ -9,7 +9,8 @@ use crate::error::CommandError;
 use crate::findings::{Level, Rule};
 use crate::locate::{self};
 use crate::settings::{
-    Configuration, Environment, Form, Format, Inside, Options, Outputs, Policy, Settings, Silence,
+    Configuration, Environment, FormOptions, Format, Options, OutputOptions, PolicyOptions,
+    SandboxOptions, Settings, Silence,
 };
 use crate::values::shard::Shard;
 use serde::{Deserialize, Serialize};
@@ -93,11 +94,11 @@ pub fn write(settings: &Settings) -> Result<Vec<u8>, CommandError> {
         os: environment.os.clone(),
         arch: environment.arch.clone(),
         options: Options {
-            outputs: Outputs::default(),
-            form: Form::default(),
+            outputs: OutputOptions::default(),
+            form: FormOptions::default(),
             // Inside is where it would go, and the policy rules outside.
-            inside: Inside::default(),
-            policy: Policy::default(),
+            inside: SandboxOptions::default(),
+            policy: PolicyOptions::default(),
             ..options.clone()
         },
         rules: rules.clone(),
@@ -130,7 +131,7 @@ pub fn read(from: impl Read) -> Result<Settings, CommandError> {
             arch: handover.arch,
         },
         options: Options {
-            form: Form {
+            form: FormOptions {
                 format: Some(Format::Json),
             },
             ..handover.options

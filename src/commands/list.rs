@@ -9,7 +9,9 @@ use crate::report::Verdict;
 use crate::report::list::{ListReport, Rows};
 use crate::run as steps;
 use crate::scan::{self, Scan};
-use crate::settings::{Effort, Form, Goals, Retention, Settings, VerifyLevel};
+use crate::settings::{
+    EffortOptions, FormOptions, GoalOptions, RetentionOptions, Settings, VerifyLevel,
+};
 use crate::text::escape;
 use crate::verify::provenance;
 use chrono::Utc;
@@ -17,7 +19,7 @@ use clap::{Arg, Args, Command, ValueEnum};
 use std::io::Write;
 
 /// What changes the answer to `--why`, and nothing else of a list.
-type OfWhy = Takes<Effort, Goals, Retention>;
+type OfWhy = Takes<EffortOptions, GoalOptions, RetentionOptions>;
 
 fn of_why(arg: Arg) -> Arg {
     let those = OfWhy::augment_args(Command::new("why"));
@@ -43,7 +45,7 @@ pub struct ListArgs {
     pub why: Option<String>,
     /// What is looked at, and how `--why` is answered.
     #[command(flatten)]
-    pub shared: Takes<Where, Use, Form, OfWhy>,
+    pub shared: Takes<Where, Use, FormOptions, OfWhy>,
 }
 
 /// What a line of the list stands for.

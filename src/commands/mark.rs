@@ -5,13 +5,13 @@ use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::report::Verdict;
 use crate::run as steps;
-use crate::settings::{Mark, Settings};
+use crate::settings::{MarkOptions, Settings};
 use crate::text::escape;
 use chrono::Utc;
 use std::io::Write;
 
 /// What `mark` takes.
-pub type Line = Takes<Where, Mark>;
+pub type Line = Takes<Where, MarkOptions>;
 
 /// Remembers what the caches hold, and says so in a line.
 pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<Verdict, CommandError> {

@@ -7,7 +7,7 @@ use crate::findings::display_path;
 use crate::folder::ordinary;
 use crate::report::{Report, SCHEMA, Verdict};
 use crate::run as steps;
-use crate::settings::{Policy, Settings};
+use crate::settings::{PolicyOptions, Settings};
 use clap::Args;
 use serde::Deserialize;
 use std::io::Write;
@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 512 << 20;
 pub struct ReportArgs {
     /// What rules, and what is written.
     #[command(flatten)]
-    pub shared: Takes<ConfigArgs, Reporting, Policy>,
+    pub shared: Takes<ConfigArgs, Reporting, PolicyOptions>,
     /// A JSON report of this program, or those of all shards of a check
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,

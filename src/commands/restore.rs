@@ -12,14 +12,16 @@ use crate::locate;
 use crate::needs;
 use crate::report::{self, Difference, ProvenBy, Verdict, Verification};
 use crate::run::{self as steps, Found};
-use crate::settings::{Environment, Go, Known, Mark, Settings, Strictness};
-use crate::snapshot::place::Caches;
+use crate::settings::{
+    BaselineOptions, Environment, GoOptions, MarkOptions, Settings, StrictnessOptions,
+};
+use crate::snapshot::place::Destination;
 use crate::snapshot::restore::{Restored, Take, restore};
 use crate::snapshot::save::{open, same_go};
 use crate::snapshot::seal::Terms;
 use crate::snapshot::store::{Head, Store};
 use crate::snapshot::trust::Trust;
-use crate::snapshot::{RECORD, Record, Snapshot, beside, held};
+use crate::snapshot::{RECORD, RestoreRecord, Snapshot, beside, held};
 use crate::sumdb::note::Verifier;
 use crate::text::human;
 use crate::usage::state::replace;
@@ -87,7 +89,7 @@ fn said(option: &Option<String>, environment: &Environment, names: &[&str]) -> S
 
 /// Which seals count. They are checked before anything is unpacked.
 #[derive(Args, Clone, Debug, Default)]
-pub struct SealArgs {
+pub struct SealedArgs {
     /// Restore what this public key has sealed; several may be named
     #[arg(long, value_name = "PUBLIC-KEY", value_parser = Verifier::parse)]
     pub sealed_by: Vec<Verifier>,
@@ -120,7 +122,7 @@ pub enum OnUnsealed {
     Warn,
 }
 
-impl SealArgs {
+impl SealedArgs {
     fn terms(&self, key: &str, environment: &Environment) -> Option<Terms> {
         (!self.sealed_by.is_empty()).then(|| Terms {
             keys: self.sealed_by.iter().map(Verifier::to_string).collect(),
@@ -142,7 +144,8 @@ impl SealArgs {
 pub struct RestoreArgs {
     /// Where it goes, and how it is judged.
     #[command(flatten)]
-    pub shared: Takes<Where, Mark, Go, Reporting, Takes<Strictness, Known>>,
+    pub shared:
+        Takes<Where, MarkOptions, GoOptions, Reporting, Takes<StrictnessOptions, BaselineOptions>>,
     /// Where the snapshot lies.
     #[command(flatten)]
     pub store: StoreArgs,
@@ -151,7 +154,7 @@ pub struct RestoreArgs {
     pub on_corrupt: OnCorrupt,
     /// Which seals count.
     #[command(flatten)]
-    pub seal: SealArgs,
+    pub seal: SealedArgs,
 }
 
 /// What damage that was left out does to the verdict.
@@ -187,11 +190,11 @@ pub fn run(
         now: now.timestamp(),
     };
     let located = search.newest(&mut found.findings, &mut notes)?;
-    let mut record = Record {
+    let mut record = RestoreRecord {
         key: args.store.key.clone(),
         run: this_run(&settings.environment),
         terms,
-        ..Record::default()
+        ..RestoreRecord::default()
     };
     let mut told = report::Snapshot::default();
     let mut heads = Vec::new();
@@ -215,8 +218,8 @@ pub fn run(
         record.left_out.clone_from(&restored.left_out);
         record.vouched = std::mem::take(&mut restored.vouched);
         if *take == Take::Sealed {
-            record.counter = snapshot.newest().map(|newest| newest.said.counter);
-            let all = snapshot.bundles.iter().map(|bundle| bundle.frames.head());
+            record.counter = Some(snapshot.newest().said.counter);
+            let all = snapshot.bundles().map(|bundle| bundle.frames.head());
             heads = all
                 .collect::<Result<_, _>>()
                 .map_err(CommandError::failed("the sealed manifest"))?;
@@ -226,19 +229,13 @@ pub fn run(
         told.restored = Some(report::Restored {
             key: args.store.key.clone(),
             branch: branch.clone(),
-            base: head.bundles.first().cloned().unwrap_or_default(),
-            delta: head.bundles.get(1).cloned(),
-            bytes: restored.bytes,
-            files: restored.files,
             seconds,
             age_seconds: u64::try_from(age).unwrap_or_default(),
-            skipped: restored.left_out.len() as u64,
-            present: restored.present,
-            modules_only: differences.iter().any(|it| it.name == GO),
-            differences,
             sealed_by: sealed_by.clone(),
+            ..restored_of(&restored, head, differences)
         });
-        tell(&mut found, restored, args.on_corrupt, seconds);
+        found.evidence.verification = verification(&restored, seconds);
+        found.findings.extend(findings(restored, args.on_corrupt));
     }
     drop(watch);
     let marked = steps::set_mark(settings, now)?;
@@ -255,7 +252,7 @@ pub fn run(
 }
 
 /// The caches' folders, made if need be, and opened.
-fn prepared(settings: &Settings, now: DateTime<Utc>) -> Result<Caches, CommandError> {
+fn prepared(settings: &Settings, now: DateTime<Utc>) -> Result<Destination, CommandError> {
     let environment = &settings.environment;
     let (modcache, gocache) = locate::expected(environment, &settings.options)?;
     let (modcache, gocache) = (modcache.ok(), gocache.ok());
@@ -272,7 +269,7 @@ fn prepared(settings: &Settings, now: DateTime<Utc>) -> Result<Caches, CommandEr
     };
     let flags = locate::go_settings(environment).get("GOFLAGS").0;
     let mut flags = flags.to_str().unwrap_or_default().split_whitespace();
-    Ok(Caches {
+    Ok(Destination {
         modules: modcache.map(|path| open(&path, MOVABLE)).transpose()?,
         builds: gocache.map(|path| open(&path, &[])).transpose()?,
         writable: flags.any(|flag| flag.trim_start_matches('-') == "modcacherw"),
@@ -448,15 +445,13 @@ pub(super) fn this_run(environment: &Environment) -> String {
 /// Where this job differs from the one that saved, in what decides whether Go
 /// finds the outputs. Those of another Go version are not restored.
 fn fitting(
-    mut caches: Caches,
+    mut caches: Destination,
     snapshot: &Snapshot,
     settings: &Settings,
     found: &Found,
     notes: &mut Vec<String>,
-) -> (Caches, Vec<Difference>) {
-    let Some(saver) = snapshot.newest().map(|newest| &newest.said) else {
-        return (caches, Vec::new());
-    };
+) -> (Destination, Vec<Difference>) {
+    let saver = &snapshot.newest().said;
     let mut differences = Vec::new();
     let here = builds_with(settings, &found.projects);
     if !same_go(&saver.go, &here) {
@@ -478,7 +473,7 @@ fn fitting(
             continue;
         }
         notes.push(format!(
-            "{name} is {now:?}, and was {then:?} in the job that saved: Go may not find its build outputs"
+            "{name} is {now:?}, and was {then:?} in the job that saved: GoOptions may not find its build outputs"
         ));
         differences.push(Difference::new(&name, then, now));
     }
@@ -516,29 +511,46 @@ pub(super) fn go_settings(settings: &Settings) -> BTreeMap<String, String> {
     all
 }
 
-/// What came of it becomes findings and evidence.
-fn tell(found: &mut Found, restored: Restored, on_corrupt: OnCorrupt, seconds: f64) {
+/// What the report says of a restore, but for its circumstances.
+fn restored_of(restored: &Restored, head: &Head, differences: Vec<Difference>) -> report::Restored {
+    report::Restored {
+        base: head.bundles.first().cloned().unwrap_or_default(),
+        delta: head.bundles.get(1).cloned(),
+        bytes: restored.bytes,
+        files: restored.files,
+        skipped: restored.left_out.len() as u64,
+        present: restored.present,
+        modules_only: differences.iter().any(|it| it.name == GO),
+        differences,
+        ..report::Restored::default()
+    }
+}
+
+/// What was damaged, and what nothing vouches for.
+fn findings(restored: Restored, on_corrupt: OnCorrupt) -> Vec<Finding> {
     let most = match on_corrupt {
         OnCorrupt::Warn => Level::Warn,
         OnCorrupt::Fail => Level::Deny,
     };
-    found.findings.extend(at_most(most, restored.findings));
+    let mut findings: Vec<Finding> = at_most(most, restored.findings).collect();
     let unproven = restored.unproven.len() as u64;
     if unproven > 0 {
         let subject = human::counted(unproven, "module version", "module versions");
         let message = "nothing outside the snapshot vouches for: no go.sum and no record of the checksum database lists them";
-        found
-            .findings
-            .push(Finding::new(Rule::Unproven, subject, message));
+        findings.push(Finding::new(Rule::Unproven, subject, message));
     }
-    found.evidence.verification = Verification {
+    findings
+}
+
+fn verification(restored: &Restored, seconds: f64) -> Verification {
+    Verification {
         level: "full".to_owned(),
         versions_checked: restored.versions,
         outputs_checked: restored.outputs,
         bytes_hashed: restored.hashed,
         bytes_proven: restored.proven,
         bytes_consistent: restored.consistent,
-        unproven,
+        unproven: restored.unproven.len() as u64,
         failed: restored.left_out.len() as u64,
         seconds,
         proven_by: ProvenBy {
@@ -548,5 +560,5 @@ fn tell(found: &mut Found, restored: Restored, on_corrupt: OnCorrupt, seconds: f
             ..ProvenBy::default()
         },
         ..Verification::default()
-    };
+    }
 }

@@ -3,22 +3,22 @@
 use super::restore::{StoreArgs, go_settings, repository, this_run};
 use crate::bundle::manifest;
 use crate::cli::{Reporting, Takes, Use, Where, progress};
-use crate::error::CommandError;
+use crate::error::{CommandError, Source, chain};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::gover;
 use crate::locate::{self, Project};
 use crate::plan::Uses;
 use crate::report::{self, SavedKind, Verdict};
-use crate::run::{self as steps, Found};
+use crate::run as steps;
 use crate::scan::Inventory;
 use crate::settings::{Environment, Options, Settings, VerifyLevel};
 use crate::snapshot::save::{Asked, Saved, save};
 use crate::snapshot::seal::{Sealing, Terms, foreign};
-use crate::snapshot::{RECORD, Record, beside};
+use crate::snapshot::{RECORD, RestoreRecord, beside};
 use crate::sumdb::Sumdb;
 use crate::sumdb::note::Signer;
-use crate::usage::State;
 use crate::usage::state::{StateError, read_own};
+use crate::usage::{Observed, State};
 use crate::values::{Rate, Size};
 use chrono::Utc;
 use clap::Args;
@@ -90,19 +90,14 @@ pub fn run(
         args.store.default_branch(environment),
     );
     let record = record(settings)?;
-    let sealing = match signer(args, environment)? {
-        Key::NotAsked => Ok(None),
-        Key::Absent(why) => Err(Saved::nothing(&why, Vec::new())),
-        Key::Given(signer) => match sealing(signer, record.as_ref(), &found, settings) {
-            Ok(sealing) => Ok(Some(sealing)),
-            Err(why) => {
-                let message = format!("nothing was sealed and nothing saved: {why}");
-                let finding = Finding::new(Rule::SealMissing, &args.store.key, message);
-                found.findings.push(finding);
-                Err(Saved::nothing(&why, Vec::new()))
-            }
-        },
-    };
+    let observed = found.observed.as_ref();
+    let sealing = sealing(
+        args,
+        record.as_ref(),
+        observed,
+        settings,
+        &mut found.findings,
+    )?;
     let sealed_by = match &sealing {
         Ok(Some(sealing)) => Some(sealing.signer.verifier().name().to_owned()),
         _ => None,
@@ -141,21 +136,22 @@ pub fn run(
     found.notes.extend(saved.notes);
     let mut report = steps::report(&found, &unlimited(settings), now)?;
     report.verification = None;
+    let saved = report::Saved {
+        key: args.store.key.clone(),
+        branch: branch.clone(),
+        kind: match saved.is_base {
+            Some(true) => SavedKind::Base,
+            Some(false) => SavedKind::Delta,
+            None => SavedKind::None,
+        },
+        bytes: saved.bytes,
+        units: saved.units,
+        reason: saved.reason,
+        sealed_by: sealed_by.filter(|_| saved.is_base.is_some()),
+    };
     report.snapshot = Some(report::Snapshot {
         restored: None,
-        saved: Some(report::Saved {
-            key: args.store.key.clone(),
-            branch: branch.clone(),
-            kind: match saved.is_base {
-                Some(true) => SavedKind::Base,
-                Some(false) => SavedKind::Delta,
-                None => SavedKind::None,
-            },
-            bytes: saved.bytes,
-            units: saved.units,
-            reason: saved.reason,
-            sealed_by: sealed_by.filter(|_| saved.is_base.is_some()),
-        }),
+        saved: Some(saved),
     });
     steps::write_report(&report, settings, out)?;
     Ok(report.verdict)
@@ -198,7 +194,7 @@ pub(super) fn unlimited(settings: &Settings) -> Settings {
 }
 
 /// What `restore` left at the start of this job.
-fn record(settings: &Settings) -> Result<Option<Record>, CommandError> {
+fn record(settings: &Settings) -> Result<Option<RestoreRecord>, CommandError> {
     let path = beside(&steps::state_path(settings)?, RECORD);
     match read_own(&path) {
         Ok(json) => Ok(serde_json::from_slice(&json).ok()),
@@ -245,28 +241,48 @@ fn signer(args: &SaveArgs, environment: &Environment) -> Result<Key, CommandErro
     Ok(Key::Given(Box::new(signer)))
 }
 
+/// What seals the snapshot, if anything is to; or that nothing is saved, and why.
+fn sealing(
+    args: &SaveArgs,
+    record: Option<&RestoreRecord>,
+    observed: Option<&Observed>,
+    settings: &Settings,
+    findings: &mut Vec<Finding>,
+) -> Result<Result<Option<Sealing>, Saved>, CommandError> {
+    let signer = match signer(args, &settings.environment)? {
+        Key::NotAsked => return Ok(Ok(None)),
+        Key::Absent(why) => return Ok(Err(Saved::nothing(&why, Vec::new()))),
+        Key::Given(signer) => signer,
+    };
+    Ok(may_seal(signer, record, observed, settings)
+        .map(Some)
+        .map_err(|error| {
+            let why = chain(&*error);
+            let message = format!("nothing was sealed and nothing saved: {why}");
+            let finding = Finding::new(Rule::SealMissing, &args.store.key, message);
+            findings.push(finding);
+            Saved::nothing(&why, Vec::new())
+        }))
+}
+
 /// What this job may seal.
 ///
 /// # Errors
-/// Why nothing, in words.
-fn sealing(
+/// Why nothing.
+fn may_seal(
     signer: Box<Signer>,
-    record: Option<&Record>,
-    found: &Found,
+    record: Option<&RestoreRecord>,
+    observed: Option<&Observed>,
     settings: &Settings,
-) -> Result<Sealing, String> {
-    let state = steps::state_path(settings)
-        .and_then(|path| State::read(&path).map_err(CommandError::failed("the mark's state")));
-    let state = state.map_err(|error| error.text())?;
-    let of_this_job = |record: &&Record| {
+) -> Result<Sealing, Source> {
+    let state = State::read(&steps::state_path(settings)?)
+        .map_err(CommandError::failed("the mark's state"))?;
+    let of_this_job = |record: &&RestoreRecord| {
         record.since == state.head.since && record.run == this_run(&settings.environment)
     };
     let record = record.filter(of_this_job);
     let record = record.ok_or("this job has to begin with `gocachevet restore`")?;
-    let observed = found
-        .observed
-        .as_ref()
-        .ok_or("what this job used is not known")?;
+    let observed = observed.ok_or("what this job used is not known")?;
     let foreign = foreign(&state, record, observed)?;
     let mut terms = record.terms.clone().unwrap_or_else(|| Terms {
         key: record.key.clone(),

@@ -8,7 +8,9 @@ use crate::plan::{Plan, RetentionRules, Step};
 use crate::report::{self, Failure, Outcome, Report, Verdict};
 use crate::run::{self as steps, Found, Gone};
 use crate::scan::Inventory;
-use crate::settings::{Effort, Goals, Limits, Retention, Settings, VerifyLevel};
+use crate::settings::{
+    EffortOptions, GoalOptions, LimitOptions, RetentionOptions, Settings, VerifyLevel,
+};
 use crate::text::escape::terminal;
 use crate::text::human;
 use chrono::{DateTime, Utc};
@@ -23,7 +25,14 @@ pub struct TrimArgs {
     pub dry_run: bool,
     /// What is looked at, what goes, and how what is left is judged.
     #[command(flatten)]
-    pub shared: Takes<Where, Use, Reporting, Judged, Takes<Effort, Goals, Limits>, Retention>,
+    pub shared: Takes<
+        Where,
+        Use,
+        Reporting,
+        Judged,
+        Takes<EffortOptions, GoalOptions, LimitOptions>,
+        RetentionOptions,
+    >,
 }
 
 /// What is said where no other program can be run.
@@ -39,7 +48,7 @@ pub fn run(
     let now = Utc::now();
     let rules = RetentionRules::new(&settings.options);
     let mut found = look(settings, &rules, args.dry_run)?;
-    let mut restored = steps::restored(&found);
+    let mut restored = steps::restored(&found.inventory, found.observed.as_ref());
     let in_use = steps::used_within_grace(&found.inventory, &rules, now);
     if rules.all && !rules.force && in_use {
         return Err(CommandError::Work(
@@ -47,7 +56,7 @@ pub fn run(
         ));
     }
     let weights = steps::weights(&found, settings, rules.clone(), now)?;
-    let mut plan = weights.plan(&found);
+    let mut plan = weights.plan(&found.inventory, &found.evidence);
     notes.extend(kept_by_grace(plan.in_grace));
     notes.append(&mut plan.notes);
     let mut removed = None;
@@ -65,15 +74,40 @@ pub fn run(
             shown.kept_bytes = report::bytes(&found.inventory);
             restored = shown.bytes + shown.kept_bytes;
         } else {
-            gone.take_from(&mut found);
+            gone.take_from(
+                &mut found.inventory,
+                &mut found.evidence,
+                &mut found.findings,
+            );
         }
         removed = Some(came);
     }
+    let mut report = reported(&found, settings, notes, shown, restored, now)?;
+    let failure = removed.and_then(|removed| settle(removed, &mut report, &found, settings, now));
+    steps::write_report(&report, settings, out)?;
+    match failure {
+        None => Ok(report.verdict),
+        Some(error) => {
+            out.flush()?;
+            Err(error)
+        }
+    }
+}
+
+/// The report on what goes and on what is left.
+fn reported(
+    found: &Found,
+    settings: &Settings,
+    notes: Vec<String>,
+    shown: report::Plan,
+    restored: u64,
+    now: DateTime<Utc>,
+) -> Result<Report, CommandError> {
     // What is older than `max-age` and stays, stays for a reason.
     let mut judged = steps::with_measured_rate(settings, restored);
     judged.options.goals.max_age = None;
-    let mut report = steps::report(&found, &judged, now)?;
-    report.notes.append(&mut notes);
+    let mut report = steps::report(found, &judged, now)?;
+    report.notes.extend(notes);
     if shown.bytes > 0 {
         let rate = steps::restore_rate(&judged);
         report
@@ -84,15 +118,7 @@ pub fn run(
         report.notes.push(steps::next_go_trim(cache, now));
     }
     report.plan = Some(shown);
-    let failure = removed.and_then(|removed| settle(removed, &mut report, &found, settings, now));
-    steps::write_report(&report, settings, out)?;
-    match failure {
-        None => Ok(report.verdict),
-        Some(error) => {
-            out.flush()?;
-            Err(error)
-        }
-    }
+    Ok(report)
 }
 
 /// Refuses what cannot be trimmed, and puts back what an interrupted proof had

@@ -40,7 +40,7 @@ pub(super) fn why(
     let now = Utc::now();
     let rules = RetentionRules::new(&settings.options);
     let weights = run::weights(&found, settings, rules, now)?;
-    let plan = weights.plan(&found);
+    let plan = weights.plan(&found.inventory, &found.evidence);
     let graphs = graphs(&found);
     let mut ids: Vec<ModuleVersion> = found
         .inventory
@@ -133,7 +133,7 @@ fn graphs(found: &Found) -> Vec<Graph> {
     let Some(cache) = &found.inventory.modcache else {
         return Vec::new();
     };
-    let files = graph::ModCache::of(cache.folders.clone());
+    let files = graph::CachedGoMods::of(cache.folders.clone());
     let groups = needs::groups(&found.projects).into_iter();
     groups
         .filter_map(|group| group.graph(&files).ok())

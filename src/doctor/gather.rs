@@ -5,13 +5,14 @@ use super::situation::{ProjectSite, Situation};
 use super::vcs_ignore::seen_by_git;
 use super::walk::walk;
 use super::{sums, test_logs};
+use crate::error::CommandError;
 use crate::findings::Finding;
 use crate::folder::ordinary;
 use crate::formats::modindex::parse_go_version_file;
 use crate::formats::module::ModuleVersion;
 use crate::locate::{self, Caches, Project};
 use crate::scan::{self, Inventory, ModCache, Scan, Version, VersionKind};
-use crate::settings::{ConfigError, Environment, Options};
+use crate::settings::{Environment, Options};
 use crate::values::shard::Shard;
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -45,7 +46,7 @@ pub fn gather(
     environment: &Environment,
     options: &Options,
     jobs: usize,
-) -> Result<Gathered, ConfigError> {
+) -> Result<Gathered, CommandError> {
     let mut situation = Situation {
         environment: environment.clone(),
         go: locate::go_settings(environment),
@@ -96,7 +97,7 @@ fn look_for_places(situation: &mut Situation, options: &Options) {
     };
     for (key, place) in [("GOMODCACHE", modcache), ("GOCACHE", gocache)] {
         match place {
-            Err(why) => situation.unlocated.push((key, why)),
+            Err(why) => situation.unlocated.push((key, why.to_string())),
             Ok(path) => situation.unmakeable.extend(site::unmakeable(key, path)),
         }
     }

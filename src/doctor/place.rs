@@ -2,7 +2,7 @@
 
 use super::{CacheSite, ProjectSite, Situation, Unmakeable};
 use crate::findings::{Finding, Level, Rule, display_path, shell_word};
-use crate::locate::Origin;
+use crate::locate::SettingOrigin;
 use crate::text::human;
 use std::path::{Component, Path};
 
@@ -96,7 +96,7 @@ fn move_out(situation: &Situation, key: &str) -> String {
     );
     match situation.setting(key).1 {
         // Go's own default lies in the project: there is nothing to take back.
-        Origin::Default => format!("From the project's folder: {inside}"),
+        SettingOrigin::Default => format!("From the project's folder: {inside}"),
         _ => format!(
             "Move it out: {}; or, from the project's folder, under a name that Go and git pass over: {inside}",
             situation.unset(key),

@@ -5,7 +5,7 @@ use super::proxies::{chain, redacted};
 use super::{Gathered, Situation, situation::default_of};
 use crate::findings::display_path;
 use crate::formats::goenv::split_quoted;
-use crate::locate::{Located, Origin};
+use crate::locate::{Located, SettingOrigin};
 use crate::report::GoSetting;
 use crate::settings::Options;
 use std::collections::BTreeSet;
@@ -68,7 +68,7 @@ pub fn settings(gathered: &Gathered, options: &Options) -> Vec<GoSetting> {
     let where_set = WHERE_SET.iter().map(|told| (told, false));
     for ((name, effect), always) in always.chain(where_set) {
         let (value, origin) = situation.setting(name);
-        if !always && (value.is_empty() || origin == Origin::Default) {
+        if !always && (value.is_empty() || origin == SettingOrigin::Default) {
             continue;
         }
         let value = match value.as_str() {
@@ -193,7 +193,7 @@ fn gowork(gathered: &Gathered) -> Option<GoSetting> {
         }
     };
     let (value, source) = match origin {
-        Origin::Default => (
+        SettingOrigin::Default => (
             display_path(&workspaces.next()?.path),
             "found around the project".to_owned(),
         ),

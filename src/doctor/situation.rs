@@ -2,7 +2,7 @@
 
 use crate::findings::display_path;
 use crate::formats::module::ModuleVersion;
-use crate::locate::{GoSettings, LocateError, Origin};
+use crate::locate::{GoSettings, LocateError, SettingOrigin};
 use crate::settings::Environment;
 use chrono::{DateTime, Utc};
 use std::path::PathBuf;
@@ -191,7 +191,7 @@ pub(super) fn default_of(key: &str) -> &'static str {
 impl Situation {
     /// A setting's value, and who set it.
     #[must_use]
-    pub fn setting(&self, key: &str) -> (String, Origin) {
+    pub fn setting(&self, key: &str) -> (String, SettingOrigin) {
         let (value, origin) = self.go.get(key);
         (value.to_string_lossy().into_owned(), origin)
     }
@@ -206,11 +206,11 @@ impl Situation {
     #[must_use]
     pub fn source(&self, key: &str) -> String {
         match (self.setting(key).1, &self.go.env_file) {
-            (Origin::Variable, _) => "from the environment".to_owned(),
-            (Origin::EnvFile, Some(file)) => format!("from {}", display_path(file)),
-            (Origin::EnvFile, None) => "from Go's env file".to_owned(),
-            (Origin::GoEnv, _) => "from the Go installation's go.env".to_owned(),
-            (Origin::Default, _) => "Go's default".to_owned(),
+            (SettingOrigin::Variable, _) => "from the environment".to_owned(),
+            (SettingOrigin::EnvFile, Some(file)) => format!("from {}", display_path(file)),
+            (SettingOrigin::EnvFile, None) => "from Go's env file".to_owned(),
+            (SettingOrigin::GoEnv, _) => "from the Go installation's go.env".to_owned(),
+            (SettingOrigin::Default, _) => "Go's default".to_owned(),
         }
     }
 
@@ -227,12 +227,14 @@ impl Situation {
     #[must_use]
     pub fn unset(&self, key: &str) -> String {
         match self.setting(key).1 {
-            Origin::Variable => format!("`unset {key}`"),
-            Origin::EnvFile => format!("`go env -u {key}`"),
-            Origin::GoEnv | Origin::Default if self.go.env_file.is_some() => {
+            SettingOrigin::Variable => format!("`unset {key}`"),
+            SettingOrigin::EnvFile => format!("`go env -u {key}`"),
+            SettingOrigin::GoEnv | SettingOrigin::Default if self.go.env_file.is_some() => {
                 format!("`go env -w {key}={}`", default_of(key))
             }
-            Origin::GoEnv | Origin::Default => format!("`export {key}={}`", default_of(key)),
+            SettingOrigin::GoEnv | SettingOrigin::Default => {
+                format!("`export {key}={}`", default_of(key))
+            }
         }
     }
 
@@ -241,7 +243,7 @@ impl Situation {
     #[must_use]
     pub fn set(&self, key: &str, value: &str) -> String {
         let value = crate::findings::shell_word(value);
-        let in_environment = self.setting(key).1 == Origin::Variable;
+        let in_environment = self.setting(key).1 == SettingOrigin::Variable;
         match in_environment || self.go.env_file.is_none() {
             true => format!("`export {key}={value}`"),
             false => format!("`go env -w {key}={value}`"),

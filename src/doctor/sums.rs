@@ -66,8 +66,8 @@ fn is_work_sum(file: &GoSumFile) -> bool {
 
 /// The graph of a go.mod or go.work file.
 fn module_graph(file: &Path, modcache: &Path) -> Option<graph::Graph> {
-    let project = graph::Project::read(file).ok()?;
-    graph::load(&project, &graph::ModCache::new(modcache)).ok()
+    let project = graph::MainModules::read(file).ok()?;
+    graph::load(&project, &graph::CachedGoMods::new(modcache)).ok()
 }
 
 /// The lines of several go.sum files.

@@ -3,7 +3,7 @@
 use super::Situation;
 use crate::findings::{Finding, Rule};
 use crate::formats::module::{ModuleVersion, match_prefix_patterns};
-use crate::locate::Origin;
+use crate::locate::SettingOrigin;
 use crate::sumdb::setting::GoSumdb;
 
 /// Hosts that anybody can publish modules on. A pattern that covers one of them
@@ -120,7 +120,7 @@ pub(super) fn insecure(situation: &Situation) -> Option<Finding> {
 /// `GOPRIVATE` where that is what gives `key` its value.
 pub(super) fn source_key(situation: &Situation, key: &'static str) -> &'static str {
     match situation.setting(key).1 {
-        Origin::Default => "GOPRIVATE",
+        SettingOrigin::Default => "GOPRIVATE",
         _ => key,
     }
 }

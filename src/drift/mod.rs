@@ -14,7 +14,7 @@ use crate::findings::{Finding, Rule};
 use crate::formats::gosum::MergedSums;
 use crate::formats::module::ModuleVersion;
 use crate::report::{DriftCause, DriftRow, DriftTable};
-use crate::sumdb::{Proof, Sumdb};
+use crate::sumdb::{RecordProof, Sumdb};
 use std::collections::BTreeMap;
 
 /// What witnesses say of each module version.
@@ -93,7 +93,7 @@ pub fn compare(
             continue;
         };
         let record = match sumdb.check(module, None, None) {
-            Proof::Proven(sums) => Some(sums),
+            RecordProof::Proven(sums) => Some(sums),
             _ => None,
         };
         let said = Testimony {

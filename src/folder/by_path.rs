@@ -1,4 +1,4 @@
-use super::{Entry, Kind, Stat, time};
+use super::{DirEntry, Kind, Stat, time};
 use chrono::{DateTime, Utc};
 use std::ffi::OsStr;
 use std::fs::{self, File, FileType, Metadata};
@@ -46,10 +46,10 @@ impl Folder {
     }
 
     /// Everything in it, in the file system's order.
-    pub fn entries(&self) -> io::Result<Vec<Entry>> {
+    pub fn entries(&self) -> io::Result<Vec<DirEntry>> {
         let entry = |entry: io::Result<fs::DirEntry>| {
             let entry = entry?;
-            Ok(Entry {
+            Ok(DirEntry {
                 name: entry.file_name(),
                 kind: kind_of(entry.file_type()?),
             })

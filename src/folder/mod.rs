@@ -43,7 +43,7 @@ pub enum Kind {
 
 /// A name in a folder.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct DirEntry {
     /// The name, possibly not UTF-8.
     pub name: OsString,
     /// What it stands for.

@@ -1,4 +1,4 @@
-use super::{Entry, Kind, Stat, time};
+use super::{DirEntry, Kind, Stat, time};
 use chrono::{DateTime, Utc};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, fchmod, mkdirat, openat, readlinkat,
@@ -51,7 +51,7 @@ impl Folder {
     }
 
     /// Everything in it but `.` and `..`, in the file system's order.
-    pub fn entries(&self) -> io::Result<Vec<Entry>> {
+    pub fn entries(&self) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
         self.each_name(|name, kind| {
             let name = OsStr::from_bytes(name);
@@ -61,7 +61,7 @@ impl Folder {
                 known => kind_of(known),
             };
             if name != "." && name != ".." {
-                entries.push(Entry {
+                entries.push(DirEntry {
                     name: name.to_owned(),
                     kind,
                 });

@@ -4,6 +4,7 @@
 //! UTF-8 are taken as U+FFFD, and letters outside ASCII are told from unprintable characters more
 //! coarsely than Go does: neither can stand in a valid module path or version.
 
+use super::module::ModuleError;
 use std::borrow::Cow;
 
 /// Go reads no `go.mod` beyond this many bytes (`MaxGoMod` in `golang.org/x/mod/zip`).
@@ -21,15 +22,30 @@ const MAX_WORDS: usize = 12;
 pub struct ParseError {
     /// The line in the file, counted from 1.
     pub line: usize,
-    /// What is wrong there; quoted input in it is escaped and cut short.
-    pub problem: String,
+    /// What is wrong there.
+    pub problem: LineError,
 }
 
-impl ParseError {
-    pub(super) fn new(line: usize, problem: impl Into<String>) -> Self {
-        Self {
+/// What is wrong in a line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// It is not of Go's grammar; quoted input in the text is escaped and cut short.
+    #[error("{0}")]
+    Syntax(String),
+    /// The version cannot be one of the module.
+    #[error(transparent)]
+    Version(#[from] ModuleError),
+}
+
+pub(super) fn syntax(problem: impl Into<String>) -> LineError {
+    LineError::Syntax(problem.into())
+}
+
+impl LineError {
+    pub(super) fn at(self, line: usize) -> ParseError {
+        ParseError {
             line,
-            problem: problem.into(),
+            problem: self,
         }
     }
 }
@@ -57,7 +73,7 @@ pub(super) enum Statement<'a> {
 /// The text of a file, if it is not too long.
 pub(super) fn text(data: &[u8]) -> Result<Cow<'_, str>, ParseError> {
     if data.len() > MAX_BYTES {
-        return Err(ParseError::new(1, format!("longer than {MAX_BYTES} bytes")));
+        return Err(syntax(format!("longer than {MAX_BYTES} bytes")).at(1));
     }
     Ok(String::from_utf8_lossy(data))
 }
@@ -78,20 +94,20 @@ pub(super) fn statements(text: &str) -> Result<Vec<Statement<'_>>, ParseError> {
 }
 
 /// The value of a word: as it stands, or unquoted. Go refuses all quotes but `"`.
-pub(super) fn unquote(word: &str) -> Result<String, String> {
+pub(super) fn unquote(word: &str) -> Result<String, LineError> {
     let Some(inner) = word.strip_prefix('"') else {
         if word.contains(['"', '\'', '`']) {
-            return Err(format!(
-                "{} contains a quote but does not start with '\"'",
-                shown(word)
-            ));
+            let word = shown(word);
+            return Err(syntax(format!(
+                "{word} contains a quote but does not start with '\"'"
+            )));
         }
         return Ok(word.to_owned());
     };
     inner
         .strip_suffix('"')
         .and_then(unescape)
-        .ok_or_else(|| format!("invalid quoted string {}", shown(word)))
+        .ok_or_else(|| syntax(format!("invalid quoted string {}", shown(word))))
 }
 
 /// Input as it may stand in a message: escaped, and not longer than a line.
@@ -210,7 +226,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn fail<T>(&self, problem: impl Into<String>) -> Result<T, ParseError> {
-        Err(ParseError::new(self.line, problem))
+        Err(syntax(problem).at(self.line))
     }
 
     /// Cuts the first `length` bytes off what is left.
@@ -388,10 +404,7 @@ impl<'a> Lexer<'a> {
     ) -> Result<Line<'a>, ParseError> {
         self.lines += 1;
         if self.lines > MAX_LINES {
-            return Err(ParseError::new(
-                number,
-                format!("more than {MAX_LINES} directives"),
-            ));
+            return Err(syntax(format!("more than {MAX_LINES} directives")).at(number));
         }
         let comment = (end.kind == Kind::EndComment).then_some(end.text);
         Ok(Line {

@@ -4,7 +4,7 @@
 //! [Go Modules Reference](https://go.dev/ref/mod#go-mod-file). Comments other than `// indirect`
 //! are not kept.
 
-use super::directives::{self, Line, Statement, shown, unquote};
+use super::directives::{self, Line, LineError, Statement, shown, syntax, unquote};
 use super::module::{self, ModuleVersion};
 use super::semver;
 
@@ -138,10 +138,7 @@ fn read(data: &[u8], reading: Reading) -> Result<GoMod, ParseError> {
                 _ if reading == Reading::Dependency => {}
                 other => {
                     let kind = shown(&other.join(" "));
-                    return Err(ParseError::new(
-                        number,
-                        format!("unknown block type {kind}"),
-                    ));
+                    return Err(syntax(format!("unknown block type {kind}")).at(number));
                 }
             },
         }
@@ -162,7 +159,7 @@ impl GoMod {
             return Ok(());
         }
         self.directive(verb, args, line, reading)
-            .map_err(|problem| ParseError::new(line.number, problem))
+            .map_err(|problem| problem.at(line.number))
     }
 
     fn directive(
@@ -171,7 +168,7 @@ impl GoMod {
         args: &[&str],
         line: &Line<'_>,
         reading: Reading,
-    ) -> Result<(), String> {
+    ) -> Result<(), LineError> {
         match verb {
             "module" => once(&mut self.module, verb, unquote(one(verb, args)?)?)?,
             "go" => once(&mut self.go, verb, go_version(args, reading)?)?,
@@ -190,29 +187,29 @@ impl GoMod {
             },
             "tool" => self.tool.push(unquote(one(verb, args)?)?),
             "ignore" => self.ignore.push(unquote(one(verb, args)?)?),
-            _ => return Err(format!("unknown directive {}", shown(verb))),
+            _ => return Err(syntax(format!("unknown directive {}", shown(verb)))),
         }
         Ok(())
     }
 }
 
-pub(super) fn one<'a>(verb: &str, args: &[&'a str]) -> Result<&'a str, String> {
+pub(super) fn one<'a>(verb: &str, args: &[&'a str]) -> Result<&'a str, LineError> {
     match args {
         [only] => Ok(only),
-        _ => Err(format!("{verb} takes exactly one argument")),
+        _ => Err(syntax(format!("{verb} takes exactly one argument"))),
     }
 }
 
-pub(super) fn once(slot: &mut Option<String>, verb: &str, value: String) -> Result<(), String> {
+pub(super) fn once(slot: &mut Option<String>, verb: &str, value: String) -> Result<(), LineError> {
     if slot.replace(value).is_some() {
-        return Err(format!("second {verb} line"));
+        return Err(syntax(format!("second {verb} line")));
     }
     Ok(())
 }
 
 /// The argument of a `go` line: `1.21`, `1.21.3`, `1.21rc1`. In a dependency's file a `v` may stand
 /// before and anything after `1.21`; both are then dropped.
-pub(super) fn go_version(args: &[&str], reading: Reading) -> Result<String, String> {
+pub(super) fn go_version(args: &[&str], reading: Reading) -> Result<String, LineError> {
     let version = one("go", args)?;
     if two_numbers(version).is_some_and(|(_, tail)| is_go_version_tail(tail)) {
         return Ok(version.to_owned());
@@ -223,10 +220,10 @@ pub(super) fn go_version(args: &[&str], reading: Reading) -> Result<String, Stri
             return Ok(language.to_owned());
         }
     }
-    Err(format!(
-        "invalid go version {}, expected the form 1.23.0",
-        shown(version)
-    ))
+    let version = shown(version);
+    Err(syntax(format!(
+        "invalid go version {version}, expected the form 1.23.0"
+    )))
 }
 
 /// Splits a Go version after its first two numbers.
@@ -261,29 +258,29 @@ fn digits(text: &str) -> Option<(&str, &str)> {
     fine.then_some((digits, rest))
 }
 
-pub(super) fn toolchain(args: &[&str]) -> Result<String, String> {
+pub(super) fn toolchain(args: &[&str]) -> Result<String, LineError> {
     let name = one("toolchain", args)?;
     if name == "default" || name == "go1" || name.starts_with("go1.") {
         return Ok(name.to_owned());
     }
-    Err(format!(
-        "invalid toolchain {}, expected the form go1.23.0 or default",
-        shown(name)
-    ))
+    let name = shown(name);
+    Err(syntax(format!(
+        "invalid toolchain {name}, expected the form go1.23.0 or default"
+    )))
 }
 
-pub(super) fn godebug(args: &[&str]) -> Result<(String, String), String> {
+pub(super) fn godebug(args: &[&str]) -> Result<(String, String), LineError> {
     match args {
         [setting] if !setting.contains(['"', '`', '\'', ',']) => setting.split_once('='),
         _ => None,
     }
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .ok_or_else(|| "godebug takes one argument of the form key=value".to_owned())
+    .ok_or_else(|| syntax("godebug takes one argument of the form key=value"))
 }
 
-fn module_version(verb: &str, args: &[&str], reading: Reading) -> Result<ModuleVersion, String> {
+fn module_version(verb: &str, args: &[&str], reading: Reading) -> Result<ModuleVersion, LineError> {
     let [path, version] = args else {
-        return Err(format!("{verb} takes a module path and a version"));
+        return Err(syntax(format!("{verb} takes a module path and a version")));
     };
     let path = unquote(path)?;
     let version = canonical(version, reading)?;
@@ -291,11 +288,11 @@ fn module_version(verb: &str, args: &[&str], reading: Reading) -> Result<ModuleV
     Ok(ModuleVersion { path, version })
 }
 
-pub(super) fn replace(args: &[&str], reading: Reading) -> Result<Replace, String> {
+pub(super) fn replace(args: &[&str], reading: Reading) -> Result<Replace, LineError> {
     let (path, version, with) = match args {
         [path, "=>", with @ ..] => (path, None, with),
         [path, version, "=>", with @ ..] => (path, Some(version), with),
-        _ => return Err(REPLACE_USAGE.to_owned()),
+        _ => return Err(syntax(REPLACE_USAGE)),
     };
     let path = unquote(path)?;
     let major = path_major(&path)?;
@@ -313,14 +310,15 @@ pub(super) fn replace(args: &[&str], reading: Reading) -> Result<Replace, String
             let path = unquote(path)?;
             let version = canonical(version, reading)?;
             if is_directory(&path) {
-                return Err(format!("the folder {} cannot have a version", shown(&path)));
+                let path = shown(&path);
+                return Err(syntax(format!("the folder {path} cannot have a version")));
             }
             if reading == Reading::Project {
                 check_major(&path, &version)?;
             }
             Replacement::Module(ModuleVersion { path, version })
         }
-        _ => return Err(REPLACE_USAGE.to_owned()),
+        _ => return Err(syntax(REPLACE_USAGE)),
     };
     Ok(Replace {
         path,
@@ -332,34 +330,34 @@ pub(super) fn replace(args: &[&str], reading: Reading) -> Result<Replace, String
 const REPLACE_USAGE: &str =
     "replace takes module/path [v1.2.3] => other/module v1.4.0, or => ../folder";
 
-fn directory(path: String) -> Result<String, String> {
+fn directory(path: String) -> Result<String, LineError> {
     if !is_directory(&path) {
-        return Err(format!(
-            "the replacement {} has no version and is not a folder (rooted or starting with . or ..)",
-            shown(&path)
-        ));
+        let path = shown(&path);
+        return Err(syntax(format!(
+            "the replacement {path} has no version and is not a folder (rooted or starting with . or ..)"
+        )));
     }
     if !cfg!(windows) && path.contains('\\') {
-        return Err(format!(
-            "the folder {} is written for Windows",
-            shown(&path)
-        ));
+        let path = shown(&path);
+        return Err(syntax(format!("the folder {path} is written for Windows")));
     }
     Ok(path)
 }
 
 /// `v1.2.3` or `[v1.2.3, v1.4.0]`; in a dependency's file anything may follow.
-fn retract(args: &[&str], reading: Reading) -> Result<Retract, String> {
+fn retract(args: &[&str], reading: Reading) -> Result<Retract, LineError> {
     let (low, high, rest) = match args {
         ["[", low, ",", high, "]", rest @ ..] => (low, high, rest),
         [first, ..] if matches!(*first, "[" | "(") => {
-            return Err("retract takes a version or an interval [v1.2.3, v1.4.0]".to_owned());
+            return Err(syntax(
+                "retract takes a version or an interval [v1.2.3, v1.4.0]",
+            ));
         }
         [version, rest @ ..] => (version, version, rest),
-        [] => return Err("retract takes a version or an interval".to_owned()),
+        [] => return Err(syntax("retract takes a version or an interval")),
     };
     if let (Some(word), true) = (rest.first(), reading != Reading::Dependency) {
-        return Err(format!("{} after the version", shown(word)));
+        return Err(syntax(format!("{} after the version", shown(word))));
     }
     Ok(Retract {
         low: canonical(low, reading)?,
@@ -367,16 +365,17 @@ fn retract(args: &[&str], reading: Reading) -> Result<Retract, String> {
     })
 }
 
-fn canonical(word: &str, reading: Reading) -> Result<String, String> {
+fn canonical(word: &str, reading: Reading) -> Result<String, LineError> {
     let version = unquote(word)?;
     let canonical = semver::canonical_module_version(&version).ok_or_else(|| {
-        format!(
-            "invalid version {}, expected the form v1.2.3",
-            shown(&version)
-        )
+        let version = shown(&version);
+        syntax(format!(
+            "invalid version {version}, expected the form v1.2.3"
+        ))
     })?;
     if reading == Reading::Project && canonical != version {
-        return Err(format!("version {} is not canonical", shown(&version)));
+        let version = shown(&version);
+        return Err(syntax(format!("version {version} is not canonical")));
     }
     Ok(canonical)
 }
@@ -394,19 +393,19 @@ fn is_indirect(comment: Option<&str>) -> bool {
     }
 }
 
-fn check_major(path: &str, version: &str) -> Result<(), String> {
+fn check_major(path: &str, version: &str) -> Result<(), LineError> {
     match_major(path_major(path)?, version)
 }
 
-fn path_major(path: &str) -> Result<&str, String> {
+fn path_major(path: &str) -> Result<&str, LineError> {
     let split = module::split_path_version(path);
     split
         .map(|(_, major)| major)
-        .ok_or_else(|| format!("invalid module path {}", shown(path)))
+        .ok_or_else(|| syntax(format!("invalid module path {}", shown(path))))
 }
 
-fn match_major(path_major: &str, version: &str) -> Result<(), String> {
-    module::check_path_major(version, path_major).map_err(|error| error.to_string())
+fn match_major(path_major: &str, version: &str) -> Result<(), LineError> {
+    Ok(module::check_path_major(version, path_major)?)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Source: `golang.org/x/mod/modfile/work.go` (`ParseWork`) and the
 //! [Go Modules Reference](https://go.dev/ref/mod#go-work-file).
 
-use super::directives::{self, ParseError, Statement, shown, unquote};
+use super::directives::{self, LineError, ParseError, Statement, shown, syntax, unquote};
 use super::gomod::{self, Reading, Replace, once, one};
 
 /// What a `go.work` file says.
@@ -44,10 +44,7 @@ pub fn parse(data: &[u8]) -> Result<GoWork, ParseError> {
                 }
                 other => {
                     let kind = shown(&other.join(" "));
-                    return Err(ParseError::new(
-                        number,
-                        format!("unknown block type {kind}"),
-                    ));
+                    return Err(syntax(format!("unknown block type {kind}")).at(number));
                 }
             },
         }
@@ -58,10 +55,10 @@ pub fn parse(data: &[u8]) -> Result<GoWork, ParseError> {
 impl GoWork {
     fn add(&mut self, verb: &str, args: &[&str], number: usize) -> Result<(), ParseError> {
         self.directive(verb, args)
-            .map_err(|problem| ParseError::new(number, problem))
+            .map_err(|problem| problem.at(number))
     }
 
-    fn directive(&mut self, verb: &str, args: &[&str]) -> Result<(), String> {
+    fn directive(&mut self, verb: &str, args: &[&str]) -> Result<(), LineError> {
         match verb {
             "go" => once(
                 &mut self.go,
@@ -72,7 +69,7 @@ impl GoWork {
             "godebug" => self.godebug.push(gomod::godebug(args)?),
             "use" => self.uses.push(unquote(one(verb, args)?)?),
             "replace" => self.replace.push(gomod::replace(args, Reading::Workspace)?),
-            _ => return Err(format!("unknown directive {}", shown(verb))),
+            _ => return Err(syntax(format!("unknown directive {}", shown(verb)))),
         }
         Ok(())
     }

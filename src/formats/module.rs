@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use super::semver;
 
-pub use at_v::{AtVName, PieceKind, parse_at_v_name};
+pub use at_v::{AtVName, PieceKind, lookup_name, parse_at_v_name, piece_name};
 pub use escape::{escape_path, escape_version, unescape_path, unescape_version};
 pub use path::{
     InvalidPath, PathProblem, check, check_file_path, check_path, check_path_major,

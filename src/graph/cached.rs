@@ -7,15 +7,15 @@ use std::sync::Arc;
 use super::ModFiles;
 use super::project::read_limited;
 use crate::folder::{Kind, Root, ordinary};
-use crate::formats::module::{self, MOVABLE, ModuleVersion};
+use crate::formats::module::{MOVABLE, ModuleVersion, piece_name};
 
 /// Reads `.mod` files from a module cache, and the `go.mod` files of folders that replace modules.
 #[derive(Debug)]
-pub struct ModCache {
+pub struct CachedGoMods {
     folders: Option<Arc<Root>>,
 }
 
-impl ModCache {
+impl CachedGoMods {
     /// A module cache by its root folder (`GOMODCACHE`); one that cannot be
     /// opened is empty.
     pub fn new(modcache: &Path) -> Self {
@@ -28,11 +28,10 @@ impl ModCache {
     }
 }
 
-impl ModFiles for ModCache {
+impl ModFiles for CachedGoMods {
     fn go_mod(&self, module: &ModuleVersion) -> io::Result<Option<Vec<u8>>> {
-        let path = module::escape_path(&module.path).map_err(io::Error::other)?;
-        let version = module::escape_version(&module.version).map_err(io::Error::other)?;
-        let path = format!("cache/download/{path}/@v/{version}.mod");
+        let name = piece_name(module, "mod").map_err(io::Error::other)?;
+        let path = format!("cache/download/{name}");
         let Some(folders) = &self.folders else {
             return Ok(None);
         };
@@ -68,7 +67,7 @@ mod tests {
 
     fn go_mod(root: &Path, path: &str) -> io::Result<Option<Vec<u8>>> {
         let module = ModuleVersion::new(path, "v1.0.0");
-        ModCache::new(root).go_mod(&module)
+        CachedGoMods::new(root).go_mod(&module)
     }
 
     #[test]
@@ -89,7 +88,7 @@ mod tests {
             );
         }
         let folder = ModuleVersion::new("example.com/Up", "v2.0.0");
-        assert!(ModCache::new(root.path()).go_mod(&folder).is_err());
+        assert!(CachedGoMods::new(root.path()).go_mod(&folder).is_err());
     }
 
     #[cfg(unix)]

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use super::project::{Project, is_pseudo};
+use super::project::{MainModules, is_pseudo};
 use super::select::{Names, Selection, is_higher};
-use super::{Graph, GraphError, ModFiles, Node, Problem, Selected};
+use super::{BrokenGoMod, GoModError, Graph, GraphError, ModFiles, Node, Selected};
 use crate::formats::gomod::{self, GoMod, Replacement};
 use crate::formats::gover;
 use crate::formats::module::ModuleVersion;
@@ -56,7 +56,7 @@ struct Summary {
 /// Loads the module graph of a project.
 ///
 /// Files that are missing or broken do not stop it: they are listed in the graph.
-pub fn load(project: &Project, files: &dyn ModFiles) -> Result<Graph, GraphError> {
+pub fn load(project: &MainModules, files: &dyn ModFiles) -> Result<Graph, GraphError> {
     let mut loader = Loader {
         project,
         files,
@@ -65,7 +65,7 @@ pub fn load(project: &Project, files: &dyn ModFiles) -> Result<Graph, GraphError
         requirements: 0,
         needed: BTreeSet::new(),
         missing: BTreeSet::new(),
-        problems: Vec::new(),
+        broken: Vec::new(),
     };
     match project.work() {
         Some(_) => loader.workspace(),
@@ -74,14 +74,14 @@ pub fn load(project: &Project, files: &dyn ModFiles) -> Result<Graph, GraphError
 }
 
 struct Loader<'a> {
-    project: &'a Project,
+    project: &'a MainModules,
     files: &'a dyn ModFiles,
     names: Names,
     summaries: HashMap<usize, Rc<Summary>>,
     requirements: usize,
     needed: BTreeSet<ModuleVersion>,
     missing: BTreeSet<ModuleVersion>,
-    problems: Vec<Problem>,
+    broken: Vec<BrokenGoMod>,
 }
 
 impl Loader<'_> {
@@ -430,8 +430,8 @@ impl Loader<'_> {
                         requires: Rc::new([]),
                     };
                 }
-                Err(problem) => {
-                    self.problems.push(Problem { module, problem });
+                Err(error) => {
+                    self.broken.push(BrokenGoMod { module, error });
                     return Summary {
                         pruning: Pruning::Unpruned,
                         requires: Rc::new([]),
@@ -449,36 +449,27 @@ impl Loader<'_> {
     }
 
     /// The `go.mod` of a dependency or of what replaces it; `None` if it is missing and listed so.
-    fn read_file(&mut self, module: &ModuleVersion) -> Result<Option<GoMod>, String> {
+    fn read_file(&mut self, module: &ModuleVersion) -> Result<Option<GoMod>, GoModError> {
         let substitute = self.project.substitute(module);
         if let Some(dir) = substitute.and_then(|substitute| substitute.dir.as_deref()) {
-            let data = self
-                .files
-                .local_go_mod(dir)
-                .map_err(|error| error.to_string())?;
-            let data = data.ok_or_else(|| format!("its replacement {dir:?} has no go.mod"))?;
-            return gomod::parse_dependency(&data)
-                .map(Some)
-                .map_err(|error| error.to_string());
+            let data = self.files.local_go_mod(dir)?;
+            let data = data.ok_or_else(|| GoModError::NoReplacement(dir.to_owned()))?;
+            return Ok(Some(gomod::parse_dependency(&data)?));
         }
         let actual = match substitute.map(|substitute| &substitute.with) {
             Some(Replacement::Module(with)) => with,
             _ => module,
         };
         self.needed.insert(actual.clone());
-        let Some(data) = self
-            .files
-            .go_mod(actual)
-            .map_err(|error| error.to_string())?
-        else {
+        let Some(data) = self.files.go_mod(actual)? else {
             self.missing.insert(actual.clone());
             return Ok(None);
         };
-        let file = gomod::parse_dependency(&data).map_err(|error| error.to_string())?;
+        let file = gomod::parse_dependency(&data)?;
         match &file.module {
-            None => Err("its go.mod has no module line".to_owned()),
+            None => Err(GoModError::Unnamed),
             Some(path) if *path != module.path && *path != actual.path => {
-                Err(format!("its go.mod is that of the module {path:?}"))
+                Err(GoModError::OtherModule(path.clone()))
             }
             Some(_) => Ok(Some(file)),
         }
@@ -543,7 +534,7 @@ impl Loader<'_> {
             build_list,
             needed: std::mem::take(&mut self.needed),
             missing: std::mem::take(&mut self.missing),
-            problems: std::mem::take(&mut self.problems),
+            broken: std::mem::take(&mut self.broken),
             raised: raised
                 .into_iter()
                 .filter_map(|(from, to)| Some((module(from)?, module(to)?)))
@@ -612,7 +603,7 @@ mod tests {
 
     fn graph(go_mod: &str, files: &Files) -> Graph {
         let file = gomod::parse(go_mod.as_bytes()).unwrap();
-        load(&Project::module("/p".into(), file).unwrap(), files).unwrap()
+        load(&MainModules::module("/p".into(), file).unwrap(), files).unwrap()
     }
 
     fn list(graph: &Graph) -> Vec<String> {
@@ -715,13 +706,13 @@ mod tests {
              g v1.0.0\nh v1.0.0\n)\nreplace g => ../g\nreplace h => other v1.0.0\n",
             &files,
         );
-        let problems: Vec<_> = graph
-            .problems()
+        let broken: Vec<_> = graph
+            .broken()
             .iter()
-            .map(|p| format!("{}: {}", p.module, p.problem))
+            .map(|it| format!("{}: {}", it.module, it.error))
             .collect();
         assert_eq!(
-            problems,
+            broken,
             [
                 "c@v1.0.0: line 2: require takes a module path and a version",
                 "d@v1.0.0: its go.mod is that of the module \"elsewhere\"",

@@ -18,14 +18,14 @@ mod select;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::formats::gomod::Replacement;
+use crate::formats::gomod::{ParseError, Replacement};
 use crate::formats::module::ModuleVersion;
 
-pub use cached::ModCache;
+pub use cached::CachedGoMods;
 pub use load::load;
-pub use project::{Project, ProjectError};
+pub use project::{MainModules, ProjectError};
 
 /// Where the bytes of `go.mod` files come from.
 pub trait ModFiles {
@@ -50,12 +50,32 @@ pub enum GraphError {
 }
 
 /// A `go.mod` file that the graph needs and that is there, but of no use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+#[derive(Debug)]
+pub struct BrokenGoMod {
     /// The module as it is required; it counts as one without requirements.
     pub module: ModuleVersion,
     /// What is wrong with its file.
-    pub problem: String,
+    pub error: GoModError,
+}
+
+/// Why a module's `go.mod` is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum GoModError {
+    /// It could not be read.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// It is malformed.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// It names no module.
+    #[error("its go.mod has no module line")]
+    Unnamed,
+    /// It names neither the module nor what replaces it.
+    #[error("its go.mod is that of the module {0:?}")]
+    OtherModule(String),
+    /// The folder that replaces the module has none.
+    #[error("its replacement {0:?} has no go.mod")]
+    NoReplacement(PathBuf),
 }
 
 /// A module of the build list.
@@ -112,7 +132,7 @@ pub struct Graph {
     build_list: Vec<Selected>,
     needed: BTreeSet<ModuleVersion>,
     missing: BTreeSet<ModuleVersion>,
-    problems: Vec<Problem>,
+    broken: Vec<BrokenGoMod>,
     raised: Vec<(ModuleVersion, ModuleVersion)>,
 }
 
@@ -157,13 +177,13 @@ impl Graph {
     }
 
     /// The needed `go.mod` files that could not be used, with the same consequence.
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
+    pub fn broken(&self) -> &[BrokenGoMod] {
+        &self.broken
     }
 
     /// Whether all needed `go.mod` files were there and in order.
     pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.problems.is_empty()
+        self.missing.is_empty() && self.broken.is_empty()
     }
 
     /// The requirements of the project's `go.mod` that are lower than what is selected, each with

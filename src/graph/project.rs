@@ -3,16 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::folder::ordinary;
 use crate::formats::gomod::{self, GoMod, MAX_BYTES, ParseError, Replacement};
 use crate::formats::gowork::{self, GoWork};
 use crate::formats::module::ModuleVersion;
+use crate::settings::clean;
 
 /// A module that is being worked on, or the members of a workspace.
 #[derive(Debug)]
-pub struct Project {
+pub struct MainModules {
     mains: Vec<Main>,
     work: Option<GoWork>,
     /// By path, and by version where only that is replaced.
@@ -68,7 +69,7 @@ pub enum ProjectError {
     Conflict(String),
 }
 
-impl Project {
+impl MainModules {
     /// A single module from its folder and its `go.mod`.
     pub fn module(dir: PathBuf, file: GoMod) -> Result<Self, ProjectError> {
         Self::new(vec![(dir, file)], None)
@@ -92,7 +93,7 @@ impl Project {
         }
         let work = parsed(path, gowork::parse)?;
         let members = work.uses.iter().map(|member| {
-            let dir = lexically_clean(&dir.join(member));
+            let dir = clean(&dir.join(member));
             let file = parsed(&dir.join("go.mod"), gomod::parse)?;
             Ok((dir, file))
         });
@@ -187,7 +188,7 @@ fn add_replacement(
 ) -> Result<(), ProjectError> {
     let dir = match &replace.with {
         Replacement::Module(_) => None,
-        Replacement::Dir(dir) => Some(lexically_clean(&base.join(dir))),
+        Replacement::Dir(dir) => Some(clean(&base.join(dir))),
     };
     let key = (replace.path.clone(), replace.version.clone());
     let new = Substitute {
@@ -206,28 +207,6 @@ fn add_replacement(
             Ok(())
         }
     }
-}
-
-/// Resolves `.` and `..` without a look at the file system.
-fn lexically_clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => match clean.components().next_back() {
-                Some(Component::Normal(_)) => {
-                    clean.pop();
-                }
-                Some(Component::RootDir | Component::Prefix(_)) => {}
-                _ => clean.push(".."),
-            },
-            other => clean.push(other),
-        }
-    }
-    if clean.as_os_str().is_empty() {
-        clean.push(".");
-    }
-    clean
 }
 
 fn parsed<T>(
@@ -267,22 +246,9 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_cleaned_without_touching_the_disk() {
-        for (path, want) in [
-            ("a/../b", "b"),
-            ("/../a", "/a"),
-            ("../../a/./b", "../../a/b"),
-            ("a/..", "."),
-            (".", "."),
-        ] {
-            assert_eq!(lexically_clean(Path::new(path)), Path::new(want), "{path}");
-        }
-    }
-
-    #[test]
     fn the_replacement_of_one_version_goes_before_that_of_all() {
         let file = module("module m\nreplace a => ./all\nreplace a v1.0.0 => b v1.1.0\n");
-        let project = Project::module("/p".into(), file).unwrap();
+        let project = MainModules::module("/p".into(), file).unwrap();
         let dir = project.substitute(&mv("a", "v1.0.1")).unwrap().dir.clone();
         assert_eq!(dir.unwrap(), Path::new("/p/all"));
         assert_eq!(
@@ -298,7 +264,7 @@ mod tests {
         let x = module("module x\nreplace a => ./other\nreplace c => ../c\n");
         let y = module("module y\nreplace c => ../c\n");
         let members = vec![("/w/x".into(), x), ("/w/y".into(), y)];
-        let project = Project::workspace(Path::new("/w"), work, members).unwrap();
+        let project = MainModules::workspace(Path::new("/w"), work, members).unwrap();
         let dir = |path| {
             project
                 .substitute(&mv(path, "v1.0.0"))
@@ -314,12 +280,12 @@ mod tests {
     #[test]
     fn contradictions_are_errors() {
         let conflict = module("module m\nreplace a => ./x\nreplace a => ./y\n");
-        let error = Project::module("/p".into(), conflict).unwrap_err();
+        let error = MainModules::module("/p".into(), conflict).unwrap_err();
         assert_eq!(error.to_string(), "conflicting replacements for module a");
 
-        let error = Project::module("/p".into(), module("go 1.20\n")).unwrap_err();
+        let error = MainModules::module("/p".into(), module("go 1.20\n")).unwrap_err();
         assert!(matches!(error, ProjectError::NoModule(_)));
-        let error = Project::module("/p".into(), module("module go\n")).unwrap_err();
+        let error = MainModules::module("/p".into(), module("module go\n")).unwrap_err();
         assert!(matches!(error, ProjectError::NoModule(_)));
 
         let work = gowork::parse(b"use ./x\nuse ./y\n").unwrap();
@@ -327,7 +293,7 @@ mod tests {
             ("/w/x".into(), module("module m")),
             ("/w/y".into(), module("module m")),
         ];
-        let error = Project::workspace(Path::new("/w"), work, members).unwrap_err();
+        let error = MainModules::workspace(Path::new("/w"), work, members).unwrap_err();
         assert_eq!(
             error.to_string(),
             "module m appears more than once in the workspace"

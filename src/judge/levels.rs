@@ -37,18 +37,33 @@ pub struct Silenced {
     pub notes: Vec<String>,
 }
 
+struct Tried<'a> {
+    silence: &'a Silence,
+    /// Whether any finding matched it.
+    matched: bool,
+}
+
+impl Tried<'_> {
+    fn new(silence: &Silence) -> Tried<'_> {
+        Tried {
+            silence,
+            matched: false,
+        }
+    }
+}
+
 /// Drops the findings that the configuration accepts. A silence counts up to
 /// and including the day it expires (UTC); `today` is that day.
 pub fn silence(findings: Vec<Finding>, silences: &[Silence], today: NaiveDate) -> Silenced {
-    let mut used = vec![false; silences.len()];
+    let mut tried: Vec<Tried<'_>> = silences.iter().map(Tried::new).collect();
     let mut silenced = Silenced::default();
     for finding in findings {
         let mut known = false;
-        for (silence, used) in silences.iter().zip(&mut used) {
+        for Tried { silence, matched } in &mut tried {
             if silence.rule == finding.rule
                 && fast_glob::glob_match(&silence.subject, &finding.subject)
             {
-                *used = true;
+                *matched = true;
                 known |= !expired(silence, today);
             }
         }
@@ -58,13 +73,13 @@ pub fn silence(findings: Vec<Finding>, silences: &[Silence], today: NaiveDate) -
             silenced.findings.push(finding);
         }
     }
-    for (silence, used) in silences.iter().zip(used) {
+    for Tried { silence, matched } in tried {
         let Silence { rule, subject, .. } = silence;
         if let Some(day) = silence.expires.filter(|_| expired(silence, today)) {
             silenced.notes.push(format!(
                 "the silence of {rule} for {subject} expired on {day}"
             ));
-        } else if !used {
+        } else if !matched {
             silenced.notes.push(format!(
                 "the silence of {rule} for {subject} matched no finding"
             ));

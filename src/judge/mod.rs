@@ -16,7 +16,7 @@ use crate::text::human;
 
 /// What a threshold's numbers count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
+pub enum Quantity {
     /// Bytes.
     Bytes,
     /// Seconds.
@@ -27,17 +27,17 @@ pub enum Measure {
     Count,
 }
 
-impl Measure {
+impl Quantity {
     /// The unit that the name of a threshold implies.
-    pub fn of(name: &str) -> Measure {
+    pub fn of(name: &str) -> Quantity {
         if name.ends_with("hit-rate") {
-            Measure::Rate
+            Quantity::Rate
         } else if name.ends_with("age") {
-            Measure::Seconds
+            Quantity::Seconds
         } else if name.ends_with("findings") {
-            Measure::Count
+            Quantity::Count
         } else {
-            Measure::Bytes
+            Quantity::Bytes
         }
     }
 
@@ -45,10 +45,10 @@ impl Measure {
     pub fn show(self, number: f64) -> String {
         let sign = if number < 0.0 { "-" } else { "" };
         match self {
-            Measure::Bytes => format!("{sign}{}", human::size(number.abs() as u64)),
-            Measure::Seconds => human::duration(number),
-            Measure::Rate => human::percent(number),
-            Measure::Count => human::count(number as u64),
+            Quantity::Bytes => format!("{sign}{}", human::size(number.abs() as u64)),
+            Quantity::Seconds => human::duration(number),
+            Quantity::Rate => human::percent(number),
+            Quantity::Count => human::count(number as u64),
         }
     }
 }
@@ -98,7 +98,7 @@ pub fn crossed(thresholds: &[Threshold], fuzz_bytes: u64) -> Vec<Finding> {
                 Verdict::Warn => Level::Warn,
                 Verdict::Fail => Level::Deny,
             };
-            let measure = Measure::of(&threshold.name);
+            let measure = Quantity::of(&threshold.name);
             let (actual, limit) = (
                 measure.show(threshold.actual?),
                 measure.show(threshold.limit),

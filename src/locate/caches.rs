@@ -6,7 +6,7 @@
 //! `cmd/go/main.go` (the checks of GOPATH).
 
 use super::disk::{Disk, ThisMachine};
-use super::settings::{GoSettings, Origin, go_settings_from, user_cache_dir};
+use super::settings::{GoSettings, SettingOrigin, go_settings_from, user_cache_dir};
 use super::{Caches, Located};
 use crate::error::CommandError;
 use crate::findings::display_path;
@@ -37,6 +37,23 @@ pub enum LocateError {
     /// An option names a cache that is not there: the work cannot be done.
     #[error("{0}; name a folder that is there, or leave {1} out for what Go itself would use")]
     Absent(String, &'static str),
+}
+
+/// Why there is no place for a cache, or nothing at its place. No error: it is noted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoCache {
+    /// Nothing says where modules would be.
+    #[error("neither GOMODCACHE nor GOPATH is set")]
+    NoGopath,
+    /// Nothing says where build outputs would be.
+    #[error("GOCACHE is not defined and {0}")]
+    Undefined(&'static str),
+    /// Something else is there.
+    #[error("{0} is not a folder")]
+    NotAFolder(String),
+    /// Nothing is there.
+    #[error("{0} does not exist")]
+    Missing(String),
 }
 
 /// Finds both caches: as the options say, else as Go would.
@@ -83,7 +100,7 @@ fn caches_on(
         notes.push(format!("Go's env file {} {error}", display_path(file)));
     }
     let (modcache, gocache) = places(environment, options, &settings)?;
-    let mut there = |what: &str, place: Result<Located, String>| {
+    let mut there = |what: &str, place: Place| {
         place
             .and_then(|located| is_there(located, disk))
             .map_err(|why| notes.push(format!("no {what}: {why}")))
@@ -131,21 +148,21 @@ fn places(
 }
 
 /// The folder of a cache, or why there is none.
-pub type Expected = Result<PathBuf, String>;
+pub type Expected = Result<PathBuf, NoCache>;
 
 /// The place of a cache, or why there is none.
-type Place = Result<Located, String>;
+type Place = Result<Located, NoCache>;
 
 fn modcache(environment: &Environment, settings: &GoSettings) -> Result<Place, LocateError> {
     let (path, origin) = settings.get("GOMODCACHE");
-    if origin == Origin::Default {
+    if origin == SettingOrigin::Default {
         let gopath = settings.gopath();
         let (_, named) = settings.get("GOPATH");
         if gopath.as_encoded_bytes().starts_with(b"~") {
             return Err(LocateError::TildeInGopath(gopath.into()));
         }
         if path.is_empty() {
-            return Ok(Err("neither GOMODCACHE nor GOPATH is set".to_owned()));
+            return Ok(Err(NoCache::NoGopath));
         }
         if !environment.is_absolute(&path) {
             return Err(LocateError::RelativeGopath(gopath.into()));
@@ -161,10 +178,8 @@ fn modcache(environment: &Environment, settings: &GoSettings) -> Result<Place, L
 fn gocache(environment: &Environment, settings: &GoSettings) -> Result<Place, LocateError> {
     let (path, origin) = settings.get("GOCACHE");
     if path.is_empty() {
-        let why = user_cache_dir(environment)
-            .err()
-            .unwrap_or("no cache folder");
-        return Ok(Err(format!("GOCACHE is not defined and {why}")));
+        let why = user_cache_dir(environment).err();
+        return Ok(Err(NoCache::Undefined(why.unwrap_or("no cache folder"))));
     }
     if path == "off" {
         return Err(LocateError::GocacheOff);
@@ -175,35 +190,35 @@ fn gocache(environment: &Environment, settings: &GoSettings) -> Result<Place, Lo
     Ok(Ok(located(&path, "GOCACHE", origin, settings)))
 }
 
-fn located(path: &OsStr, key: &str, origin: Origin, settings: &GoSettings) -> Located {
+fn located(path: &OsStr, key: &str, origin: SettingOrigin, settings: &GoSettings) -> Located {
     let file = |path: Option<PathBuf>| path.map_or_else(String::new, |path| display_path(&path));
     Located {
         path: crate::settings::clean(Path::new(path)),
         source: match origin {
-            Origin::Variable => key.to_owned(),
-            Origin::EnvFile => format!("{key} in {}", file(settings.env_file.clone())),
-            Origin::GoEnv => format!(
+            SettingOrigin::Variable => key.to_owned(),
+            SettingOrigin::EnvFile => format!("{key} in {}", file(settings.env_file.clone())),
+            SettingOrigin::GoEnv => format!(
                 "{key} in {}",
                 file(settings.goroot.as_ref().map(|goroot| goroot.join("go.env")))
             ),
-            Origin::Default => "default".to_owned(),
+            SettingOrigin::Default => "default".to_owned(),
         },
     }
 }
 
 /// A folder that cannot even be looked at stays: reading it will tell why.
-fn is_there(located: Located, disk: &dyn Disk) -> Result<Located, String> {
+fn is_there(located: Located, disk: &dyn Disk) -> Place {
     let place = format!("{} ({})", display_path(&located.path), located.source);
     match disk.is_dir(&located.path) {
         Ok(true) => Ok(located),
-        Ok(false) => Err(format!("{place} is not a folder")),
+        Ok(false) => Err(NoCache::NotAFolder(place)),
         Err(error)
             if matches!(
                 error.kind(),
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
             ) =>
         {
-            Err(format!("{place} does not exist"))
+            Err(NoCache::Missing(place))
         }
         Err(_) => Ok(located),
     }

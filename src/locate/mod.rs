@@ -11,7 +11,7 @@ mod testing;
 pub use caches::{LocateError, caches, caches_so_far, expected};
 pub use gap::{Gap, Unread};
 pub use projects::{GoSumFile, Project, projects};
-pub use settings::{GoSettings, Origin, go_settings};
+pub use settings::{GoSettings, SettingOrigin, go_settings};
 
 use std::path::PathBuf;
 

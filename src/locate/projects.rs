@@ -6,12 +6,13 @@
 
 use super::gap::{self, Gap, Unread};
 use super::{expected, go_settings};
+use crate::error::CommandError;
 use crate::findings::{Finding, Level, Rule, display_path};
 use crate::folder::ordinary::read;
 use crate::formats::gomod::{self, GoMod};
 use crate::formats::gosum::{GoSum, MAX_GO_SUM_BYTES};
 use crate::formats::gowork::{self, GoWork};
-use crate::settings::{ConfigError, Environment, Options, clean};
+use crate::settings::{Environment, Options, clean};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -118,7 +119,7 @@ pub struct Projects {
 /// A go.mod, go.work or go.sum that does not parse is an error in a project
 /// that was asked for. In others it is a finding, as are files that cannot be
 /// read and members that are not there.
-pub fn projects(environment: &Environment, options: &Options) -> Result<Projects, ConfigError> {
+pub fn projects(environment: &Environment, options: &Options) -> Result<Projects, CommandError> {
     let caches = match expected(environment, options) {
         Ok((modcache, gocache)) => [modcache.ok(), gocache.ok()],
         Err(_) => [None, None],
@@ -166,7 +167,7 @@ enum GoWorkSetting {
     File(PathBuf),
 }
 
-fn gowork_setting(environment: &Environment) -> Result<GoWorkSetting, ConfigError> {
+fn gowork_setting(environment: &Environment) -> Result<GoWorkSetting, CommandError> {
     let (value, _) = go_settings(environment).get("GOWORK");
     if value.is_empty() || value == "auto" {
         return Ok(GoWorkSetting::Search);
@@ -175,10 +176,10 @@ fn gowork_setting(environment: &Environment) -> Result<GoWorkSetting, ConfigErro
         return Ok(GoWorkSetting::Off);
     }
     if !environment.is_absolute(&value) {
-        return Err(ConfigError::Invalid {
-            path: "GOWORK".to_owned(),
-            message: format!("not an absolute path: {}", display_path(Path::new(&value))),
-        });
+        let path = display_path(Path::new(&value));
+        return Err(CommandError::input("GOWORK")(format!(
+            "not an absolute path: {path}"
+        )));
     }
     Ok(GoWorkSetting::File(clean(Path::new(&value))))
 }
@@ -230,7 +231,7 @@ struct Search {
 
 impl Search {
     /// A folder that has to be a project, or a workspace with all its members.
-    fn named(&mut self, dir: &Path) -> Result<(), ConfigError> {
+    fn named(&mut self, dir: &Path) -> Result<(), CommandError> {
         let workspace = self.workspace_of(dir)?;
         let top = workspace
             .as_ref()
@@ -251,7 +252,7 @@ impl Search {
     }
 
     /// As Go: the workspace around the current folder, else the module.
-    fn upward(&mut self, cwd: &Path) -> Result<(), ConfigError> {
+    fn upward(&mut self, cwd: &Path) -> Result<(), CommandError> {
         if let Some(workspace) = self.workspace_of(cwd)? {
             return self.members(&workspace);
         }
@@ -262,7 +263,7 @@ impl Search {
     }
 
     /// Every folder below `top` that has a go.mod.
-    fn under(&mut self, top: &Path) -> Result<(), ConfigError> {
+    fn under(&mut self, top: &Path) -> Result<(), CommandError> {
         if !top.is_dir() {
             return Err(invalid(top, "is not a folder"));
         }
@@ -323,15 +324,16 @@ impl Search {
                 Err(error) => Err(error),
             };
             if let Err(error) = added {
-                let message = format!("this project was left out: {error}");
+                let why = error.text();
+                let message = format!("this project was left out: {why}");
                 self.tell(Finding::new(Rule::ProjectFile, display_path(&dir), message).at(&dir));
-                self.unread(&dir, Gap::Unread(error.to_string()));
+                self.unread(&dir, Gap::Unread(why));
             }
         }
         whole
     }
 
-    fn members(&mut self, workspace: &Workspace) -> Result<(), ConfigError> {
+    fn members(&mut self, workspace: &Workspace) -> Result<(), CommandError> {
         for dir in &workspace.members {
             if is_there(&dir.join("go.mod")) {
                 self.add(dir, Some(workspace))?;
@@ -374,7 +376,8 @@ impl Search {
     /// becomes a finding.
     fn file(&mut self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Gap> {
         let content = self.try_file(path, limit);
-        content.map_err(|why| {
+        content.map_err(|error| {
+            let why = error.text();
             self.unreadable(path, &why, Level::Deny);
             Gap::Unread(format!("{} {why}", display_path(path)))
         })
@@ -382,43 +385,45 @@ impl Search {
 
     /// Go follows a link, so it is followed here too, but not out of the
     /// repository: whoever can open a pull request can make one.
-    fn try_file(&mut self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, String> {
+    fn try_file(&mut self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, CommandError> {
+        let unread = |error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                CommandError::Work(error.into())
+            }
+            _ => CommandError::failed("cannot be read")(error),
+        };
         let about = match std::fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(format!("cannot be read: {error}")),
             // Go looks for a file, and further up.
             Ok(about) if about.is_dir() => return Ok(None),
-            Ok(about) => about,
-        };
-        let unread = |error: io::Error| match error.kind() {
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => error.to_string(),
-            _ => format!("cannot be read: {error}"),
+            about => about.map_err(unread)?,
         };
         if !about.is_symlink() {
             return read(path, limit).map(Some).map_err(unread);
         }
         let real = std::fs::canonicalize(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => "is a link that leads nowhere".to_owned(),
-            _ => format!("is a link that cannot be followed: {error}"),
+            io::ErrorKind::NotFound => CommandError::Work("is a link that leads nowhere".into()),
+            _ => CommandError::failed("is a link that cannot be followed")(error),
         })?;
         let shown = display_path(&real);
         let dir = path.parent().unwrap_or(Path::new("/"));
         let around = repository_of(dir).unwrap_or_else(|| dir.to_owned());
         let around = std::fs::canonicalize(around).map_err(unread)?;
         if !real.starts_with(&around) {
-            return Err(format!(
-                "is a link to {shown}, outside of {}, and is not followed",
-                display_path(&around)
-            ));
+            let around = display_path(&around);
+            let why = format!("is a link to {shown}, outside of {around}, and is not followed");
+            return Err(CommandError::Work(why.into()));
         }
-        let content = read(&real, limit)
-            .map_err(|error| format!("is a link to {shown}, which {}", unread(error)))?;
+        let content = read(&real, limit).map_err(|error| {
+            let why = unread(error).text();
+            CommandError::Work(format!("is a link to {shown}, which {why}").into())
+        })?;
         let message = format!("is a link to {shown}; Go reads that instead");
         self.tell(Finding::new(Rule::ProjectFile, display_path(path), message).at(path));
         Ok(Some(content))
     }
 
-    fn add(&mut self, dir: &Path, workspace: Option<&Workspace>) -> Result<(), ConfigError> {
+    fn add(&mut self, dir: &Path, workspace: Option<&Workspace>) -> Result<(), CommandError> {
         if !self.seen.insert(dir.to_owned()) {
             return Ok(());
         }
@@ -434,8 +439,7 @@ impl Search {
                 return Ok(());
             }
         };
-        let parsed =
-            gomod::parse(&go_mod).map_err(|error| invalid_at(&path, error.line, &error.problem))?;
+        let parsed = gomod::parse(&go_mod).map_err(CommandError::input(display_path(&path)))?;
 
         let mut sum_files = vec![dir.join("go.sum")];
         let mut toolchains = named_toolchains(parsed.go.as_deref(), parsed.toolchain.as_deref());
@@ -458,8 +462,8 @@ impl Search {
         for path in sum_files {
             match self.file(&path, MAX_GO_SUM_BYTES) {
                 Ok(Some(bytes)) => {
-                    let sums = GoSum::parse(&bytes)
-                        .map_err(|error| invalid_at(&path, error.line, &error.problem))?;
+                    let sums =
+                        GoSum::parse(&bytes).map_err(CommandError::input(display_path(&path)))?;
                     go_sum.push(GoSumFile { path, bytes, sums });
                 }
                 Ok(None) => {}
@@ -483,7 +487,7 @@ impl Search {
     }
 
     /// The workspace that a `go` command in `dir` would work in.
-    fn workspace_of(&mut self, dir: &Path) -> Result<Option<Workspace>, ConfigError> {
+    fn workspace_of(&mut self, dir: &Path) -> Result<Option<Workspace>, CommandError> {
         let path = match &self.gowork {
             GoWorkSetting::Off => return Ok(None),
             GoWorkSetting::File(path) if !is_there(path) => {
@@ -503,8 +507,9 @@ impl Search {
         };
         let top = path.parent().unwrap_or(Path::new("/"));
         let go_work = match self.file(&path, gomod::MAX_BYTES as u64) {
-            Ok(Some(content)) => gowork::parse(&content)
-                .map_err(|error| invalid_at(&path, error.line, &error.problem))?,
+            Ok(Some(content)) => {
+                gowork::parse(&content).map_err(CommandError::input(display_path(&path)))?
+            }
             Ok(None) => return Ok(None),
             Err(gap) => {
                 self.unread(top, gap);
@@ -546,15 +551,8 @@ fn is_there(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|about| !about.is_dir())
 }
 
-fn invalid(path: &Path, message: &str) -> ConfigError {
-    ConfigError::Invalid {
-        path: display_path(path),
-        message: message.to_owned(),
-    }
-}
-
-fn invalid_at(path: &Path, line: usize, problem: &dyn std::fmt::Display) -> ConfigError {
-    invalid(path, &format!("line {line}: {problem}"))
+fn invalid(path: &Path, message: &str) -> CommandError {
+    CommandError::input(display_path(path))(message)
 }
 
 #[cfg(test)]
@@ -597,7 +595,7 @@ mod tests {
             let found = projects(&environment, options);
             found
                 .map(|found| (found.list, found.findings))
-                .map_err(|error| self.short(&error.to_string()))
+                .map_err(|error| self.short(&error.text()))
         }
 
         /// The folders found, and in brackets their sum files.
@@ -669,7 +667,7 @@ mod tests {
     fn named_and_found_below() {
         let checkout = workspace();
         let options = |project: &[&str], under: &[&str]| Options {
-            projects: crate::settings::Projects {
+            projects: crate::settings::ProjectOptions {
                 project: project.iter().map(PathBuf::from).collect(),
                 projects_under: under.iter().map(PathBuf::from).collect(),
             },

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// What gave a setting its value, the strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// A variable of the process's environment.
     Variable,
     /// The user's file, which `go env -w` writes.
@@ -71,21 +71,21 @@ impl GoSettings {
     ///
     /// An empty variable counts as unset. An empty value in the user's file
     /// hides that of the installation, and then the built-in default holds.
-    pub fn get(&self, key: &str) -> (OsString, Origin) {
+    pub fn get(&self, key: &str) -> (OsString, SettingOrigin) {
         if let Some(value) = self.environment.var(key) {
-            return (value.to_owned(), Origin::Variable);
+            return (value.to_owned(), SettingOrigin::Variable);
         }
         let (value, origin) = match (self.user.get(key), self.installed.get(key)) {
-            (Some(value), _) => (value, Origin::EnvFile),
+            (Some(value), _) => (value, SettingOrigin::EnvFile),
             // The installation does not get to say where it is.
-            (None, Some(value)) if key != "GOROOT" => (value, Origin::GoEnv),
-            _ => ("", Origin::Default),
+            (None, Some(value)) if key != "GOROOT" => (value, SettingOrigin::GoEnv),
+            _ => ("", SettingOrigin::Default),
         };
         if !value.is_empty() {
             return (value.into(), origin);
         }
         match self.default_of(key) {
-            Some(value) => (value, Origin::Default),
+            Some(value) => (value, SettingOrigin::Default),
             None => (OsString::new(), origin),
         }
     }
@@ -270,14 +270,14 @@ mod tests {
         );
         let settings = go_settings_from(&environment, &disk);
         for (key, value, origin) in [
-            ("GOSUMDB", "db.example", Origin::Variable),
-            ("GOPROXY", "", Origin::EnvFile),
-            ("GOTOOLCHAIN", "go1.25.0", Origin::EnvFile),
-            ("GOVCS", "*:git", Origin::GoEnv),
-            ("GOROOT", "/go", Origin::EnvFile),
-            ("GOAUTH", "netrc", Origin::Default),
-            ("GOPATH", "/h/go", Origin::Default),
-            ("GOINSECURE", "", Origin::Default),
+            ("GOSUMDB", "db.example", SettingOrigin::Variable),
+            ("GOPROXY", "", SettingOrigin::EnvFile),
+            ("GOTOOLCHAIN", "go1.25.0", SettingOrigin::EnvFile),
+            ("GOVCS", "*:git", SettingOrigin::GoEnv),
+            ("GOROOT", "/go", SettingOrigin::EnvFile),
+            ("GOAUTH", "netrc", SettingOrigin::Default),
+            ("GOPATH", "/h/go", SettingOrigin::Default),
+            ("GOINSECURE", "", SettingOrigin::Default),
         ] {
             assert_eq!(settings.get(key), (value.into(), origin), "{key}");
         }

@@ -48,7 +48,7 @@ impl Group<'_> {
     pub(crate) fn graph(&self, files: &dyn ModFiles) -> Result<Graph, GraphUnknown> {
         let project = self.first;
         let loaded = match &project.workspace {
-            None => graph::Project::module(project.dir.clone(), project.go_mod.clone())?,
+            None => graph::MainModules::module(project.dir.clone(), project.go_mod.clone())?,
             Some(workspace) => {
                 let mut members = Vec::new();
                 for dir in &workspace.members {
@@ -57,7 +57,7 @@ impl Group<'_> {
                     members.push((member.dir.clone(), member.go_mod.clone()));
                 }
                 let top = workspace.path.parent().unwrap_or(&project.dir);
-                graph::Project::workspace(top, workspace.go_work.clone(), members)?
+                graph::MainModules::workspace(top, workspace.go_work.clone(), members)?
             }
         };
         Ok(graph::load(&loaded, files)?)

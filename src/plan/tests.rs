@@ -7,7 +7,7 @@ use crate::scan::{
 };
 use crate::settings::{Options, Slim};
 use crate::values::Age;
-use crate::verify::{Proof, Source, VersionProof};
+use crate::verify::{Proof, VersionProof, Witness};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 
@@ -74,8 +74,8 @@ impl Case {
         let mut versions = versions;
         versions.sort_by(|a, b| a.id.cmp(&b.id));
         let proof = VersionProof {
-            zip: Proof::Proven(Source::GoSum),
-            tree: Proof::Proven(Source::GoSum),
+            zip: Proof::Proven(Witness::GoSum),
+            tree: Proof::Proven(Witness::GoSum),
             ..VersionProof::default()
         };
         Case {
@@ -178,14 +178,14 @@ fn a_repair_removes_what_is_wrong_and_what_would_bring_it_back() {
     ];
     let mut case = Case::new(names.map(|name| version(name, 9)).into());
     let damaged = VersionProof {
-        zip: Proof::Proven(Source::GoSum),
+        zip: Proof::Proven(Witness::GoSum),
         tree: Proof::Damaged,
         damaged: true,
         only_tree: true,
         ..VersionProof::default()
     };
     let by_ziphash = VersionProof {
-        zip: Proof::Proven(Source::Ziphash),
+        zip: Proof::Proven(Witness::Ziphash),
         ..damaged
     };
     let odd_ziphash = VersionProof {

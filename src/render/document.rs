@@ -8,7 +8,7 @@ use super::summary::{self, Group};
 use super::terminal::terminal;
 use super::{remote, trend};
 use crate::findings::{Finding, Level};
-use crate::judge::Measure;
+use crate::judge::Quantity;
 use crate::report::{ModCache, Outcome, Plan, Report, Unit, Usage, Verdict, Verification};
 use crate::settings::ConfigOrigin;
 use crate::text::human;
@@ -283,7 +283,7 @@ fn drift(report: &Report) -> Option<Section> {
 fn limits(report: &Report) -> Option<Section> {
     let head = ["", "Limit", "Measured", "Allowed"];
     let table = Table::of(head, "llrl", &report.thresholds, |threshold| {
-        let measure = Measure::of(&threshold.name);
+        let measure = Quantity::of(&threshold.name);
         let status = match threshold.status {
             Verdict::Pass => "ok",
             Verdict::Warn => "warn",

@@ -1,12 +1,11 @@
 //! What is left after a trim.
 
-use super::Found;
-use crate::act::{Done, Fault};
+use crate::act::{Done, StepError};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::action::{ActionId, OutputId};
 use crate::plan::{InBuilds, InModules, Part, Target};
-use crate::scan::{BuildCache, Version};
-use crate::verify;
+use crate::scan::{BuildCache, Inventory, Version};
+use crate::verify::{self, Evidence};
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 
@@ -39,7 +38,7 @@ impl Gone {
                     gone.versions.insert(version.id.to_string(), part);
                 }
                 Target::Modules(_, InModules::Version(version, _)) => {
-                    if matches!(result, Err(Fault::Busy)) {
+                    if matches!(result, Err(StepError::Busy)) {
                         gone.busy.insert(version.id.to_string());
                     }
                 }
@@ -62,8 +61,12 @@ impl Gone {
     }
 
     /// Takes it out of what was found, so that the report is about what is left.
-    pub fn take_from(mut self, found: &mut Found) {
-        let inventory = &mut found.inventory;
+    pub fn take_from(
+        mut self,
+        inventory: &mut Inventory,
+        evidence: &mut Evidence,
+        findings: &mut Vec<Finding>,
+    ) {
         if let Some(cache) = &mut inventory.modcache {
             for version in &mut cache.versions {
                 if let Some(part) = self.versions.get(&version.id.to_string()) {
@@ -86,13 +89,22 @@ impl Gone {
             cache.outputs.retain(|it| !self.outputs.contains(&it.id));
             self.settle(cache);
         }
-        for list in found.lists() {
+        let Evidence {
+            findings: of_evidence,
+            overall,
+            ..
+        } = evidence;
+        for list in [
+            findings,
+            &mut inventory.findings,
+            of_evidence,
+            &mut *overall,
+        ] {
             list.retain(|finding| !self.explains(finding));
         }
-        if let Some(cache) = &found.inventory.modcache
+        if let Some(cache) = &inventory.modcache
             && !self.clones.is_empty()
         {
-            let overall = &mut found.evidence.overall;
             overall.retain(|finding| finding.rule != Rule::VcsUnproven);
             overall.extend(verify::unproven_clones(cache));
         }

@@ -1,7 +1,7 @@
 //! Locate, scan, verify: what is there, and what is known of it.
 
 use super::usage;
-use crate::drift;
+use crate::drift::{self, Comparison};
 use crate::error::CommandError;
 use crate::findings::{Finding, Rule, display_path};
 use crate::folder::Root;
@@ -71,35 +71,59 @@ pub fn look(
     level: VerifyLevel,
     watch: &dyn Watch,
 ) -> Result<Found, CommandError> {
-    let mut found = Found {
-        caches: caches(settings)?,
-        ..Found::default()
-    };
-    found.locate_projects(settings)?;
-    let state = usage::read_state(settings, &found.caches, &mut found.notes)?;
-    watch.step("Scanning", 0);
-    found.scan(settings, level > VerifyLevel::Off || state.is_some());
-    found.verify(settings, level, watch);
-    found.forget_vanished();
-    let (inventory, projects) = (&found.inventory, &found.projects);
-    found.observed =
-        state.map(|state| usage::observed(inventory, projects, &state, settings, &mut found.notes));
-    found.ledger = usage::read_ledger(inventory, &mut found.findings);
-    if level > VerifyLevel::Off {
-        found.compare_with_ledger(settings);
+    let caches = caches(settings)?;
+    let located = locate::projects(&settings.environment, &settings.options)?;
+    let (projects, mut findings) = (located.list, located.findings);
+    for project in &projects {
+        tracing::debug!("project {}", project.dir.display());
     }
-    Ok(found)
+    let sums = needs::sums_of(&projects);
+    let mut notes = Vec::new();
+    let state = usage::read_state(settings, &caches, &mut notes)?;
+    watch.step("Scanning", 0);
+    let read_actions = level > VerifyLevel::Off || state.is_some();
+    let mut inventory = scan(&caches, settings, read_actions);
+    notes.extend(elsewhere(&inventory));
+    let mut evidence = verified(&mut inventory, &sums, settings, level, watch);
+    notes.extend(unjudged(evidence.in_progress.len()));
+    forget_vanished(&mut inventory, &mut evidence, &mut findings);
+    let observed =
+        state.map(|state| usage::observed(&inventory, &projects, &state, settings, &mut notes));
+    let ledger = usage::read_ledger(&inventory, &mut findings);
+    let mut drift = None;
+    if level > VerifyLevel::Off
+        && let Some(changed) = since_recorded(&inventory, ledger.as_ref(), &sums, settings)
+    {
+        findings.extend(changed.findings);
+        let is_told = settings.shard.is_none() && !changed.table.rows.is_empty();
+        drift = is_told.then_some(changed.table);
+    }
+    Ok(Found {
+        caches,
+        projects,
+        unread: located.unread,
+        sums,
+        inventory,
+        evidence,
+        observed,
+        ledger,
+        findings,
+        drift,
+        notes,
+    })
 }
 
 /// Scans without verifying or measuring trees: enough to empty the caches.
 pub fn look_briefly(settings: &Settings) -> Result<Found, CommandError> {
-    let mut found = Found {
-        caches: locate::caches(&settings.environment, &settings.options)?,
+    let caches = locate::caches(&settings.environment, &settings.options)?;
+    let inventory = scan(&caches, settings, false);
+    Ok(Found {
+        ledger: usage::read_ledger(&inventory, &mut Vec::new()),
+        notes: elsewhere(&inventory),
+        caches,
+        inventory,
         ..Found::default()
-    };
-    found.scan(settings, false);
-    found.ledger = usage::read_ledger(&found.inventory, &mut Vec::new());
-    Ok(found)
+    })
 }
 
 fn caches(settings: &Settings) -> Result<Caches, CommandError> {
@@ -118,104 +142,101 @@ fn caches(settings: &Settings) -> Result<Caches, CommandError> {
     Ok(caches)
 }
 
-impl Found {
-    fn locate_projects(&mut self, settings: &Settings) -> Result<(), CommandError> {
-        let located = locate::projects(&settings.environment, &settings.options)?;
-        for project in &located.list {
-            tracing::debug!("project {}", project.dir.display());
-        }
-        self.sums = needs::sums_of(&located.list);
-        (self.projects, self.unread) = (located.list, located.unread);
-        self.findings = located.findings;
-        Ok(())
-    }
+fn scan(caches: &Caches, settings: &Settings, read_actions: bool) -> Inventory {
+    scan::scan(Scan {
+        modcache: root_of(caches.modcache.as_ref()),
+        gocache: root_of(caches.gocache.as_ref()),
+        jobs: jobs(settings),
+        read_actions,
+    })
+}
 
-    fn scan(&mut self, settings: &Settings, read_actions: bool) {
-        self.inventory = scan::scan(Scan {
-            modcache: root_of(self.caches.modcache.as_ref()),
-            gocache: root_of(self.caches.gocache.as_ref()),
-            jobs: jobs(settings),
-            read_actions,
-        });
-        self.notes.extend(elsewhere(&self.inventory));
+/// What is wrong with what was scanned.
+fn verified(
+    inventory: &mut Inventory,
+    sums: &MergedSums,
+    settings: &Settings,
+    level: VerifyLevel,
+    watch: &dyn Watch,
+) -> Evidence {
+    let jobs = jobs(settings);
+    let versions = inventory.modcache.as_ref().map(|it| it.versions.len());
+    let outputs = inventory.buildcache.as_ref().map(|it| it.outputs.len());
+    let parts = versions.unwrap_or(0) + outputs.unwrap_or(0);
+    let shard = settings.shard.unwrap_or(Shard::WHOLE);
+    watch.step("Verifying", parts / shard.count as usize);
+    let mut evidence = verify::verify(inventory, sums, level, shard, jobs, &|| watch.tick());
+    let Some(cache) = &mut inventory.modcache else {
+        return evidence;
+    };
+    for (id, proof) in &evidence.versions {
+        tracing::trace!(
+            "{id}: zip {:?}, tree {:?}, .mod {:?}",
+            proof.zip,
+            proof.tree,
+            proof.go_mod
+        );
     }
+    if level > VerifyLevel::Off {
+        weigh_sumdb(cache, settings, sums, &mut evidence);
+        verify::stale_clones(cache, &mut evidence);
+    }
+    let unreadable = scan::measure_trees(cache, shard, jobs);
+    evidence.findings.extend(unreadable);
+    verify::tally(cache, shard, &mut evidence);
+    evidence
+}
 
-    fn verify(&mut self, settings: &Settings, level: VerifyLevel, watch: &dyn Watch) {
-        let (inventory, sums, jobs) = (&mut self.inventory, &self.sums, jobs(settings));
-        let versions = inventory.modcache.as_ref().map(|it| it.versions.len());
-        let outputs = inventory.buildcache.as_ref().map(|it| it.outputs.len());
-        let parts = versions.unwrap_or(0) + outputs.unwrap_or(0);
-        let shard = settings.shard.unwrap_or(Shard::WHOLE);
-        watch.step("Verifying", parts / shard.count as usize);
-        self.evidence = verify::verify(inventory, sums, level, shard, jobs, &|| watch.tick());
-        let evidence = &mut self.evidence;
-        match evidence.in_progress.len() {
-            0 => {}
-            1 => self.notes.push("1 module version was not judged: a go command is downloading or extracting it".to_owned()),
-            count => self.notes.push(format!(
-                "{count} module versions were not judged: go commands are downloading or extracting them"
-            )),
-        }
-        let Some(cache) = &mut inventory.modcache else {
-            return;
-        };
-        for (id, proof) in &evidence.versions {
-            tracing::trace!(
-                "{id}: zip {:?}, tree {:?}, .mod {:?}",
-                proof.zip,
-                proof.tree,
-                proof.go_mod
-            );
-        }
-        if level > VerifyLevel::Off {
-            weigh_sumdb(cache, settings, sums, evidence);
-            verify::stale_clones(cache, evidence);
-        }
-        let unreadable = scan::measure_trees(cache, shard, jobs);
-        evidence.findings.extend(unreadable);
-        verify::tally(cache, shard, evidence);
+/// What is said of versions that a running `go` works on.
+fn unjudged(count: usize) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some(
+            "1 module version was not judged: a go command is downloading or extracting it"
+                .to_owned(),
+        ),
+        count => Some(format!(
+            "{count} module versions were not judged: go commands are downloading or extracting them"
+        )),
     }
+}
 
-    /// All findings.
-    pub(super) fn lists(&mut self) -> [&mut Vec<Finding>; 4] {
-        [
-            &mut self.findings,
-            &mut self.inventory.findings,
-            &mut self.evidence.findings,
-            &mut self.evidence.overall,
-        ]
+/// Forgets what a running `go`, or another trim, finished or removed while it
+/// was looked at.
+fn forget_vanished(
+    inventory: &mut Inventory,
+    evidence: &mut Evidence,
+    findings: &mut Vec<Finding>,
+) {
+    let roots = opened(inventory);
+    let Evidence {
+        findings: of_evidence,
+        overall,
+        ..
+    } = evidence;
+    for list in [findings, &mut inventory.findings, of_evidence, overall] {
+        list.retain(|finding| !vanished(finding, &roots));
     }
+}
 
-    /// Forgets what a running `go`, or another trim, finished or removed while it
-    /// was looked at.
-    fn forget_vanished(&mut self) {
-        let roots = opened(&self.inventory);
-        for list in self.lists() {
-            list.retain(|finding| !vanished(finding, &roots));
-        }
+/// The module cache against what it was when a job recorded it.
+fn since_recorded(
+    inventory: &Inventory,
+    ledger: Option<&Ledger>,
+    sums: &MergedSums,
+    settings: &Settings,
+) -> Option<Comparison> {
+    let (cache, then) = (inventory.modcache.as_ref()?, ledger?.accounts());
+    if then.is_empty() || settings.shard.is_some_and(|shard| shard.index != 1) {
+        return None;
     }
-
-    /// Compares the module cache with what it was when a job recorded it.
-    fn compare_with_ledger(&mut self, settings: &Settings) {
-        let (Some(cache), Some(ledger)) = (&self.inventory.modcache, &self.ledger) else {
-            return;
-        };
-        let then = ledger.accounts();
-        if then.is_empty() || settings.shard.is_some_and(|shard| shard.index != 1) {
-            return;
-        }
-        let now = drift::of_cache(cache);
-        let changed = drift::changed(then, &now);
-        if changed.is_empty() {
-            return;
-        }
-        let sumdb = cached_sumdb(cache, &locate::go_settings(&settings.environment));
-        let compared = drift::compare(&now, &changed, "the ledger", &self.sums, &sumdb);
-        self.findings.extend(compared.findings);
-        if settings.shard.is_none() && !compared.table.rows.is_empty() {
-            self.drift = Some(compared.table);
-        }
+    let now = drift::of_cache(cache);
+    let changed = drift::changed(then, &now);
+    if changed.is_empty() {
+        return None;
     }
+    let sumdb = cached_sumdb(cache, &locate::go_settings(&settings.environment));
+    Some(drift::compare(&now, &changed, "the ledger", sums, &sumdb))
 }
 
 /// Which caches, and which parts of them, a link puts elsewhere.

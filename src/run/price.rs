@@ -1,9 +1,10 @@
 //! What restoring the caches costs.
 
-use super::Found;
 use crate::judge::Numbers;
 use crate::report;
+use crate::scan::Inventory;
 use crate::settings::Settings;
+use crate::usage::Observed;
 use crate::values::{Age, Size};
 
 /// Bytes per second at which a restore is priced unless the user says.
@@ -28,12 +29,9 @@ pub fn with_measured_rate(settings: &Settings, restored: u64) -> Settings {
 
 /// Bytes that were in the caches before this job added to them, as far as it
 /// is known what it added.
-pub fn restored(found: &Found) -> u64 {
-    let growth = found
-        .observed
-        .as_ref()
-        .map_or(0, |observed| observed.growth);
-    report::bytes(&found.inventory).saturating_sub(growth.max(0).unsigned_abs())
+pub fn restored(inventory: &Inventory, observed: Option<&Observed>) -> u64 {
+    let growth = observed.map_or(0, |observed| observed.growth);
+    report::bytes(inventory).saturating_sub(growth.max(0).unsigned_abs())
 }
 
 /// What one restore costs, and what of it brings what nobody used. A price that

@@ -11,7 +11,7 @@ use crate::locate;
 use crate::report::merge::{self, MergeError};
 use crate::report::{CountLimit, Report, ShardPart};
 use crate::scan::Inventory;
-use crate::settings::{Effort, Options, Settings, VerifyLevel};
+use crate::settings::{EffortOptions, Options, Settings, VerifyLevel};
 use crate::values::Limit;
 use sha2::{Digest, Sha256};
 
@@ -135,7 +135,7 @@ fn caches(inventory: &Inventory) -> String {
 fn asked(found: &Found, settings: &Settings) -> Result<String, CommandError> {
     let given = &settings.options;
     let options = Options {
-        effort: Effort {
+        effort: EffortOptions {
             verify: Some(given.effort.verify.unwrap_or(VerifyLevel::Full)),
             ..given.effort
         },

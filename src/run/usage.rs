@@ -11,7 +11,7 @@ use crate::plan::{RetentionRules, Uses};
 use crate::report::Report;
 use crate::scan::{self, Inventory, Scan};
 use crate::settings::{Environment, Live, Settings};
-use crate::usage::ledger::{self, Ledger, LedgerError, Record};
+use crate::usage::ledger::{self, JobRecord, Ledger, LedgerError};
 use crate::usage::state::{self, StateError};
 use crate::usage::{Context, Observed, State, mark, observe};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -148,7 +148,7 @@ pub(super) fn observed(
     let needed = inventory.modcache.as_ref().filter(|_| !projects.is_empty());
     let needed = needed.map(|cache| {
         let live = settings.options.effort.live.unwrap_or(Live::GoSum);
-        let files = graph::ModCache::of(cache.folders.clone());
+        let files = graph::CachedGoMods::of(cache.folders.clone());
         let needs = needs::of_each(projects, live, &files, notes);
         needs.into_iter().flat_map(|needs| needs.source).collect()
     });
@@ -266,7 +266,7 @@ pub fn record(
     let modules = found.inventory.modcache.as_ref();
     let name = job_name(environment);
     ledger.record(
-        &Record {
+        &JobRecord {
             inventory: &found.inventory,
             observed: found.observed.as_ref(),
             name: &name,

@@ -10,6 +10,7 @@ use crate::needs::{self, Needs};
 use crate::plan::{self, Inputs, Plan, RetentionRules, Uses};
 use crate::scan::Inventory;
 use crate::settings::{Live, Settings};
+use crate::verify::Evidence;
 use chrono::{DateTime, Utc};
 
 /// What decides beside the caches what goes.
@@ -35,7 +36,7 @@ pub fn weights(
         Some(cache) => needs::of_each(
             &found.projects,
             settings.options.effort.live.unwrap_or(Live::GoSum),
-            &graph::ModCache::of(cache.folders.clone()),
+            &graph::CachedGoMods::of(cache.folders.clone()),
             &mut notes,
         ),
         None => Vec::new(),
@@ -71,10 +72,10 @@ pub fn weights(
 
 impl Weights {
     /// What goes and what stays.
-    pub fn plan<'a>(&'a self, found: &'a Found) -> Plan<'a> {
+    pub fn plan<'a>(&'a self, inventory: &'a Inventory, evidence: &'a Evidence) -> Plan<'a> {
         let mut plan = plan::plan(&Inputs {
-            inventory: &found.inventory,
-            evidence: &found.evidence,
+            inventory,
+            evidence,
             needs: &self.needs,
             uses: &self.uses,
             rules: &self.rules,

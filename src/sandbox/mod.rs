@@ -13,8 +13,8 @@ mod output;
 mod policy;
 
 pub use check::{Checked, check};
-pub use host::{Finished, Guest, run};
-pub use policy::{Ruling, Status, rule};
+pub use host::{Guest, run};
+pub use policy::{Status, rule};
 
 use std::time::Duration;
 

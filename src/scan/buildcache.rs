@@ -6,7 +6,7 @@ use super::measure::{any, unreadable};
 use super::modcache::unexpected;
 use super::{Action, BuildCache, Measure, Output, link_in_cache};
 use crate::findings::{Finding, Rule, display_path};
-use crate::folder::{Entry, Folder, Kind, Root, Stat, ordinary};
+use crate::folder::{DirEntry, Folder, Kind, Root, Stat, ordinary};
 use crate::formats::action::{
     ActionEntry, ActionId, EntryName, OutputId, parse_entry_name, parse_shard_name,
 };
@@ -283,7 +283,7 @@ impl Shard {
                         .push(link_in_cache(subject(), &at, &target, what));
                     self.links.push(at);
                 }
-                let odd = |entry: &Entry| !matches!(entry.kind, Kind::File | Kind::Link);
+                let odd = |entry: &DirEntry| !matches!(entry.kind, Kind::File | Kind::Link);
                 if entries.len() > 1 || entries.iter().any(odd) {
                     let message = "holds something else than its one executable";
                     self.findings

@@ -66,7 +66,7 @@ impl UseRules {
 
 /// How much of a unit goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removal {
+pub enum Extent {
     /// Nothing.
     Nothing,
     /// Of a module version only the zip: the `.mod` file is needed to load the
@@ -77,13 +77,13 @@ pub enum Removal {
 }
 
 /// A unit as the rules see it.
-pub struct Unit {
+pub struct StoredUnit {
     /// What they say.
     pub ruling: Ruling,
     /// Its size.
     pub bytes: u64,
     /// What may go of it without force, and what that frees.
-    pub part: Removal,
+    pub part: Extent,
     /// Bytes of that part.
     pub part_bytes: u64,
     /// What is known of its accesses.
@@ -94,7 +94,7 @@ pub struct Unit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// How much goes.
-    pub removal: Removal,
+    pub removal: Extent,
     /// Bytes that go.
     pub bytes: u64,
     /// Why, in words.
@@ -104,13 +104,13 @@ pub struct Decision {
 impl Decision {
     /// Whether anything goes.
     pub fn removes(&self) -> bool {
-        self.removal != Removal::Nothing
+        self.removal != Extent::Nothing
     }
 }
 
 /// One decision for each unit, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct EvictionPlan {
     /// What becomes of each unit.
     pub decisions: Vec<Decision>,
     /// What could not be judged, and why.
@@ -131,7 +131,7 @@ pub enum Order {
 
 /// How much may stay.
 #[derive(Debug, Clone, Copy)]
-pub struct Limit {
+pub struct SizeLimit {
     /// Bytes of all units, unless there is no limit.
     pub bytes: Option<u64>,
     /// What goes first.
@@ -142,7 +142,12 @@ pub struct Limit {
 
 /// Does what the rules say, then removes what they left open until the rest
 /// fits.
-pub fn plan(units: &[Unit], limit: Limit, mut unjudged: Vec<String>, now: DateTime<Utc>) -> Plan {
+pub fn plan(
+    units: &[StoredUnit],
+    limit: SizeLimit,
+    mut unjudged: Vec<String>,
+    now: DateTime<Utc>,
+) -> EvictionPlan {
     let mut lacking = BTreeMap::<&str, usize>::new();
     for unit in units {
         if let Ruling::Unjudged(what) = unit.ruling {
@@ -165,24 +170,24 @@ pub fn plan(units: &[Unit], limit: Limit, mut unjudged: Vec<String>, now: DateTi
         let excess = over(&decisions);
         evict(units, &mut decisions, limit.order, true, excess, now);
     }
-    Plan {
+    EvictionPlan {
         over: over(&decisions),
         decisions,
         unjudged,
     }
 }
 
-fn decide(unit: &Unit) -> Decision {
+fn decide(unit: &StoredUnit) -> Decision {
     let (removal, reason) = match &unit.ruling {
         Ruling::Remove(reason) => (unit.part, reason.as_str()),
-        Ruling::Keep(reason) | Ruling::Dear(reason) => (Removal::Nothing, reason.as_str()),
-        Ruling::Open | Ruling::Unjudged(_) => (Removal::Nothing, "nothing speaks against it"),
+        Ruling::Keep(reason) | Ruling::Dear(reason) => (Extent::Nothing, reason.as_str()),
+        Ruling::Open | Ruling::Unjudged(_) => (Extent::Nothing, "nothing speaks against it"),
     };
     Decision {
         removal,
         bytes: match removal {
-            Removal::Nothing => 0,
-            Removal::Zip | Removal::Whole => unit.part_bytes,
+            Extent::Nothing => 0,
+            Extent::Zip | Extent::Whole => unit.part_bytes,
         },
         reason: reason.to_owned(),
     }
@@ -190,14 +195,14 @@ fn decide(unit: &Unit) -> Decision {
 
 /// Removes what the rules left open, or what is dear, until `excess` is gone.
 fn evict(
-    units: &[Unit],
+    units: &[StoredUnit],
     decisions: &mut [Decision],
     order: Order,
     dear: bool,
     excess: u64,
     now: DateTime<Utc>,
 ) {
-    let candidate = |(index, unit): (usize, &Unit)| {
+    let candidate = |(index, unit): (usize, &StoredUnit)| {
         let bytes = match unit.ruling {
             Ruling::Dear(_) if dear => unit.bytes,
             Ruling::Open | Ruling::Unjudged(_) if !dear => unit.part_bytes,
@@ -216,7 +221,7 @@ fn evict(
             false => String::new(),
         };
         (decision.removal, decision.bytes) = match dear {
-            true => (Removal::Whole, unit.bytes),
+            true => (Extent::Whole, unit.bytes),
             false => (unit.part, unit.part_bytes),
         };
         decision.reason = format!("max-size: {though}{}", order.reason(unit.heat, now));

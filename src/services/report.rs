@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-use super::eviction::{Plan, Removal};
+use super::eviction::{EvictionPlan, Extent};
+use crate::error::{Source, chain};
 use crate::render::section::{List, Text};
 use crate::text::human;
 
@@ -13,7 +14,7 @@ pub struct TrimReport {
     /// What a trim removes; `null` otherwise.
     pub plan: Option<PlanReport>,
     /// What a trim did; `null` for a dry run.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<TrimOutcome>,
 }
 
 /// A plan in figures; the units beside it say which of them go and why.
@@ -33,7 +34,7 @@ pub struct PlanReport {
 
 /// What was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Outcome {
+pub struct TrimOutcome {
     /// Units removed, or of which something was.
     pub removed: u64,
     /// Their bytes.
@@ -77,7 +78,7 @@ pub enum Name {
 
 impl PlanReport {
     /// Sums up a plan for a store of `stored` bytes.
-    pub fn new(plan: &Plan, stored: u64) -> Self {
+    pub fn new(plan: &EvictionPlan, stored: u64) -> Self {
         let gone = plan.decisions.iter().filter(|decision| decision.removes());
         let (removals, bytes) = gone.fold((0, 0u64), |(count, sum), decision| {
             (count + 1, sum.saturating_add(decision.bytes))
@@ -92,15 +93,15 @@ impl PlanReport {
     }
 }
 
-impl Outcome {
+impl TrimOutcome {
     /// Removes what the plan lists of `units`, one after the other; `remove` says
     /// whether the unit was still there. One refusal does not stop the rest.
     pub fn remove<U>(
         &mut self,
         units: &[U],
-        plan: &Plan,
+        plan: &EvictionPlan,
         name: impl Fn(&U) -> Name,
-        mut remove: impl FnMut(&U, Removal) -> Result<bool, String>,
+        mut remove: impl FnMut(&U, Extent) -> Result<bool, Source>,
     ) {
         let units = units.iter().zip(&plan.decisions);
         for (unit, decision) in units.filter(|(_, decision)| decision.removes()) {
@@ -112,7 +113,7 @@ impl Outcome {
                 Ok(false) => self.vanished = self.vanished.map(|vanished| vanished + 1),
                 Err(error) => self.failed.push(Failed {
                     unit: name(unit),
-                    error,
+                    error: chain(&*error),
                 }),
             }
         }
@@ -229,7 +230,7 @@ mod tests {
         );
         assert!(dry[2].starts_with("not judged: hits of ") && !dry[2].contains('\u{1b}'));
         assert!(trim.is_incomplete() && trim.is_over());
-        trim.outcome = Some(Outcome {
+        trim.outcome = Some(TrimOutcome {
             removed: 1,
             bytes: 300,
             vanished: Some(1),

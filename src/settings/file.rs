@@ -3,7 +3,8 @@
 //! The file can be changed by whoever can open a pull request, so it is read
 //! with a limit, and the report says which file ruled.
 
-use super::{ConfigError, Options};
+use super::Options;
+use crate::error::{CommandError, Source};
 use crate::findings::{Level, Rule, display_path};
 use crate::folder::ordinary;
 use crate::text::nearest;
@@ -128,18 +129,11 @@ fn same_owner(_: &Path, _: &Path) -> bool {
 }
 
 /// Reads a configuration file. A project's own may not say everything.
-pub fn load(path: &Path, origin: ConfigOrigin) -> Result<ConfigFile, ConfigError> {
-    let unreadable = |error| ConfigError::Read {
-        path: display_path(path),
-        error,
-    };
-    let bytes = ordinary::read(path, MAX_BYTES).map_err(unreadable)?;
-    let invalid = |message| ConfigError::Invalid {
-        path: display_path(path),
-        message,
-    };
-    let text = String::from_utf8(bytes).map_err(|error| invalid(error.utf8_error().to_string()))?;
-    let config = parse(&text).map_err(invalid)?;
+pub fn load(path: &Path, origin: ConfigOrigin) -> Result<ConfigFile, CommandError> {
+    let at = || display_path(path);
+    let bytes = ordinary::read(path, MAX_BYTES).map_err(CommandError::input(at()))?;
+    let text = std::str::from_utf8(&bytes).map_err(CommandError::input(at()))?;
+    let config = parse(text).map_err(CommandError::input(at()))?;
     let refused = |said: &&Said| NOT_OF_A_PROJECT.contains(&said.key.as_str());
     if let Some(Said { key, line, .. }) = config.said.iter().find(refused)
         && origin == ConfigOrigin::Project
@@ -150,7 +144,7 @@ pub fn load(path: &Path, origin: ConfigOrigin) -> Result<ConfigFile, ConfigError
             "goroot" => ", the environment (GOROOT)",
             _ => "",
         };
-        return Err(invalid(format!(
+        return Err(CommandError::input(at())(format!(
             "line {line}: `{key}` is refused in a project's own file, which anybody who opens a pull request can change; give it by --{key}{variable}, or in a file outside of the project that --config names"
         )));
     }
@@ -163,52 +157,52 @@ pub fn load(path: &Path, origin: ConfigOrigin) -> Result<ConfigFile, ConfigError
 }
 
 /// Reads a configuration. An error begins with the line it is in.
-pub(crate) fn parse(text: &str) -> Result<ConfigFile, String> {
+pub(crate) fn parse(text: &str) -> Result<ConfigFile, CommandError> {
     let line =
         |span: &Range<usize>| 1 + text.get(..span.start).unwrap_or(text).matches('\n').count();
-    let at =
-        |span: Range<usize>, message: &str| format!("line {}: {}", line(&span), message.trim_end());
+    let at = |span: &Range<usize>, error: Source| {
+        CommandError::input(format!("line {}", line(span)))(error)
+    };
     let table = DeTable::parse(text).map_err(|error| {
-        let message = error.message();
-        at(error.span().unwrap_or(0..0), message)
+        let message = error.message().trim_end();
+        at(&error.span().unwrap_or(0..0), message.into())
     })?;
     let mut config = ConfigFile::default();
     let (known, mut options) = (keys(), Map::new());
     for (key, value) in table.into_inner() {
         let name = key.get_ref().as_ref();
-        let fail = |message: String| at(key.span(), &message);
+        let fail = |error: Source| at(&key.span(), error);
         match name {
             "rules" => {
                 let DeValue::Table(levels) = value.into_inner() else {
-                    return Err(fail("`rules` is a table: RULE = LEVEL".to_owned()));
+                    return Err(fail("`rules` is a table: RULE = LEVEL".into()));
                 };
                 for (rule, level) in levels {
-                    let read = || -> Result<(Rule, Level), String> {
+                    let read = || -> Result<(Rule, Level), Source> {
                         let known = settable(rule.get_ref())?;
                         let level = read_value(plain(level.into_inner()), known.name())?;
                         Ok((known, level))
                     };
-                    let (known, level) = read().map_err(|message| at(rule.span(), &message))?;
+                    let (known, level) = read().map_err(|error| at(&rule.span(), error))?;
                     config.rules.insert(known, level);
                 }
             }
             "silence" => {
                 let DeValue::Array(silences) = value.into_inner() else {
-                    return Err(fail(
-                        "`silence` is a list of tables: [[silence]]".to_owned(),
-                    ));
+                    return Err(fail("`silence` is a list of tables: [[silence]]".into()));
                 };
                 for silence in silences {
                     let span = silence.span();
-                    config.silence.push(
-                        read_silence(silence.into_inner()).map_err(|message| at(span, &message))?,
-                    );
+                    let silence = read_silence(silence.into_inner());
+                    config
+                        .silence
+                        .push(silence.map_err(|error| at(&span, error))?);
                 }
             }
             // Whoever can open a pull request can write this file.
             "prove" => {
                 return Err(fail(
-                    "`prove` runs a command, so it is taken from the command line alone".to_owned(),
+                    "`prove` runs a command, so it is taken from the command line alone".into(),
                 ));
             }
             name => {
@@ -220,15 +214,13 @@ pub(crate) fn parse(text: &str) -> Result<ConfigFile, String> {
                 });
                 if !known.iter().any(|known| known == name) {
                     let known = known.iter().map(String::as_str);
-                    return Err(fail(unknown(
-                        "key",
-                        name,
-                        known.chain(["rules", "silence"]),
-                    )));
+                    let known = known.chain(["rules", "silence"]);
+                    return Err(fail(unknown("key", name, known).into()));
                 }
                 // Alone first, so that what is wrong with it is known to be in its line.
                 let alone = Map::from_iter([(name.to_owned(), value)]);
-                read_value::<Options>(Value::Object(alone.clone()), name).map_err(fail)?;
+                read_value::<Options>(Value::Object(alone.clone()), name)
+                    .map_err(|error| fail(error.into()))?;
                 options.extend(alone);
             }
         }
@@ -237,12 +229,12 @@ pub(crate) fn parse(text: &str) -> Result<ConfigFile, String> {
     Ok(config)
 }
 
-fn read_silence(value: DeValue<'_>) -> Result<Silence, String> {
+fn read_silence(value: DeValue<'_>) -> Result<Silence, Source> {
     let keys = ["rule", "subject", "reason", "expires"];
     let value = plain(value);
     if let Some(table) = value.as_object() {
         if let Some(name) = table.keys().find(|name| !keys.contains(&name.as_str())) {
-            return Err(unknown("key", name, keys));
+            return Err(unknown("key", name, keys).into());
         }
         // For its "did you mean".
         if let Some(rule) = table.get("rule").and_then(Value::as_str) {
@@ -251,18 +243,18 @@ fn read_silence(value: DeValue<'_>) -> Result<Silence, String> {
     }
     let silence: Silence = read_value(value, "silence")?;
     if silence.reason.trim().is_empty() {
-        return Err("`silence`: the reason is empty".to_owned());
+        return Err("`silence`: the reason is empty".into());
     }
     Ok(silence)
 }
 
 /// A rule by its name, for a level or a silence. A crossed limit has neither:
 /// the limit itself says whether it warns or fails.
-fn settable(name: &str) -> Result<Rule, String> {
-    match name.parse()? {
+fn settable(name: &str) -> Result<Rule, Source> {
+    match name.parse::<Rule>()? {
         Rule::OverThreshold => Err(
             "`over-threshold` is set by the limit that is crossed: write `max-size = \"warn=2GB\"` to be warned alone, or remove the limit"
-                .to_owned(),
+                .into(),
         ),
         rule => Ok(rule),
     }
@@ -282,8 +274,8 @@ fn keys() -> Vec<String> {
         .map_or_else(Vec::new, |all| all.keys().cloned().collect())
 }
 
-fn read_value<T: DeserializeOwned>(value: Value, name: &str) -> Result<T, String> {
-    T::deserialize(&value).map_err(|error| format!("`{name}`: {error}"))
+fn read_value<T: DeserializeOwned>(value: Value, name: &str) -> Result<T, CommandError> {
+    T::deserialize(&value).map_err(CommandError::input(format!("`{name}`")))
 }
 
 /// The value without spans, and dates as text. In JSON's terms, so that the
@@ -432,7 +424,7 @@ mod tests {
                 "line 1: string values must be quoted, expected literal string",
             ),
         ] {
-            assert_eq!(parse(text), Err(error.to_owned()), "{text}");
+            assert_eq!(parse(text).unwrap_err().text(), error, "{text}");
         }
     }
 
@@ -476,7 +468,7 @@ mod tests {
                 _ => "'x'",
             };
             std::fs::write(&file, format!("jobs = 2\n{key} = {value}\n")).unwrap();
-            let error = load(&file, ConfigOrigin::Project).unwrap_err().to_string();
+            let error = load(&file, ConfigOrigin::Project).unwrap_err().text();
             let start = format!("line 2: `{key}` is refused");
             assert!(error.contains(&start), "{error}");
             assert!(

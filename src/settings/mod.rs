@@ -17,35 +17,14 @@ pub(crate) use environment::{clean, go_arch};
 pub(crate) use file::parse;
 pub use file::{ConfigFile, ConfigOrigin, Silence, find, load};
 pub use options::{
-    Caches, Effort, Form, Format, Go, Goals, Inside, Known, Limits, Live, Mark, Mounts, Options,
-    Outputs, Policy, Price, Projects, Strictness, VerifyLevel,
+    BaselineOptions, CacheOptions, EffortOptions, FormOptions, Format, GoOptions, GoalOptions,
+    LimitOptions, Live, MarkOptions, MountOptions, Options, OutputOptions, PolicyOptions,
+    PriceOptions, ProjectOptions, SandboxOptions, StrictnessOptions, VerifyLevel,
 };
-pub use retention::{Retention, Slim, Tier};
+pub use retention::{RetentionOptions, Slim, Tier};
 pub use run::{Color, Settings};
 
-use crate::error::CommandError;
 use serde::{Deserialize, Serialize};
-
-/// Why a configuration cannot be used. Exit code 2.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file could not be read.
-    #[error("{path}: {error}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why not.
-        error: std::io::Error,
-    },
-    /// The file is not a valid configuration.
-    #[error("{path}: {message}")]
-    Invalid {
-        /// The file.
-        path: String,
-        /// What is wrong, where, and what was expected.
-        message: String,
-    },
-}
 
 /// A configuration file that ruled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,10 +37,4 @@ pub struct Configuration {
     /// What it does to the verdict and to what is removed: levels, silences, limits
     /// and whatever else bears on them, such as `verify = "quick"`.
     pub affects: Vec<String>,
-}
-
-impl From<ConfigError> for CommandError {
-    fn from(error: ConfigError) -> CommandError {
-        CommandError::Usage(error.into())
-    }
 }

@@ -1,5 +1,5 @@
 use crate::error::CommandError;
-use crate::settings::Retention;
+use crate::settings::RetentionOptions;
 use crate::values::{Age, Limit, Rate, Share, Size};
 use clap::{ArgAction, Args};
 use serde::{Deserialize, Serialize};
@@ -15,44 +15,44 @@ use std::str::FromStr;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Options {
     #[serde(flatten)]
-    pub caches: Caches,
+    pub caches: CacheOptions,
     #[serde(flatten)]
-    pub projects: Projects,
+    pub projects: ProjectOptions,
     #[serde(flatten)]
-    pub mark: Mark,
+    pub mark: MarkOptions,
     #[serde(flatten)]
-    pub go: Go,
+    pub go: GoOptions,
     #[serde(flatten)]
-    pub mounts: Mounts,
+    pub mounts: MountOptions,
     #[serde(flatten)]
-    pub effort: Effort,
+    pub effort: EffortOptions,
     #[serde(flatten)]
-    pub strictness: Strictness,
+    pub strictness: StrictnessOptions,
     #[serde(flatten)]
-    pub known: Known,
+    pub known: BaselineOptions,
     #[serde(flatten)]
-    pub price: Price,
+    pub price: PriceOptions,
     #[serde(flatten)]
-    pub form: Form,
+    pub form: FormOptions,
     #[serde(flatten)]
-    pub outputs: Outputs,
+    pub outputs: OutputOptions,
     #[serde(flatten)]
-    pub inside: Inside,
+    pub inside: SandboxOptions,
     #[serde(flatten)]
-    pub policy: Policy,
+    pub policy: PolicyOptions,
     #[serde(flatten)]
-    pub goals: Goals,
+    pub goals: GoalOptions,
     #[serde(flatten)]
-    pub limits: Limits,
+    pub limits: LimitOptions,
     #[serde(flatten)]
-    pub retention: Retention,
+    pub retention: RetentionOptions,
 }
 
 /// Where the caches are, and how many threads read them.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[command(next_help_heading = "Where")]
-pub struct Caches {
+pub struct CacheOptions {
     /// The module cache [default: GOMODCACHE as Go itself would find it]
     #[arg(long, value_name = "DIR")]
     pub modcache: Option<PathBuf>,
@@ -69,7 +69,7 @@ pub struct Caches {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Where")]
-pub struct Projects {
+pub struct ProjectOptions {
     /// A project that uses the caches; repeatable [default: the one here, in CI all]
     ///
     /// Unless it is given, the go.mod or go.work upward from here counts, and in
@@ -88,7 +88,7 @@ pub struct Projects {
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[command(next_help_heading = "How")]
-pub struct Mark {
+pub struct MarkOptions {
     /// The mark's state [default: in RUNNER_TEMP or the temporary folder]
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
@@ -98,7 +98,7 @@ pub struct Mark {
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[command(next_help_heading = "Where")]
-pub struct Go {
+pub struct GoOptions {
     /// The Go installation, for the version that names its module indexes [default: GOROOT]
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub goroot: Option<PathBuf>,
@@ -109,7 +109,7 @@ pub struct Go {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Where")]
-pub struct Mounts {
+pub struct MountOptions {
     /// A folder's path as Go knew it, where it is mounted elsewhere: SEEN=REAL; repeatable
     #[arg(long, value_name = "SEEN=REAL", hide_short_help = true)]
     #[serde(default)]
@@ -120,7 +120,7 @@ pub struct Mounts {
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[command(next_help_heading = "How")]
-pub struct Effort {
+pub struct EffortOptions {
     /// How much to verify: off, quick, used or full [default: full]
     #[arg(long, value_name = "LEVEL")]
     #[arg(hide_possible_values = true)]
@@ -135,7 +135,7 @@ pub struct Effort {
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[command(next_help_heading = "How")]
-pub struct Strictness {
+pub struct StrictnessOptions {
     /// Deny what nothing outside the caches vouches for
     ///
     /// A level that `[rules]` sets for a rule counts all the same.
@@ -151,7 +151,7 @@ pub struct Strictness {
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[command(next_help_heading = "How")]
-pub struct Known {
+pub struct BaselineOptions {
     /// Findings listed here are known and do not count
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub baseline: Option<PathBuf>,
@@ -162,7 +162,7 @@ pub struct Known {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "How")]
-pub struct Price {
+pub struct PriceOptions {
     /// Bytes per second at which a restore is priced [default: 100MB]
     #[arg(long, value_name = "SIZE", hide_short_help = true)]
     pub restore_rate: Option<Size>,
@@ -176,14 +176,14 @@ pub struct Price {
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[command(next_help_heading = "How")]
-pub struct Form {
+pub struct FormOptions {
     /// text, json, markdown, github, openmetrics, sarif or codequality [default: text]
     #[arg(long, short, value_name = "FORMAT")]
     #[arg(hide_possible_values = true)]
     pub format: Option<Format>,
 }
 
-impl Form {
+impl FormOptions {
     /// Whether a command that writes text or JSON is to write JSON.
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl Form {
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[command(next_help_heading = "How")]
-pub struct Outputs {
+pub struct OutputOptions {
     /// Also write the report to a file, as json=report.json; repeatable
     #[arg(long, short, value_name = "FORMAT=PATH")]
     #[serde(default)]
@@ -214,7 +214,7 @@ pub struct Outputs {
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[command(next_help_heading = "Sandbox")]
-pub struct Inside {
+pub struct SandboxOptions {
     /// Check inside a sandbox that can only read
     #[arg(long, action = ArgAction::SetTrue)]
     pub sandbox: Option<bool>,
@@ -229,7 +229,7 @@ pub struct Inside {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Sandbox")]
-pub struct Policy {
+pub struct PolicyOptions {
     /// Memory that a sandboxed module may use [default: 1GiB]
     #[arg(long, value_name = "SIZE", hide_short_help = true)]
     pub sandbox_memory: Option<Size>,
@@ -246,7 +246,7 @@ pub struct Policy {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)")]
-pub struct Goals {
+pub struct GoalOptions {
     /// Both caches together
     #[arg(long, value_name = "SIZE")]
     pub max_size: Option<Limit<Size>>,
@@ -266,7 +266,7 @@ pub struct Goals {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Thresholds (VALUE, or warn=VALUE,fail=VALUE)")]
-pub struct Limits {
+pub struct LimitOptions {
     /// Findings of level warn or deny
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub max_findings: Option<Limit<u64>>,

@@ -12,7 +12,7 @@ use std::str::FromStr;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Retention")]
-pub struct Retention {
+pub struct RetentionOptions {
     // What stays
     /// Keep PATH[@VERSION] in any case, `*` and `**` allowed; repeatable
     #[arg(long, value_name = "PATTERN")]

@@ -4,18 +4,17 @@ use super::beside;
 use super::seal::{Sealed, Terms};
 use super::{action_path, version_path};
 use crate::bundle::frames::Frames;
-use crate::bundle::gather::piece_name;
 use crate::bundle::manifest::{File as Listed, Manifest};
 use crate::bundle::seal::Seal;
 use crate::findings::{Finding, Level, Rule};
 use crate::folder::ordinary;
 use crate::formats::h1::H1;
 use crate::formats::info::MAX_INFO_BYTES;
-use crate::formats::module::ModuleVersion;
-use crate::run::Found;
-use crate::scan::{BuildCache, ModCache};
+use crate::formats::module::{ModuleVersion, piece_name};
+use crate::scan::{BuildCache, Inventory, ModCache};
 use crate::usage::State;
 use crate::usage::state::replace;
+use crate::verify::Evidence;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs;
@@ -71,7 +70,13 @@ fn read(path: &Path) -> Option<Head> {
 
 /// What is added or changed in the caches since what these keys sealed was restored
 /// into them. Outputs and versions have been verified.
-pub(crate) fn held(found: &Found, state: &Path, keys: &[String], now: i64) -> Vec<Finding> {
+pub(crate) fn held(
+    inventory: &Inventory,
+    evidence: &Evidence,
+    state: &Path,
+    keys: &[String],
+    now: i64,
+) -> Vec<Finding> {
     let heads: Vec<Head> = (0..2).map_while(|it| read(&path(state, it))).collect();
     let bundles = heads.iter().map(|head| Sealed {
         manifest: &head.manifest,
@@ -104,11 +109,11 @@ pub(crate) fn held(found: &Found, state: &Path, keys: &[String], now: i64) -> Ve
         held.files
             .extend(files.map(|file| (file.path.as_str(), file)));
     }
-    if let Some(cache) = &found.inventory.buildcache {
-        held.builds(cache, found);
+    if let Some(cache) = &inventory.buildcache {
+        held.builds(cache, evidence);
     }
-    if let Some(cache) = &found.inventory.modcache {
-        held.modules(cache, found);
+    if let Some(cache) = &inventory.modcache {
+        held.modules(cache, evidence);
     }
     held.told()
 }
@@ -126,7 +131,7 @@ struct Held<'a> {
 }
 
 impl Held<'_> {
-    fn builds(&mut self, cache: &BuildCache, found: &Found) {
+    fn builds(&mut self, cache: &BuildCache, evidence: &Evidence) {
         for action in &cache.actions {
             let id = action.id;
             let Some(listed) = self.files.get(action_path(id).as_str()) else {
@@ -145,7 +150,7 @@ impl Held<'_> {
                 self.changed(format!("action entry {id}"));
             }
         }
-        for id in &found.evidence.damaged_outputs {
+        for id in &evidence.damaged_outputs {
             if self
                 .files
                 .contains_key(format!("gocache/{}/{id}-d", id.shard()).as_str())
@@ -155,10 +160,10 @@ impl Held<'_> {
         }
     }
 
-    fn modules(&mut self, cache: &ModCache, found: &Found) {
+    fn modules(&mut self, cache: &ModCache, evidence: &Evidence) {
         for version in &cache.versions {
             let id = &version.id;
-            let proof = found.evidence.versions.get(id);
+            let proof = evidence.versions.get(id);
             let hashes = proof.map(|proof| proof.hashes).unwrap_or_default();
             let was_there = |what: fn(&crate::usage::state::MarkedVersion) -> bool| {
                 let marked = self.state.as_ref();

@@ -18,53 +18,64 @@ pub(crate) mod store;
 pub(crate) mod trust;
 
 use crate::bundle::Shape;
-use crate::bundle::gather::piece_name;
 use crate::bundle::manifest::File;
 use crate::formats::action::ActionId;
-use crate::formats::module::ModuleVersion;
+use crate::formats::module::{ModuleVersion, piece_name};
 use chrono::{DateTime, Utc};
 use seal::Terms;
 use std::collections::HashMap;
+use std::iter;
 use std::path::{Path, PathBuf};
 use store::Bundle;
 
 /// A base and at most one delta on it, opened.
 pub(crate) struct Snapshot {
-    /// The base, and the delta.
-    pub(crate) bundles: Vec<Bundle>,
+    pub(crate) base: Bundle,
+    pub(crate) delta: Option<Bundle>,
 }
 
 /// A file of a snapshot that is still kept.
 #[derive(Clone, Copy)]
 pub(crate) struct Kept<'a> {
-    /// The place of its bundle.
-    pub(crate) bundle: usize,
+    bundle: &'a Bundle,
     pub(crate) file: &'a File,
     /// When a job last used it, in seconds since 1970.
     pub(crate) used: i64,
 }
 
+impl Kept<'_> {
+    /// Whether it is a file of this one of the snapshot's bundles.
+    pub(crate) fn is_in(&self, bundle: &Bundle) -> bool {
+        std::ptr::eq(self.bundle, bundle)
+    }
+}
+
 impl Snapshot {
+    /// The base, then the delta.
+    pub(crate) fn bundles(&self) -> impl Iterator<Item = &Bundle> {
+        iter::once(&self.base).chain(&self.delta)
+    }
+
     /// The newest of its bundles, which speaks for all of it.
-    pub(crate) fn newest(&self) -> Option<&Bundle> {
-        self.bundles.last()
+    pub(crate) fn newest(&self) -> &Bundle {
+        self.delta.as_ref().unwrap_or(&self.base)
     }
 
     /// All that it holds, by name: what the delta has, and of the base what the
     /// delta does not drop.
     pub(crate) fn kept(&self) -> HashMap<&str, Kept<'_>> {
         let mut kept = HashMap::new();
-        let dropped = self.newest().and_then(|newest| newest.said.base.as_ref());
-        for (bundle, opened) in self.bundles.iter().enumerate() {
-            for (at, file) in opened.manifest.files.iter().enumerate() {
-                let used = match dropped {
-                    Some(base) if bundle == 0 => base.used.get(at).copied(),
-                    _ => file.used,
+        for bundle in self.bundles() {
+            let of_base = self.newest().said.base.as_ref();
+            let of_base = of_base.filter(|_| std::ptr::eq(bundle, &self.base));
+            for (at, file) in bundle.manifest.files.iter().enumerate() {
+                let used = match of_base {
+                    Some(base) => base.used.get(at).copied(),
+                    None => file.used,
                 };
                 let used = used.unwrap_or_default();
                 if used > 0 {
-                    let file = Kept { bundle, file, used };
-                    kept.insert(file.file.path.as_str(), file);
+                    kept.insert(file.path.as_str(), Kept { bundle, file, used });
                 }
             }
         }
@@ -84,7 +95,7 @@ fn action_path(id: ActionId) -> String {
 /// What a run of `restore` leaves for the `save` at the job's end.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
-pub(crate) struct Record {
+pub(crate) struct RestoreRecord {
     /// The key.
     pub(crate) key: String,
     /// The digests of base and delta.
@@ -102,7 +113,7 @@ pub(crate) struct Record {
     pub(crate) vouched: Vec<String>,
 }
 
-/// What [`Record`] is kept as, beside the mark's state.
+/// What [`RestoreRecord`] is kept as, beside the mark's state.
 pub(crate) const RECORD: &str = ".restored";
 
 /// A file that belongs to the mark's state: of its name, and an end of its own.

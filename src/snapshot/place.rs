@@ -6,6 +6,7 @@
 //! the zip before the tree.
 
 use crate::act::remove_tree;
+use crate::bundle::BundleError;
 use crate::findings::Finding;
 use crate::folder::{Folder, Root};
 use crate::formats::h1::H1;
@@ -24,7 +25,7 @@ use std::time::{Duration, SystemTime};
 const TREE_TIME: Duration = Duration::from_secs(315_532_800);
 
 /// The caches, opened.
-pub(crate) struct Caches {
+pub(crate) struct Destination {
     pub(crate) modules: Option<Root>,
     pub(crate) builds: Option<Root>,
     /// Whether Go leaves the folders of trees writable (`-modcacherw`).
@@ -32,7 +33,7 @@ pub(crate) struct Caches {
     pub(crate) now: DateTime<Utc>,
 }
 
-impl Caches {
+impl Destination {
     /// The cache that a bundle's file belongs to, and its place in it.
     fn place<'a>(&self, path: &'a str) -> Option<(&Root, &'a Path)> {
         let (cache, below) = path.split_once('/')?;
@@ -58,7 +59,7 @@ impl Caches {
 /// Why a file did not get its place.
 pub(super) enum Trouble {
     /// It is not what it should be.
-    Damaged(String),
+    Damaged(BundleError),
     /// The same, in words of its own.
     Told(Box<Finding>),
     /// Nothing proves it, and what nothing proves is not wanted.
@@ -126,7 +127,7 @@ impl Hand {
     }
 
     /// The folder of a bundle's file, made if need be, and its name there.
-    fn folder(&mut self, caches: &Caches, path: &str) -> io::Result<(Rc<Folder>, OsString)> {
+    fn folder(&mut self, caches: &Destination, path: &str) -> io::Result<(Rc<Folder>, OsString)> {
         let (root, below) = caches.place(path).ok_or(io::ErrorKind::NotFound)?;
         let name = below.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let parent = Path::new(path).parent().unwrap_or(Path::new(""));
@@ -147,7 +148,7 @@ impl Hand {
     /// in its place.
     pub(super) fn stage(
         &mut self,
-        caches: &Caches,
+        caches: &Destination,
         path: &str,
         used: i64,
         content: &mut dyn BufRead,
@@ -172,7 +173,7 @@ impl Hand {
     /// Puts what was proven in its place.
     pub(super) fn put(
         &mut self,
-        caches: &Caches,
+        caches: &Destination,
         path: &str,
         used: i64,
         content: &[u8],
@@ -187,14 +188,14 @@ impl Hand {
     /// its h1: the zip is inflated once, and each of its files hashed once.
     pub(super) fn version(
         &mut self,
-        caches: &Caches,
+        caches: &Destination,
         (id, path): (&ModuleVersion, &str),
         used: i64,
         content: &mut dyn BufRead,
         prove: impl FnOnce(H1) -> Result<(), Trouble>,
     ) -> Result<Placed, Trouble> {
         let hash = format!("{path}hash");
-        let relative = tree_dir_name(id).map_err(|error| Trouble::Damaged(error.to_string()))?;
+        let relative = tree_dir_name(id).map_err(|error| Trouble::Damaged(error.into()))?;
         let relative = Path::new(&relative);
         let root = caches.modules.as_ref();
         let root = root.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
@@ -218,7 +219,7 @@ impl Hand {
             .unzipper
             .unzip(id, file, |path, first, part| tree.file(path, first, part));
         let settled = unzipped.map_err(Trouble::Disk).and_then(|h1| {
-            let h1 = h1.map_err(Trouble::Damaged)?;
+            let h1 = h1.map_err(|error| Trouble::Damaged(error.into()))?;
             prove(h1)?;
             tree.close()?;
             // Without waiting: whoever holds it makes the version himself.
@@ -248,7 +249,7 @@ fn fill(staged: &mut Staged, time: SystemTime, content: &mut dyn BufRead) -> Res
     let mut file = fresh(&staged.folder, &staged.beside)?;
     loop {
         let chunk = content.fill_buf();
-        let chunk = chunk.map_err(|error| Trouble::Damaged(error.to_string()))?;
+        let chunk = chunk.map_err(|error| Trouble::Damaged(error.into()))?;
         if chunk.is_empty() {
             break;
         }

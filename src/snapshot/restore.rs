@@ -1,7 +1,7 @@
 //! A snapshot, unpacked into the caches on all cores. Nothing gets its name
 //! there before it is proven, and nothing that is there is replaced.
 
-use super::place::{Caches, Hand, Placed, Trouble};
+use super::place::{Destination, Hand, Placed, Trouble};
 use super::store::Bundle;
 use super::trust::{SUMDB, Trust};
 use super::{Kept, Snapshot};
@@ -14,7 +14,7 @@ use crate::formats::h1::H1;
 use crate::formats::module::{AtVName, ModuleVersion, PieceKind, escape_path, parse_at_v_name};
 use crate::parallel;
 use crate::run::Watch;
-use crate::verify::{Source, digests};
+use crate::verify::{Witness, digests};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -170,8 +170,8 @@ struct Progress {
 }
 
 /// A frame that has something to restore.
-struct Work {
-    bundle: usize,
+struct Work<'a> {
+    bundle: &'a Bundle,
     frame: u32,
     /// How much there is to do, about.
     weight: u64,
@@ -180,10 +180,16 @@ struct Work {
     entries: bool,
 }
 
+impl Work<'_> {
+    fn has(&self, kept: &Kept<'_>) -> bool {
+        kept.is_in(self.bundle) && kept.file.frame == Some(self.frame)
+    }
+}
+
 struct Restore<'a> {
     snapshot: &'a Snapshot,
     kept: HashMap<&'a str, Kept<'a>>,
-    caches: &'a Caches,
+    caches: &'a Destination,
     trust: &'a Trust,
     take: Take,
 }
@@ -194,7 +200,7 @@ struct Restore<'a> {
 /// When the disk says no. What was restored by then is whole.
 pub(crate) fn restore(
     snapshot: &Snapshot,
-    caches: &Caches,
+    caches: &Destination,
     trust: &Trust,
     take: Take,
     jobs: usize,
@@ -215,7 +221,8 @@ pub(crate) fn restore(
     };
     // By this a folder is known as a build cache, should this be killed.
     restore.trim_time()?;
-    let (entries, others): (Vec<Work>, Vec<Work>) = restore.work().partition(|work| work.entries);
+    let (entries, others): (Vec<_>, Vec<_>) =
+        restore.work().into_iter().partition(|work| work.entries);
     let mut all = Restored {
         findings: trust.findings.clone(),
         ..Restored::default()
@@ -239,47 +246,47 @@ pub(crate) fn restore(
 }
 
 impl<'a> Restore<'a> {
-    fn work(&self) -> impl Iterator<Item = Work> {
-        let mut frames: BTreeMap<(usize, u32), Work> = BTreeMap::new();
-        for (path, kept) in &self.kept {
-            let Some(frame) = kept.file.frame else {
-                continue;
-            };
-            let work = frames.entry((kept.bundle, frame)).or_insert(Work {
-                bundle: kept.bundle,
-                frame,
-                weight: 0,
-                files: 0,
-                entries: false,
-            });
-            let weight = if path.ends_with(".zip") {
-                ZIP_WEIGHT
-            } else {
-                1
-            };
-            work.weight = work
-                .weight
-                .saturating_add(kept.file.bytes.saturating_mul(weight));
-            work.files += 1;
-            work.entries |= path.starts_with("gocache/") && path.ends_with("-a");
+    fn work(&self) -> Vec<Work<'a>> {
+        let mut all = Vec::new();
+        for bundle in self.snapshot.bundles() {
+            let mut frames: BTreeMap<u32, Work<'a>> = BTreeMap::new();
+            for (path, kept) in self.kept.iter().filter(|(_, kept)| kept.is_in(bundle)) {
+                let Some(frame) = kept.file.frame else {
+                    continue;
+                };
+                let work = frames.entry(frame).or_insert_with(|| Work {
+                    bundle,
+                    frame,
+                    weight: 0,
+                    files: 0,
+                    entries: false,
+                });
+                let weight = match path.ends_with(".zip") {
+                    true => ZIP_WEIGHT,
+                    false => 1,
+                };
+                let weight = kept.file.bytes.saturating_mul(weight);
+                work.weight = work.weight.saturating_add(weight);
+                work.files += 1;
+                work.entries |= path.starts_with("gocache/") && path.ends_with("-a");
+            }
+            all.extend(frames.into_values());
         }
-        frames.into_values()
+        all
     }
 
     /// All of a frame that is kept. What is damaged is left out.
-    fn frame(&self, work: &Work, hand: &mut Hand, room: &mut Room) -> io::Result<Restored> {
-        let Some(bundle) = self.snapshot.bundles.get(work.bundle) else {
-            return Ok(Restored::default());
-        };
+    fn frame(&self, work: &Work<'a>, hand: &mut Hand, room: &mut Room) -> io::Result<Restored> {
+        let bundle = work.bundle;
         let (at, manifest) = (work.frame as usize, &bundle.manifest);
         let mut progress = Progress::default();
         let read = match bundle.frames.whole(at, manifest, room) {
-            Ok(Some(content)) => self.whole((work, bundle), content, hand, &mut progress),
+            Ok(Some(content)) => self.whole(work, content, hand, &mut progress),
             Ok(None) => bundle
                 .frames
                 .content(at, manifest)
                 .map_err(Stop::Io)
-                .and_then(|content| self.streamed((work, bundle), content, hand, &mut progress)),
+                .and_then(|content| self.streamed(work, content, hand, &mut progress)),
             Err(error) => Err(Stop::Io(error)),
         };
         let Progress {
@@ -298,8 +305,7 @@ impl<'a> Restore<'a> {
             _ => "files that its manifest lists are not in it".to_owned(),
         };
         let mut lost = self.kept.iter().filter(|(path, kept)| {
-            kept.bundle == work.bundle
-                && kept.file.frame == Some(work.frame)
+            work.has(kept)
                 && bundle
                     .manifest
                     .position(path)
@@ -320,11 +326,10 @@ impl<'a> Restore<'a> {
         Ok(done)
     }
 
-    fn wanted(&self, work: &Work, bundle: &'a Bundle, path: &str) -> Option<Wanted<'_>> {
-        let kept = self.kept.get(path)?;
-        let is_here = kept.bundle == work.bundle && kept.file.frame == Some(work.frame);
-        let at = bundle.manifest.position(path).filter(|_| is_here)?;
-        let role = bundle.roles.get(at)?;
+    fn wanted(&self, work: &Work<'a>, path: &str) -> Option<Wanted<'_>> {
+        let kept = self.kept.get(path).filter(|kept| work.has(kept))?;
+        let at = work.bundle.manifest.position(path)?;
+        let role = work.bundle.roles.get(at)?;
         Some(Wanted { at, kept, role })
     }
 
@@ -332,7 +337,7 @@ impl<'a> Restore<'a> {
     /// written from where it is.
     fn whole(
         &self,
-        (work, bundle): (&Work, &'a Bundle),
+        work: &Work<'a>,
         content: &[u8],
         hand: &mut Hand,
         progress: &mut Progress,
@@ -340,8 +345,7 @@ impl<'a> Restore<'a> {
         let mut files = Vec::new();
         let mut archive = tar::Archive::new(io::Cursor::new(content));
         members(archive.entries_with_seek()?.raw(true), |path, member| {
-            let (Some(wanted), Member::File(bytes, from, _)) =
-                (self.wanted(work, bundle, path), member)
+            let (Some(wanted), Member::File(bytes, from, _)) = (self.wanted(work, path), member)
             else {
                 return Ok(());
             };
@@ -360,13 +364,8 @@ impl<'a> Restore<'a> {
         for (wanted, mut content) in files {
             let sha256 = wanted.is_output().then(|| sha256s.next()).flatten();
             let bytes = content.len() as u64;
-            self.member(
-                bundle,
-                &wanted,
-                (bytes, sha256, &mut content),
-                hand,
-                progress,
-            )?;
+            let content: (_, _, &mut dyn BufRead) = (bytes, sha256, &mut content);
+            self.member(&wanted, content, hand, progress)?;
         }
         Ok(())
     }
@@ -374,17 +373,17 @@ impl<'a> Restore<'a> {
     /// A frame that is too long for that: it has one large file.
     fn streamed(
         &self,
-        (work, bundle): (&Work, &'a Bundle),
+        work: &Work<'a>,
         content: impl Read,
         hand: &mut Hand,
         progress: &mut Progress,
     ) -> Result<(), Stop> {
         let mut archive = tar::Archive::new(content);
         members(archive.entries()?.raw(true), |path, member| {
-            match (self.wanted(work, bundle, path), member) {
+            match (self.wanted(work, path), member) {
                 (Some(wanted), Member::File(bytes, _, content)) => {
                     let mut content = BufReader::with_capacity(CHUNK, content);
-                    self.member(bundle, &wanted, (bytes, None, &mut content), hand, progress)
+                    self.member(&wanted, (bytes, None, &mut content), hand, progress)
                 }
                 _ => Ok(()),
             }
@@ -393,7 +392,6 @@ impl<'a> Restore<'a> {
 
     fn member(
         &self,
-        bundle: &Bundle,
         wanted: &Wanted<'_>,
         (bytes, sha256, content): (u64, Option<[u8; 32]>, &mut dyn BufRead),
         hand: &mut Hand,
@@ -402,8 +400,8 @@ impl<'a> Restore<'a> {
         progress.seen.insert(wanted.at);
         let file = wanted.kept.file;
         let placed = match bytes == file.bytes {
-            true => self.file(bundle, wanted, hand, (sha256, content), &mut progress.done),
-            false => Err(Trouble::Damaged("has another length".to_owned())),
+            true => self.file(wanted, hand, (sha256, content), &mut progress.done),
+            false => Err(Trouble::Damaged("has another length".into())),
         };
         match placed {
             Ok(()) => Ok(()),
@@ -423,7 +421,6 @@ impl<'a> Restore<'a> {
     /// Puts a file in its place, if it is what it should be; its SHA-256 may be known.
     fn file(
         &self,
-        bundle: &Bundle,
         wanted: &Wanted<'_>,
         hand: &mut Hand,
         (sha256, content): (Option<[u8; 32]>, &mut dyn BufRead),
@@ -436,7 +433,7 @@ impl<'a> Restore<'a> {
             // Made anew of what is proven.
             Role::Made => Ok(()),
             Role::Zip(at) => {
-                let module = bundle.manifest.modules.get(*at);
+                let module = kept.bundle.manifest.modules.get(*at);
                 let Some(id) = module.map(|module| module.id()) else {
                     return Ok(());
                 };
@@ -448,9 +445,9 @@ impl<'a> Restore<'a> {
                     }
                     match module.is_some_and(|module| module.h1 == h1.to_string()) {
                         true => Ok(()),
-                        false => Err(Trouble::Damaged(format!(
-                            "is {h1}, which is not what the manifest says"
-                        ))),
+                        false => Err(Trouble::Damaged(
+                            format!("is {h1}, which is not what the manifest says").into(),
+                        )),
                     }
                 })?;
                 done.placed(placed);
@@ -458,7 +455,7 @@ impl<'a> Restore<'a> {
                     done.versions += 1;
                     done.hashed += bytes;
                     match proof {
-                        Some(Source::Sumdb) => done.by_sumdb += 1,
+                        Some(Witness::Sumdb) => done.by_sumdb += 1,
                         Some(_) => done.by_go_sum += 1,
                         None if self.take == Take::Sealed => done.by_seal += 1,
                         None => {
@@ -476,7 +473,7 @@ impl<'a> Restore<'a> {
                 let is_it = |sha256: [u8; 32]| match sha256 == file.sha256 {
                     true => Ok(()),
                     false => Err(Trouble::Damaged(
-                        "its content is not what its name says".to_owned(),
+                        "its content is not what its name says".into(),
                     )),
                 };
                 sha256.map_or(Ok(()), is_it)?;
@@ -505,14 +502,13 @@ impl<'a> Restore<'a> {
                 }
                 Ok(())
             }
-            _ => self.small(bundle, wanted, hand, content, done),
+            _ => self.small(wanted, hand, content, done),
         }
     }
 
     /// A file that is looked at as a whole before it is written.
     fn small(
         &self,
-        bundle: &Bundle,
         wanted: &Wanted<'_>,
         hand: &mut Hand,
         content: &mut dyn BufRead,
@@ -520,13 +516,12 @@ impl<'a> Restore<'a> {
     ) -> Result<(), Trouble> {
         let Wanted { kept, role, .. } = wanted;
         let path = kept.file.path.as_str();
-        let damaged = |error: String| Trouble::Damaged(error);
         let mut bytes = Vec::new();
         let read = content.take(kept.file.bytes).read_to_end(&mut bytes);
-        read.map_err(|error| damaged(error.to_string()))?;
+        read.map_err(|error| Trouble::Damaged(error.into()))?;
         if <[u8; 32]>::from(Sha256::digest(&bytes)) != kept.file.sha256 {
-            return Err(damaged(
-                "its content is not what the manifest says".to_owned(),
+            return Err(Trouble::Damaged(
+                "its content is not what the manifest says".into(),
             ));
         }
         let mut is_proven = self.take == Take::Sealed;
@@ -534,13 +529,13 @@ impl<'a> Restore<'a> {
             // No checksum covers it.
             Role::Info(_) if self.take == Take::Proven => return Ok(()),
             Role::GoMod(at) => {
-                let Some(go_mod) = bundle.manifest.go_mods.get(*at) else {
+                let Some(go_mod) = kept.bundle.manifest.go_mods.get(*at) else {
                     return Ok(());
                 };
                 let h1: H1 = go_mod
                     .h1
                     .parse()
-                    .map_err(|_| damaged("has no hash".to_owned()))?;
+                    .map_err(|_| Trouble::Damaged("has no hash".into()))?;
                 let proof = self.trust.go_mod(&go_mod.id(), h1).map_err(Trouble::Told)?;
                 is_proven |= proof.is_some();
                 if !is_proven && self.take == Take::Proven {
@@ -548,7 +543,9 @@ impl<'a> Restore<'a> {
                 }
             }
             Role::Action(id) => self.has_output(*id, &bytes)?,
-            role => role.weigh(&bundle.manifest, &bytes).map_err(damaged)?,
+            role => role
+                .weigh(&kept.bundle.manifest, &bytes)
+                .map_err(Trouble::Damaged)?,
         }
         if path.starts_with(SUMDB) {
             match self.trust.is_sound(path) {
@@ -574,7 +571,7 @@ impl<'a> Restore<'a> {
     /// An entry is of use where its output is.
     fn has_output(&self, id: ActionId, bytes: &[u8]) -> Result<(), Trouble> {
         let entry = ActionEntry::parse_named(id, bytes);
-        let entry = entry.map_err(|error| Trouble::Damaged(error.to_string()))?;
+        let entry = entry.map_err(|error| Trouble::Damaged(error.into()))?;
         let output: OutputId = entry.output;
         let path = format!("{}/{output}-d", output.shard());
         let root = self.caches.builds.as_ref();
@@ -595,11 +592,8 @@ impl<'a> Restore<'a> {
         let Some(root) = &self.caches.modules else {
             return Ok(());
         };
-        let go_mods = self
-            .snapshot
-            .bundles
-            .iter()
-            .flat_map(|bundle| &bundle.manifest.go_mods);
+        let bundles = self.snapshot.bundles();
+        let go_mods = bundles.flat_map(|bundle| &bundle.manifest.go_mods);
         let paths: BTreeSet<&str> = go_mods.map(|go_mod| go_mod.path.as_str()).collect();
         for path in paths {
             let Ok(escaped) = escape_path(path) else {

@@ -3,17 +3,17 @@
 //! base where a delta would not be small.
 
 use super::seal::Sealing;
-use super::store::{Bundle, BundleError, Head, Store};
+use super::store::{Bundle, Head, Store, UnusableBundle};
 use super::trust::SUMDB;
-use super::{Kept, Record, Snapshot, action_path, version_path};
+use super::{Kept, RestoreRecord, Snapshot, action_path, version_path};
 use crate::bundle::Shape;
 use crate::bundle::frames::Carried;
-use crate::bundle::gather::{self, Gathered, Roots, lookup_name};
+use crate::bundle::gather::{self, GatheredPieces, Roots};
 use crate::bundle::manifest::{self, Base, Manifest, Snapshot as Said};
 use crate::bundle::write::{self, Contents, Form};
 use crate::error::CommandError;
 use crate::formats::action::{ActionId, OutputId};
-use crate::formats::module::ModuleVersion;
+use crate::formats::module::{ModuleVersion, lookup_name};
 use crate::needs::Needs;
 use crate::report::Tool;
 use crate::run::{Found, Watch};
@@ -42,7 +42,7 @@ pub(crate) struct Asked<'a> {
     /// What the files may have together, in bytes.
     pub(crate) max_size: Option<u64>,
     /// What `restore` left.
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<RestoreRecord>,
     /// Who seals what is saved.
     pub(crate) sealing: Option<Sealing>,
     /// What the manifest says of this job; when and after what is filled in here.
@@ -177,10 +177,7 @@ fn save_unless_overtaken(
     };
     let (bytes, units, digest) = selection.write(found, &caches, &known, asked, watch)?;
     let mut bundles = vec![digest.clone()];
-    if let (false, Some(base)) = (
-        selection.is_base,
-        before.as_ref().and_then(|it| it.bundles.first()),
-    ) {
+    if let (false, Some(base)) = (selection.is_base, before.as_ref().map(|it| &it.base)) {
         bundles.insert(0, base.digest.clone());
     }
     let head = Head::new(bundles, own.as_ref(), asked.now);
@@ -209,7 +206,7 @@ pub(crate) fn open(
     for digest in &head.bundles {
         match store.bundle(digest) {
             Ok(bundle) => bundles.push(bundle),
-            Err(BundleError::Io(error)) => {
+            Err(UnusableBundle::Io(error)) => {
                 return Err(CommandError::failed(format!("bundle {digest}"))(error));
             }
             Err(error) => {
@@ -218,17 +215,21 @@ pub(crate) fn open(
             }
         }
     }
-    let fits = match bundles.as_slice() {
-        [base] => base.said.base.is_none(),
-        [base, delta] => delta.said.base.as_ref().is_some_and(|of| {
-            of.digest == base.digest && of.used.len() == base.manifest.files.len()
-        }),
-        _ => false,
+    let mut bundles = bundles.into_iter();
+    let Some(base) = bundles.next() else {
+        return Ok(None);
     };
+    let delta = bundles.next();
+    let fits = base.said.base.is_none()
+        && delta.as_ref().is_none_or(|delta| {
+            delta.said.base.as_ref().is_some_and(|of| {
+                of.digest == base.digest && of.used.len() == base.manifest.files.len()
+            })
+        });
     if !fits {
         notes.push("the snapshot's delta is none of its base".to_owned());
     }
-    Ok(fits.then_some(Snapshot { bundles }))
+    Ok(fits.then_some(Snapshot { base, delta }))
 }
 
 /// What the snapshot before holds.
@@ -249,7 +250,7 @@ impl<'a> Known<'a> {
             saves: vec![asked.now],
             why_base: None,
         };
-        let Some(newest) = snapshot.and_then(Snapshot::newest) else {
+        let Some(newest) = snapshot.map(Snapshot::newest) else {
             known.why_base = Some("there is no base".to_owned());
             return known;
         };
@@ -308,20 +309,14 @@ impl<'a> Known<'a> {
         let Some(snapshot) = self.snapshot else {
             return f64::INFINITY;
         };
-        let mut kept: Vec<u64> = vec![0; snapshot.bundles.len()];
-        for (path, file) in &self.files {
-            if (used.paths.contains(*path) || file.used >= oldest)
-                && let Some(kept) = kept.get_mut(file.bundle)
-            {
-                *kept += file.file.bytes;
-            }
-        }
-        let Some(base) = snapshot.bundles.first() else {
-            return f64::INFINITY;
-        };
+        let base = &snapshot.base;
+        let kept = self.files.iter().filter(|(path, kept)| {
+            kept.is_in(base) && (used.paths.contains(**path) || kept.used >= oldest)
+        });
+        let kept: u64 = kept.map(|(_, kept)| kept.file.bytes).sum();
         let unpacked = base.manifest.bytes().max(1) as f64;
-        let dead = 1.0 - kept.first().copied().unwrap_or_default() as f64 / unpacked;
-        let before = snapshot.bundles.get(1).map_or(0, |delta| delta.bytes);
+        let dead = 1.0 - kept as f64 / unpacked;
+        let before = snapshot.delta.as_ref().map_or(0, |delta| delta.bytes);
         dead + new_bytes as f64 / unpacked + before as f64 / base.bytes.max(1) as f64
     }
 }
@@ -581,7 +576,7 @@ impl Selection {
             frames: Vec::new(),
             snapshot: Some(self.said(known, asked)),
         };
-        for bundle in known.snapshot.iter().flat_map(|snapshot| &snapshot.bundles) {
+        for bundle in known.snapshot.iter().flat_map(|it| it.bundles()) {
             let modules = bundle.manifest.modules.iter();
             let kept = modules.filter(|it| listed.contains(version_path(&it.id(), "zip").as_str()));
             manifest.modules.extend(kept.cloned());
@@ -615,8 +610,8 @@ impl Selection {
     }
 
     fn said(&self, known: &Known<'_>, asked: &Asked<'_>) -> Said {
-        let newest = known.snapshot.and_then(Snapshot::newest);
-        let base = known.snapshot.and_then(|snapshot| snapshot.bundles.first());
+        let newest = known.snapshot.map(Snapshot::newest);
+        let base = known.snapshot.map(|snapshot| &snapshot.base);
         let base = base.filter(|_| !self.is_base).map(|base| Base {
             digest: base.digest.clone(),
             used: base
@@ -625,11 +620,9 @@ impl Selection {
                 .iter()
                 .map(|file| {
                     let kept = known.files.get(file.path.as_str());
-                    let kept = kept.is_some_and(|kept| kept.bundle == 0);
-                    if kept {
-                        self.last_use(&file.path, known, asked.now)
-                    } else {
-                        0
+                    match kept.is_some_and(|kept| kept.is_in(base)) {
+                        true => self.last_use(&file.path, known, asked.now),
+                        false => 0,
                     }
                 })
                 .collect(),
@@ -655,7 +648,7 @@ impl Selection {
         asked: &Asked<'_>,
         roots: &Roots,
         watch: &dyn Watch,
-    ) -> Gathered {
+    ) -> GatheredPieces {
         let from = gather::From {
             roots,
             versions: caches
@@ -715,12 +708,27 @@ impl Selection {
     /// The frames of the bundles before that have something to keep which is not
     /// `here`: of the delta before, and for a new base of the base as well.
     fn carried<'a>(&self, known: &Known<'a>, here: &HashSet<&str>, now: i64) -> Vec<Carried<'a>> {
-        let mut frames: BTreeMap<(usize, u32), Vec<manifest::File>> = BTreeMap::new();
-        for (path, kept) in &known.files {
+        let mut carried = Vec::new();
+        for bundle in known.snapshot.iter().flat_map(|it| it.bundles()) {
+            if self.is_base || bundle.said.base.is_some() {
+                self.carry(bundle, known, here, now, &mut carried);
+            }
+        }
+        carried
+    }
+
+    fn carry<'a>(
+        &self,
+        bundle: &'a Bundle,
+        known: &Known<'_>,
+        here: &HashSet<&str>,
+        now: i64,
+        carried: &mut Vec<Carried<'a>>,
+    ) {
+        let mut frames: BTreeMap<u32, Vec<manifest::File>> = BTreeMap::new();
+        for (path, kept) in known.files.iter().filter(|(_, kept)| kept.is_in(bundle)) {
             let used = self.last_use(path, known, now);
-            let is_carried = self.is_base || kept.bundle > 0;
             if let Some(frame) = kept.file.frame
-                && is_carried
                 && used > 0
                 && !here.contains(path)
             {
@@ -728,15 +736,10 @@ impl Selection {
                     used: Some(used),
                     ..kept.file.clone()
                 };
-                frames.entry((kept.bundle, frame)).or_default().push(file);
+                frames.entry(frame).or_default().push(file);
             }
         }
-        let bundles = known
-            .snapshot
-            .map(|it| it.bundles.as_slice())
-            .unwrap_or_default();
-        let carried = frames.into_iter().filter_map(|((bundle, at), files)| {
-            let bundle = bundles.get(bundle)?;
+        carried.extend(frames.into_iter().filter_map(|(at, files)| {
             let at = at as usize;
             let frame = bundle.manifest.frames.get(at)?.clone();
             // A damaged one stays where it is.
@@ -750,8 +753,7 @@ impl Selection {
                 frame,
                 files,
             })
-        });
-        carried.collect()
+        }));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sealed snapshots: which seals count, and what a job may seal itself.
 
 use super::store::Bundle;
-use super::{Record, Snapshot, action_path, version_path};
+use super::{RestoreRecord, Snapshot, action_path, version_path};
 use crate::bundle::manifest::Manifest;
 use crate::bundle::seal::{Seal, SealError};
 use crate::findings::{Finding, Rule};
@@ -112,9 +112,9 @@ impl Terms {
         snapshot: &Snapshot,
         now: i64,
     ) -> Result<String, Box<Finding>> {
-        let bundles: Vec<Sealed<'_>> = snapshot.bundles.iter().map(Bundle::sealed).collect();
+        let bundles: Vec<Sealed<'_>> = snapshot.bundles().map(Bundle::sealed).collect();
         let by = self.check(&bundles, now)?;
-        for bundle in &snapshot.bundles {
+        for bundle in snapshot.bundles() {
             bundle.check_end()?;
         }
         Ok(by)
@@ -155,6 +155,16 @@ pub(crate) struct Sealing {
     pub(crate) foreign: HashSet<ActionId>,
 }
 
+/// What was in the caches before a build that nothing vouches for, and that the build
+/// may have used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Tainted {
+    #[error("the module version {0} was in the cache before the build")]
+    Version(String),
+    #[error("the action entry {0} was in the cache before the build, and may have been used")]
+    Action(ActionId),
+}
+
 /// The action entries that were in the caches when this job began to build and did
 /// not come from a sealed restore. None of them was used.
 ///
@@ -164,9 +174,9 @@ pub(crate) struct Sealing {
 /// that an untouched job's would have.
 pub(crate) fn foreign(
     state: &State,
-    record: &Record,
+    record: &RestoreRecord,
     observed: &Observed,
-) -> Result<HashSet<ActionId>, String> {
+) -> Result<HashSet<ActionId>, Tainted> {
     let vouched: HashSet<&str> = record.vouched.iter().map(String::as_str).collect();
     let is_foreign = |path: &str| !vouched.contains(path);
     for (name, there) in &state.head.versions {
@@ -178,9 +188,7 @@ pub(crate) fn foreign(
         if has_source && is_foreign(&version_path(&id, "zip"))
             || there.go_mod && is_foreign(&version_path(&id, "mod"))
         {
-            return Err(format!(
-                "the module version {name} was in the cache before the build"
-            ));
+            return Err(Tainted::Version(name.clone()));
         }
     }
     let actions = state.actions.iter().map(|marked| marked.id);
@@ -192,9 +200,7 @@ pub(crate) fn foreign(
         .iter()
         .filter(|id| !known || may_be_used.contains(id));
     match used.min() {
-        Some(id) => Err(format!(
-            "the action entry {id} was in the cache before the build, and may have been used"
-        )),
+        Some(id) => Err(Tainted::Action(*id)),
         None => Ok(foreign),
     }
 }

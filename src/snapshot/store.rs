@@ -13,11 +13,11 @@
 //! Whoever can write to the store can put anything there. So a head is read with
 //! a limit, and a bundle is what its name says or nothing.
 
-use crate::bundle::Shape;
 use crate::bundle::frames::Frames;
 use crate::bundle::layout::{self, Role};
 use crate::bundle::manifest::{Manifest, Snapshot as Said};
 use crate::bundle::read::too_much;
+use crate::bundle::{BundleError, Shape};
 use crate::error::CommandError;
 use crate::findings::display_path;
 use crate::folder::ordinary;
@@ -70,27 +70,27 @@ impl Head {
 
 /// Why a bundle cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BundleError {
+pub(crate) enum UnusableBundle {
     /// It was removed, or never arrived.
     #[error("is gone")]
     Gone,
     /// It is not what its name says, or nothing that this program writes.
-    #[error("{0}")]
-    Damaged(String),
+    #[error(transparent)]
+    Damaged(#[from] BundleError),
     /// It cannot be read.
     #[error(transparent)]
     Io(io::Error),
 }
 
-impl From<io::Error> for BundleError {
-    fn from(error: io::Error) -> BundleError {
+impl From<io::Error> for UnusableBundle {
+    fn from(error: io::Error) -> UnusableBundle {
         match error.kind() {
-            io::ErrorKind::NotFound => BundleError::Gone,
+            io::ErrorKind::NotFound => UnusableBundle::Gone,
             // What the decoder says, and the tar.
             io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                BundleError::Damaged(error.to_string())
+                UnusableBundle::Damaged(error.into())
             }
-            _ => BundleError::Io(error),
+            _ => UnusableBundle::Io(error),
         }
     }
 }
@@ -203,8 +203,8 @@ impl Store {
     }
 
     /// Opens the bundle of this digest.
-    pub(crate) fn bundle(&self, digest: &str) -> Result<Bundle, BundleError> {
-        let damaged = |why: &str| BundleError::Damaged(why.to_owned());
+    pub(crate) fn bundle(&self, digest: &str) -> Result<Bundle, UnusableBundle> {
+        let damaged = |why: &str| UnusableBundle::Damaged(why.into());
         if digest.parse::<OutputId>().is_err() {
             return Err(damaged("the head names it by something that is no digest"));
         }
@@ -212,20 +212,18 @@ impl Store {
         let bytes = file.metadata()?.len();
         let first = Frames::manifest(&file)?;
         let (manifest, end) = first.ok_or_else(|| damaged("holds no manifest"))?;
-        let (manifest, actual) =
-            Manifest::read(manifest.as_slice()).map_err(BundleError::Damaged)?;
+        let (manifest, actual) = Manifest::read(manifest.as_slice())?;
         if actual != digest {
-            return Err(BundleError::Damaged(format!(
-                "the SHA-256 of its manifest is {actual}, not its name"
-            )));
+            let why = format!("the SHA-256 of its manifest is {actual}, not its name");
+            return Err(damaged(&why));
         }
         let said = manifest.snapshot.clone();
         let said = said.filter(|_| manifest.shape == Shape::Modcache);
         let said = said.ok_or_else(|| damaged("is no snapshot"))?;
         if let Some(why) = too_much(&manifest, bytes) {
-            return Err(BundleError::Damaged(why));
+            return Err(damaged(&why));
         }
-        let roles = layout::roles(&manifest).map_err(BundleError::Damaged)?;
+        let roles = layout::roles(&manifest)?;
         let frames = Frames::new(file, end, &manifest).map_err(damaged)?;
         Ok(Bundle {
             digest: actual,

@@ -11,8 +11,8 @@ use crate::formats::module::{ModuleVersion, match_prefix_patterns};
 use crate::sumdb::database::examine;
 use crate::sumdb::files::{Files, Listing};
 use crate::sumdb::note::Verifier;
-use crate::sumdb::{Contradiction, Proof, Sumdb};
-use crate::verify::Source;
+use crate::sumdb::{Contradiction, RecordProof, Sumdb};
+use crate::verify::Witness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::Path;
@@ -85,7 +85,7 @@ impl Trust {
     }
 
     /// Who says that a zip is this version's; nobody knows better if `None`.
-    pub(super) fn zip(&self, id: &ModuleVersion, h1: H1) -> Result<Option<Source>, Box<Finding>> {
+    pub(super) fn zip(&self, id: &ModuleVersion, h1: H1) -> Result<Option<Witness>, Box<Finding>> {
         if !self.is_exempt(id)
             && let Some(source) = recorded(id, self.sumdb.check(id, Some(h1), None))?
         {
@@ -104,7 +104,7 @@ impl Trust {
         &self,
         id: &ModuleVersion,
         h1: H1,
-    ) -> Result<Option<Source>, Box<Finding>> {
+    ) -> Result<Option<Witness>, Box<Finding>> {
         if !self.is_exempt(id)
             && let Some(source) = recorded(id, self.sumdb.check(id, None, Some(h1)))?
         {
@@ -123,10 +123,10 @@ impl Trust {
         h1: H1,
         claims: &[SumClaim],
         rule: Rule,
-    ) -> Result<Option<Source>, Box<Finding>> {
+    ) -> Result<Option<Witness>, Box<Finding>> {
         match agreed(claims) {
             None => Ok(None),
-            Some(listed) if listed == h1 => Ok(Some(Source::GoSum)),
+            Some(listed) if listed == h1 => Ok(Some(Witness::GoSum)),
             Some(listed) => {
                 let message = "is not what go.sum says: it was left out";
                 Err(Box::new(
@@ -137,12 +137,14 @@ impl Trust {
     }
 }
 
-fn recorded(id: &ModuleVersion, proof: Proof) -> Result<Option<Source>, Box<Finding>> {
+fn recorded(id: &ModuleVersion, proof: RecordProof) -> Result<Option<Witness>, Box<Finding>> {
     match proof {
-        Proof::Proven(_) => Ok(Some(Source::Sumdb)),
+        RecordProof::Proven(_) => Ok(Some(Witness::Sumdb)),
         // Its record was left out, and proves nothing.
-        Proof::Unproven(_) | Proof::Contradicted(Contradiction::Proof { .. }) => Ok(None),
-        Proof::Contradicted(Contradiction::Hash {
+        RecordProof::Unproven(_) | RecordProof::Contradicted(Contradiction::Proof { .. }) => {
+            Ok(None)
+        }
+        RecordProof::Contradicted(Contradiction::Hash {
             database,
             expected,
             actual,
@@ -161,9 +163,9 @@ fn files(snapshot: &Snapshot) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut room = MAX_BYTES;
     let kept = snapshot.kept();
-    for (at, bundle) in snapshot.bundles.iter().enumerate() {
+    for bundle in snapshot.bundles() {
         let is_record = |path: &str| {
-            path.starts_with(SUMDB) && kept.get(path).is_some_and(|kept| kept.bundle == at)
+            path.starts_with(SUMDB) && kept.get(path).is_some_and(|kept| kept.is_in(bundle))
         };
         let listed = bundle.manifest.files.iter();
         let frames: BTreeSet<u32> = listed

@@ -64,18 +64,15 @@ impl Objects {
     /// If the URL is none of an object store, or a variable is missing.
     pub(crate) fn open(url: &str, environment: &Environment) -> Result<Objects, CommandError> {
         let wrong = CommandError::input(format!("--store {}", without_login(url)));
-        let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+        let parsed = Url::parse(url).map_err(|error| wrong(error.into()))?;
         if !parsed.username().is_empty() || parsed.password().is_some() {
             return Err(wrong(
-                "a login does not belong in an address: it is taken from the environment"
-                    .to_owned(),
+                "a login does not belong in an address: it is taken from the environment".into(),
             ));
         }
         let (bucket, prefix) = (parsed.host_str().unwrap_or_default(), parsed.path());
         if bucket.is_empty() || parsed.query().is_some() || parsed.fragment().is_some() {
-            return Err(wrong(
-                "is no address of the form s3://BUCKET/PREFIX".to_owned(),
-            ));
+            return Err(wrong("is no address of the form s3://BUCKET/PREFIX".into()));
         }
         let var = |name: &str| {
             let value = environment.var(name)?.to_str()?;
@@ -85,12 +82,12 @@ impl Objects {
             "s3" => s3(bucket, prefix, var),
             "gs" | "gcs" => gcs(bucket, prefix, var),
             "azblob" | "az" => azblob(bucket, prefix, var),
-            other => Err(format!(
-                "{other}: is not known; s3, gs and azblob are, and folders"
-            )),
+            other => {
+                Err(format!("{other}: is not known; s3, gs and azblob are, and folders").into())
+            }
         }
         .map_err(&wrong)?;
-        let endpoint = Url::parse(&endpoint).map_err(|error| wrong(error.to_string()))?;
+        let endpoint = Url::parse(&endpoint).map_err(|error| wrong(error.into()))?;
         let proxy = net::proxy::proxy_for(&endpoint, environment);
         let failed = |error: Source| CommandError::failed(parsed.to_string())(error);
         let client = net::client(endpoint.as_str(), proxy.as_deref())
@@ -361,7 +358,7 @@ fn words(error: &Error) -> &'static str {
     }
 }
 
-type Opened = Result<(Operator, String), String>;
+type Opened = Result<(Operator, String), Source>;
 
 fn s3(bucket: &str, prefix: &str, var: impl Fn(&str) -> Option<String>) -> Opened {
     let endpoint = var("AWS_ENDPOINT_URL_S3").or_else(|| var("AWS_ENDPOINT_URL"));
@@ -370,7 +367,7 @@ fn s3(bucket: &str, prefix: &str, var: impl Fn(&str) -> Option<String>) -> Opene
         (Some(region), _) => region,
         // What others than Amazon take.
         (None, Some(_)) => "us-east-1".to_owned(),
-        (None, None) => return Err("AWS_REGION is not set".to_owned()),
+        (None, None) => return Err("AWS_REGION is not set".into()),
     };
     let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
     let mut s3 = S3::default()
@@ -441,8 +438,8 @@ fn azure(account: &str) -> String {
 }
 
 /// The client's own text may quote what it was given.
-fn incomplete(_: Error) -> String {
-    "the service's settings are not complete; see the variables in docs/snapshots.md".to_owned()
+fn incomplete(_: Error) -> Source {
+    "the service's settings are not complete; see the variables in docs/snapshots.md".into()
 }
 
 #[cfg(test)]

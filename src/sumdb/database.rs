@@ -17,18 +17,18 @@ const MAX_LOOKUP: usize = 1 << 20;
 
 /// A tree head met in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct ExaminedHead {
     /// What was signed.
     pub tree: TreeHead,
     /// A file that holds it, relative to the database's folder, or `latest`.
     pub file: String,
     /// How it stands to the others.
-    pub standing: Standing,
+    pub standing: HeadStanding,
 }
 
 /// How a tree head stands to the other ones of its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum HeadStanding {
     /// The newest head whose tiles are cached: the others are held against it.
     Newest,
     /// Shown to be an earlier state of the same log.
@@ -77,7 +77,7 @@ pub struct Database {
     /// Every cached record.
     pub records: HashMap<ModuleVersion, Standpoint>,
     /// Every distinct tree head, newest first.
-    pub heads: Vec<Head>,
+    pub heads: Vec<ExaminedHead>,
     /// Files that do not hold, forks, and what does not belong there.
     pub findings: Vec<Finding>,
     /// Files, relative to the database's folder, that do not hold and that Go
@@ -136,7 +136,7 @@ pub fn examine(
         examination.sweep(&tiles, &newest, &cached);
     }
     let mut database = examination.database;
-    let forked = |head: &Head| matches!(head.standing, Standing::Forked { .. });
+    let forked = |head: &ExaminedHead| matches!(head.standing, HeadStanding::Forked { .. });
     if database.heads.iter().any(forked) {
         database.damaged.clear();
     }
@@ -301,15 +301,15 @@ impl Examination<'_> {
             let standing = match link(tree, newest.as_ref(), nearest.as_ref()) {
                 Ok(standing) => standing,
                 Err(failure) => match own.insert(Tree::new(tiles, tree)) {
-                    Ok(_) if newest.is_none() => Standing::Newest,
+                    Ok(_) if newest.is_none() => HeadStanding::Newest,
                     Err(failure) => self.unlinked(failure.clone()),
-                    Ok(_) => failure.map_or(Standing::Newest, |failure| self.unlinked(failure)),
+                    Ok(_) => failure.map_or(HeadStanding::Newest, |failure| self.unlinked(failure)),
                 },
             };
             for lookup in lookups {
                 let known = [newest.as_ref(), nearest.as_ref().map(|(tree, _)| tree)];
                 let mut result = prove(&lookup, known.into_iter().flatten());
-                if let Standing::Forked { with, root } = standing {
+                if let HeadStanding::Forked { with, root } = standing {
                     result = Err(Some(Failure::Damaged(Damage {
                         files: vec![lookup.file.clone()],
                         message: format!(
@@ -344,16 +344,16 @@ impl Examination<'_> {
                 }
             }
             match (&standing, own) {
-                (Standing::Newest, Some(Ok(own))) => newest = Some(own),
-                (Standing::Unlinked { missing }, Some(Ok(own))) => {
+                (HeadStanding::Newest, Some(Ok(own))) => newest = Some(own),
+                (HeadStanding::Unlinked { missing }, Some(Ok(own))) => {
                     nearest = Some((own, missing.clone()))
                 }
                 _ => {}
             }
-            if let Standing::Forked { with, root } = standing {
+            if let HeadStanding::Forked { with, root } = standing {
                 self.fork(with, tree, root);
             }
-            self.database.heads.push(Head {
+            self.database.heads.push(ExaminedHead {
                 tree,
                 file,
                 standing,
@@ -365,14 +365,14 @@ impl Examination<'_> {
 
 impl Examination<'_> {
     /// The standing of a head that no other one could be held against.
-    fn unlinked(&mut self, failure: Failure) -> Standing {
+    fn unlinked(&mut self, failure: Failure) -> HeadStanding {
         match failure {
-            Failure::Missing(tile) => Standing::Unlinked {
+            Failure::Missing(tile) => HeadStanding::Unlinked {
                 missing: tile.path(),
             },
             Failure::Damaged(damage) => {
                 self.blame(&self.database.name.clone(), &damage);
-                Standing::Broken
+                HeadStanding::Broken
             }
         }
     }
@@ -466,13 +466,15 @@ fn link(
     head: TreeHead,
     newest: Option<&Tree<'_>>,
     nearest: Option<&(Tree<'_>, String)>,
-) -> Result<Standing, Option<Failure>> {
+) -> Result<HeadStanding, Option<Failure>> {
     let mut why = None;
-    let known = newest.map(|tree| (tree, Standing::Consistent)).into_iter();
+    let known = newest
+        .map(|tree| (tree, HeadStanding::Consistent))
+        .into_iter();
     let known = known.chain(nearest.map(|(tree, missing)| {
         (
             tree,
-            Standing::Unlinked {
+            HeadStanding::Unlinked {
                 missing: missing.clone(),
             },
         )
@@ -481,7 +483,7 @@ fn link(
         match tree.root_at(head.size) {
             Ok(root) if root == head.root => return Ok(standing),
             Ok(root) => {
-                return Ok(Standing::Forked {
+                return Ok(HeadStanding::Forked {
                     with: tree.head(),
                     root,
                 });

@@ -42,9 +42,9 @@ pub struct Listing {
 
 /// A folder on disk, opened if it could be; one that is not there is empty.
 #[derive(Debug)]
-pub struct Folder(pub io::Result<folder::Folder>);
+pub struct SumdbFolder(pub io::Result<folder::Folder>);
 
-impl Files for Folder {
+impl Files for SumdbFolder {
     fn list(&self) -> Listing {
         let mut listing = Listing::default();
         match &self.0 {
@@ -163,7 +163,7 @@ mod tests {
         std::fs::write(root.join("tile/8/plain"), "12345").unwrap();
         std::os::unix::fs::symlink(dir.path().join("secret"), root.join("link")).unwrap();
         std::os::unix::fs::symlink(dir.path(), root.join("up")).unwrap();
-        let folder = Folder(folder::Folder::open(&root));
+        let folder = SumdbFolder(folder::Folder::open(&root));
 
         let listing = folder.list();
         assert_eq!(
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_empty() {
         let dir = tempfile::tempdir().unwrap();
-        let listing = Folder(folder::Folder::open(&dir.path().join("none"))).list();
+        let listing = SumdbFolder(folder::Folder::open(&dir.path().join("none"))).list();
         assert!(
             listing.files.is_empty() && listing.odd.is_empty() && listing.unreadable.is_empty()
         );

@@ -34,7 +34,7 @@ use crate::folder;
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
 use database::{Database, Standpoint, Sums};
-use files::{Files, Folder};
+use files::{Files, SumdbFolder};
 use setting::GoSumdb;
 
 /// Longest `latest` that is read; a real one has some 200 bytes.
@@ -54,7 +54,7 @@ pub struct Sumdb {
 
 /// What the checksum database says of a module version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum RecordProof {
     /// A signed tree holds the version's record, and it says the same.
     Proven(Sums),
     /// There is no saying.
@@ -156,8 +156,8 @@ impl Sumdb {
     }
 
     /// The files of a database.
-    pub(crate) fn files(&self, name: &str) -> Folder {
-        Folder(match &self.opened {
+    pub(crate) fn files(&self, name: &str) -> SumdbFolder {
+        SumdbFolder(match &self.opened {
             Some(opened) => opened.descend(name.as_ref()),
             None => Err(io::ErrorKind::NotFound.into()),
         })
@@ -166,17 +166,22 @@ impl Sumdb {
     /// What the checksum database says of `module`, given the hashes of its zip
     /// (or tree) and go.mod as far as they are known.
     #[must_use]
-    pub fn check(&self, module: &ModuleVersion, zip: Option<H1>, go_mod: Option<H1>) -> Proof {
-        let mut proof = Proof::Unproven(Unproven::NoRecord);
+    pub fn check(
+        &self,
+        module: &ModuleVersion,
+        zip: Option<H1>,
+        go_mod: Option<H1>,
+    ) -> RecordProof {
+        let mut proof = RecordProof::Unproven(Unproven::NoRecord);
         for database in &self.databases {
             let found = match database.records.get(module) {
                 None => continue,
                 Some(Standpoint::Proven(sums)) => compare(&database.name, *sums, zip, go_mod),
                 Some(Standpoint::MissingTile(tile)) => {
-                    Proof::Unproven(Unproven::MissingTile(tile.clone()))
+                    RecordProof::Unproven(Unproven::MissingTile(tile.clone()))
                 }
                 Some(Standpoint::Contradicted(damage)) => {
-                    Proof::Contradicted(Contradiction::Proof {
+                    RecordProof::Contradicted(Contradiction::Proof {
                         database: database.name.clone(),
                         message: format!("{}: {}", damage.message, damage.files.join(", ")),
                     })
@@ -218,10 +223,10 @@ impl Sumdb {
     #[must_use]
     pub fn newest_note(&self, name: &str) -> Option<Vec<u8>> {
         let database = self.databases.iter().find(|known| known.name == name)?;
-        let holds = |head: &&database::Head| {
+        let holds = |head: &&database::ExaminedHead| {
             !matches!(
                 head.standing,
-                database::Standing::Forked { .. } | database::Standing::Broken
+                database::HeadStanding::Forked { .. } | database::HeadStanding::Broken
             )
         };
         let head = database.heads.iter().find(holds)?;
@@ -243,21 +248,21 @@ impl Sumdb {
 }
 
 /// Of what several databases say, a contradiction outweighs a proof.
-fn rank(proof: &Proof) -> u8 {
+fn rank(proof: &RecordProof) -> u8 {
     match proof {
-        Proof::Unproven(Unproven::NoRecord) => 0,
-        Proof::Unproven(_) => 1,
-        Proof::Proven(_) => 2,
-        Proof::Contradicted(_) => 3,
+        RecordProof::Unproven(Unproven::NoRecord) => 0,
+        RecordProof::Unproven(_) => 1,
+        RecordProof::Proven(_) => 2,
+        RecordProof::Contradicted(_) => 3,
     }
 }
 
-fn compare(database: &str, sums: Sums, zip: Option<H1>, go_mod: Option<H1>) -> Proof {
+fn compare(database: &str, sums: Sums, zip: Option<H1>, go_mod: Option<H1>) -> RecordProof {
     let mut missing = false;
     for (is_go_mod, known, asked) in [(false, sums.zip, zip), (true, sums.go_mod, go_mod)] {
         match (known, asked) {
             (Some(expected), Some(actual)) if expected != actual => {
-                return Proof::Contradicted(Contradiction::Hash {
+                return RecordProof::Contradicted(Contradiction::Hash {
                     database: database.to_owned(),
                     go_mod: is_go_mod,
                     expected,
@@ -269,9 +274,9 @@ fn compare(database: &str, sums: Sums, zip: Option<H1>, go_mod: Option<H1>) -> P
         }
     }
     if missing {
-        Proof::Unproven(Unproven::NoSuchHash)
+        RecordProof::Unproven(Unproven::NoSuchHash)
     } else {
-        Proof::Proven(sums)
+        RecordProof::Proven(sums)
     }
 }
 

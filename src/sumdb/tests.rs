@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::database::{Database, Standing, Standpoint, examine};
+use super::database::{Database, HeadStanding, Standpoint, examine};
 use super::testing::{Log, MemoryFiles, h1, module};
 use super::*;
 use crate::findings::Level;
@@ -21,8 +21,8 @@ fn summary(database: &Database) -> String {
     let mut lines = Vec::new();
     for head in &database.heads {
         let standing = match &head.standing {
-            Standing::Forked { with, .. } => format!("forked from {}", with.size),
-            Standing::Unlinked { missing } => format!("unlinked, lacks {missing}"),
+            HeadStanding::Forked { with, .. } => format!("forked from {}", with.size),
+            HeadStanding::Unlinked { missing } => format!("unlinked, lacks {missing}"),
             other => format!("{other:?}").to_lowercase(),
         };
         lines.push(format!("head {}: {standing}", head.tree.size));
@@ -101,15 +101,18 @@ fn the_record_s_hashes_are_compared() {
     };
     assert_eq!(
         sumdb.check(&module(7), Some(zip), Some(go_mod)),
-        Proof::Proven(sums)
+        RecordProof::Proven(sums)
     );
-    assert_eq!(sumdb.check(&module(7), None, None), Proof::Proven(sums));
+    assert_eq!(
+        sumdb.check(&module(7), None, None),
+        RecordProof::Proven(sums)
+    );
     for (asked_zip, asked_mod, is_go_mod) in [
         (Some(go_mod), Some(go_mod), false),
         (Some(zip), Some(zip), true),
         (None, Some(zip), true),
     ] {
-        let Proof::Contradicted(Contradiction::Hash {
+        let RecordProof::Contradicted(Contradiction::Hash {
             go_mod: which,
             expected,
             actual,
@@ -123,7 +126,7 @@ fn the_record_s_hashes_are_compared() {
     }
     assert_eq!(
         sumdb.check(&module(8), None, None),
-        Proof::Unproven(Unproven::NoRecord)
+        RecordProof::Unproven(Unproven::NoRecord)
     );
 }
 
@@ -216,7 +219,7 @@ fn two_heads_of_one_size_are_a_fork() {
         database
             .heads
             .iter()
-            .any(|head| matches!(head.standing, Standing::Forked { .. })),
+            .any(|head| matches!(head.standing, HeadStanding::Forked { .. })),
         "{}",
         summary(&database)
     );
@@ -351,7 +354,7 @@ fn several_databases_stand_side_by_side() {
             sumdb.findings().filter(|f| f.level == Level::Deny).count(),
             0
         );
-        matches!(sumdb.check(&module(id), None, None), Proof::Proven(_))
+        matches!(sumdb.check(&module(id), None, None), RecordProof::Proven(_))
     };
     let own_key = own.signer().verifier().to_string();
     let public_key = public.signer().verifier().to_string();

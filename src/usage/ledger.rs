@@ -8,7 +8,7 @@ mod recall;
 mod record;
 
 pub use recall::trim_stuck;
-pub use record::Record;
+pub use record::JobRecord;
 
 use super::state::write_whole;
 use crate::error::chain;
@@ -44,12 +44,12 @@ pub struct Ledger {
     /// The last jobs, oldest first.
     pub jobs: Vec<Job>,
     /// Module versions by `path@version`.
-    pub versions: BTreeMap<String, Unit>,
+    pub versions: BTreeMap<String, LedgerUnit>,
     /// Action entries by ID.
-    pub actions: BTreeMap<String, Unit>,
+    pub actions: BTreeMap<String, LedgerUnit>,
     /// The projects that used the cache, by the module path they declare.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub projects: BTreeMap<String, Project>,
+    pub projects: BTreeMap<String, LedgerProject>,
     /// How often jobs of each name used the caches; jobs that CI gives no name
     /// have the empty one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -70,7 +70,7 @@ pub struct Runs {
 /// What a project's last recorded job needed, beside the source of the units
 /// that name it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Project {
+pub struct LedgerProject {
     /// When that was.
     pub seen: DateTime<Utc>,
     /// Versions of which it needs `.mod` and `.info` alone.
@@ -110,7 +110,7 @@ pub struct Job {
 
 /// Use of a unit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Unit {
+pub struct LedgerUnit {
     /// The last job that used it.
     pub job: u64,
     /// When that was.
@@ -343,7 +343,7 @@ mod tests {
             growth: 0,
             trimmed: Some(at(trimmed)),
         };
-        let record = Record {
+        let record = JobRecord {
             inventory: &inventory(ids, trimmed),
             observed: Some(&observed),
             name,
@@ -470,7 +470,7 @@ mod tests {
                 toolchains: ["go1.24.1".to_owned()].into(),
                 ..Needs::default()
             };
-            let record = Record {
+            let record = JobRecord {
                 inventory: &inventory,
                 observed: None,
                 name: "",

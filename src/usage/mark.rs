@@ -5,7 +5,7 @@
 //! ones are set back, or their use would not be seen: a cache saved a minute ago
 //! and restored would look unused. Their true times stand in the state.
 
-use super::state::{Head, MarkedAction, MarkedVersion, STUCK, State, nanos};
+use super::state::{MarkedAction, MarkedVersion, STUCK, State, StateHead, nanos};
 use crate::findings::display_path;
 use crate::folder::Folder;
 use crate::formats::action::ActionId;
@@ -23,7 +23,7 @@ const SET_BACK: TimeDelta = TimeDelta::hours(2);
 /// entries that it set back and that were not used since keep their true time.
 pub fn state(inventory: &Inventory, earlier: Option<&State>, now: DateTime<Utc>) -> State {
     let mut state = State::new(now);
-    let Head {
+    let StateHead {
         modcache,
         gocache,
         gocache_bytes,

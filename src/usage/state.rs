@@ -29,14 +29,14 @@ const RECORD: usize = 32 + 8 + 8;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     /// When and where.
-    pub head: Head,
+    pub head: StateHead,
     /// The action entries, sorted by ID.
     pub actions: Vec<MarkedAction>,
 }
 
 /// The first line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Head {
+pub struct StateHead {
     schema: String,
     /// When the mark was set.
     pub since: DateTime<Utc>,
@@ -115,10 +115,10 @@ impl State {
     /// A state of now.
     pub fn new(since: DateTime<Utc>) -> State {
         State {
-            head: Head {
+            head: StateHead {
                 schema: SCHEMA.to_owned(),
                 since,
-                ..Head::default()
+                ..StateHead::default()
             },
             actions: Vec::new(),
         }
@@ -159,7 +159,7 @@ impl State {
             (Some(head), Some(records)) => (head, records),
             _ => return Err(StateError::Invalid),
         };
-        let head: Head = serde_json::from_slice(head).map_err(|_| StateError::Invalid)?;
+        let head: StateHead = serde_json::from_slice(head).map_err(|_| StateError::Invalid)?;
         let (records, rest) = records.as_chunks::<RECORD>();
         let actions: Vec<MarkedAction> = records.iter().map(record).collect();
         let sorted = actions.is_sorted_by(|a, b| a.id < b.id);

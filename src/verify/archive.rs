@@ -7,6 +7,7 @@
 //! An open zip takes little memory, as a hostile one may have a million
 //! entries: 28 bytes an entry, and the names without the prefix that all share.
 
+use crate::formats::h1::H1Error;
 use crate::formats::module::ModuleVersion;
 use crate::formats::modzip::{self, MAX_ZIP_BYTES};
 use crate::formats::zip::{self, ENTRY_LEN, Entry, LOCAL_LEN, Listed, ZipFault};
@@ -32,23 +33,23 @@ const DEFLATE: u16 = 8;
 
 /// Why a zip is no zip that Go would write.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ZipError {
+pub enum ZipError {
     /// The file could not be read at all.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
-    /// The file is no sound module zip.
+    /// Its records are not as Go reads them.
+    #[error(transparent)]
+    Record(#[from] ZipFault),
+    /// Its names have no hash.
+    #[error(transparent)]
+    Name(#[from] H1Error),
+    /// It is no sound module zip for another reason.
     #[error("{0}")]
     Invalid(String),
 }
 
 fn invalid(message: impl Into<String>) -> ZipError {
     ZipError::Invalid(message.into())
-}
-
-impl From<ZipFault> for ZipError {
-    fn from(fault: ZipFault) -> ZipError {
-        invalid(fault.to_string())
-    }
 }
 
 /// Where the bytes come from: small zips are read whole, at once.

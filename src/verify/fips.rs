@@ -4,7 +4,7 @@
 //! SHA-256 of each zip, and never looks at the tree again.
 
 use super::tree::hash_file;
-use super::{Evidence, Proof, Source, zip_h1};
+use super::{Evidence, Proof, Witness, ZipError, zip_h1};
 use crate::findings::{Finding, Rule, display_path};
 use crate::formats::h1::H1;
 use crate::formats::module::ModuleVersion;
@@ -46,13 +46,13 @@ pub fn snapshots(cache: &ModCache, goroots: &[PathBuf], shard: Shard, evidence: 
         let Some(proof) = evidence.versions.get_mut(id) else {
             continue;
         };
-        proof.vouched.content = Some(Source::Goroot);
+        proof.vouched.content = Some(Witness::Goroot);
         let (Some(tree), true) = (proof.hashes.tree, mine) else {
             continue;
         };
         if tree == h1 {
             if proof.tree != Proof::Damaged {
-                proof.tree = Proof::Proven(Source::Goroot);
+                proof.tree = Proof::Proven(Witness::Goroot);
             }
             continue;
         }
@@ -83,8 +83,8 @@ fn proven_goroots(
     let is_proven = |id: &ModuleVersion| {
         let proof = evidence.versions.get(id);
         proof.is_some_and(|proof| match shard.has_module(&id.path) {
-            true => proof.tree == Proof::Proven(Source::Sumdb),
-            false => proof.vouched.content == Some(Source::Sumdb),
+            true => proof.tree == Proof::Proven(Witness::Sumdb),
+            false => proof.vouched.content == Some(Witness::Sumdb),
         })
     };
     let toolchains = cache.versions.iter().filter(|version| {
@@ -127,7 +127,7 @@ fn zip_of(goroot: &Path, id: &ModuleVersion) -> Option<Result<(PathBuf, H1), Box
         return Some(Err(Box::new(found(message).differs(listed, actual))));
     }
     let h1 = File::open(&path)
-        .map_err(|error| error.to_string())
+        .map_err(ZipError::from)
         .and_then(|file| zip_h1(id, file));
     Some(match h1 {
         Ok(h1) => Ok((path, h1)),

@@ -26,7 +26,8 @@ use crate::report::Verification;
 use crate::scan::{Inventory, ModCache, Residue, Version, VersionKind};
 use crate::settings::VerifyLevel;
 use crate::values::shard::Shard;
-use archive::{Archive, ZipError};
+use archive::Archive;
+pub use archive::ZipError;
 pub(crate) use batch::digests;
 pub use fips::snapshots;
 use settle::{Now, Patience};
@@ -44,8 +45,8 @@ use version::Checker;
 /// The h1 of a module zip that stands alone, as in a proxy's storage.
 ///
 /// # Errors
-/// When the zip breaks a rule of Go's or cannot be read, in words.
-pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, String> {
+/// When the zip breaks a rule of Go's or cannot be read.
+pub fn zip_h1(id: &ModuleVersion, file: File) -> Result<H1, ZipError> {
     zip_h1_with(id, file, &mut Buffers::new(1))
 }
 
@@ -54,9 +55,8 @@ pub(crate) fn zip_h1_with(
     id: &ModuleVersion,
     file: File,
     buffers: &mut Buffers,
-) -> Result<H1, String> {
-    let archive = Archive::open(id, file, 0);
-    archive_h1(archive, buffers).map_err(|error| error.to_string())
+) -> Result<H1, ZipError> {
+    archive_h1(Archive::open(id, file, 0)?, buffers)
 }
 
 /// The h1 of a module zip that is in memory.
@@ -64,19 +64,15 @@ pub(crate) fn zip_h1_with(
 /// # Errors
 /// As of [`zip_h1`].
 #[cfg(any(feature = "remote", not(unix)))]
-pub(crate) fn zip_h1_of(id: &ModuleVersion, content: Vec<u8>) -> Result<H1, String> {
-    let archive = Archive::in_memory(id, content);
-    archive_h1(archive, &mut Buffers::new(1)).map_err(|error| error.to_string())
+pub(crate) fn zip_h1_of(id: &ModuleVersion, content: Vec<u8>) -> Result<H1, ZipError> {
+    archive_h1(Archive::in_memory(id, content)?, &mut Buffers::new(1))
 }
 
-fn archive_h1(archive: Result<Archive, ZipError>, buffers: &mut Buffers) -> Result<H1, ZipError> {
-    let mut archive = archive?;
+fn archive_h1(mut archive: Archive, buffers: &mut Buffers) -> Result<H1, ZipError> {
     let copies = tree::read_zip(&mut archive, buffers);
     match copies.zip_error {
         Some(error) => Err(error),
-        None => copies
-            .zip_h1(&archive)
-            .map_err(|error| ZipError::Invalid(error.to_string())),
+        None => Ok(copies.zip_h1(&archive)?),
     }
 }
 
@@ -108,13 +104,13 @@ impl Unzipper {
         id: &ModuleVersion,
         file: File,
         mut each: impl FnMut(&str, bool, &[u8]) -> std::io::Result<()>,
-    ) -> std::io::Result<Result<H1, String>> {
+    ) -> std::io::Result<Result<H1, ZipError>> {
         let mut archive = match Archive::open(id, file, WHOLE.into()) {
             Ok(archive) => archive,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(error)),
         };
         if let Err(error) = archive.locate() {
-            return Ok(Err(error.to_string()));
+            return Ok(Err(error));
         }
         let order = archive.by_name();
         let mut sha256s = vec![[0; 32]; order.len()];
@@ -156,14 +152,13 @@ impl Unzipper {
             };
             done?;
             if let Err(error) = inflated {
-                return Ok(Err(error.to_string()));
+                return Ok(Err(error));
             }
         }
         self.batch
             .finish(|at, sha256| put(&mut sha256s, at, sha256));
         let names = order.iter().map(|&index| archive.name(index as usize));
-        let h1 = h1_of_sorted(archive.prefix(), names.zip(sha256s));
-        Ok(h1.map_err(|error| error.to_string()))
+        Ok(h1_of_sorted(archive.prefix(), names.zip(sha256s)).map_err(ZipError::from))
     }
 }
 
@@ -185,16 +180,16 @@ pub(crate) fn tree_h1(id: &ModuleVersion, tree: Folder) -> Option<H1> {
 /// module, and of each no more than its first `head` bytes.
 ///
 /// # Errors
-/// When the zip cannot be read, in words.
+/// When the zip cannot be read.
 pub(crate) fn each_source(
     id: &ModuleVersion,
     file: File,
     head: usize,
     wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(&str, &[u8]),
-) -> Result<(), String> {
-    let mut archive = Archive::open(id, file, 0).map_err(|error| error.to_string())?;
-    archive.locate().map_err(|error| error.to_string())?;
+) -> Result<(), ZipError> {
+    let mut archive = Archive::open(id, file, 0)?;
+    archive.locate()?;
     let mut inflater = archive::Inflater::new();
     let mut content = Vec::new();
     for index in 0..archive.members().len() {
@@ -209,9 +204,7 @@ pub(crate) fn each_source(
             let room = head.saturating_sub(content.len()).min(chunk.len());
             content.extend_from_slice(chunk.get(..room).unwrap_or_default());
         };
-        archive
-            .inflate(index, &mut inflater, take)
-            .map_err(|error| error.to_string())?;
+        archive.inflate(index, &mut inflater, take)?;
         each(path, &content);
     }
     Ok(())
@@ -219,7 +212,7 @@ pub(crate) fn each_source(
 
 /// What proved a piece of a module version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum Witness {
     /// A go.sum (or go.work.sum) line.
     GoSum,
     /// A record of the checksum database.
@@ -238,7 +231,7 @@ pub enum Proof {
     #[default]
     Unknown,
     /// Shown equal to what the source says, by hashing its bytes in this run.
-    Proven(Source),
+    Proven(Witness),
     /// Shown to differ, or unreadable.
     Damaged,
 }
@@ -247,7 +240,7 @@ impl Proof {
     /// Whether something outside the cache proved it: a `.ziphash`, which lies
     /// beside what it speaks for, proves nothing.
     pub fn holds(self) -> bool {
-        matches!(self, Proof::Proven(source) if source != Source::Ziphash)
+        matches!(self, Proof::Proven(source) if source != Witness::Ziphash)
     }
 }
 
@@ -505,7 +498,7 @@ fn weight(version: &Version) -> u64 {
 impl VersionProof {
     /// What proved this version's content: every copy that was looked at is
     /// proven, and by this.
-    pub fn proven_by(&self) -> Option<Source> {
+    pub fn proven_by(&self) -> Option<Witness> {
         match (self.zip, self.tree) {
             (Proof::Proven(source), Proof::Proven(_) | Proof::Unknown)
             | (Proof::Unknown, Proof::Proven(source)) => Some(source),

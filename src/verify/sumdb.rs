@@ -4,7 +4,7 @@
 //! against `.ziphash`, which is only the cache's own word. A record of the
 //! checksum database outranks both: it is signed.
 
-use super::{Evidence, Proof, Source, trust};
+use super::{Evidence, Proof, Witness, trust};
 use crate::findings::{Finding, Rule};
 use crate::formats::gosum::{MergedSums, SumClaim, agreed};
 use crate::formats::h1::{H1, h1_of_go_mod};
@@ -47,8 +47,8 @@ pub fn weigh(
             (weighing.record(), evidence.versions.get_mut(&version.id))
         {
             let vouched = &mut proof.vouched;
-            vouched.content = vouched.content.or(record.zip.map(|_| Source::Sumdb));
-            vouched.go_mod = vouched.go_mod.or(record.go_mod.map(|_| Source::Sumdb));
+            vouched.content = vouched.content.or(record.zip.map(|_| Witness::Sumdb));
+            vouched.go_mod = vouched.go_mod.or(record.go_mod.map(|_| Witness::Sumdb));
         }
         let has_record = match shard.has_module(&version.id.path) {
             true => weighing.weigh(evidence),
@@ -83,13 +83,13 @@ impl Weighing<'_> {
     /// Whether there is a record, whatever it says.
     fn has_record(&self) -> bool {
         let proof = self.sumdb.check(&self.version.id, None, None);
-        !matches!(proof, sumdb::Proof::Unproven(_))
+        !matches!(proof, sumdb::RecordProof::Unproven(_))
     }
 
     /// What a signed tree says of the version.
     fn record(&self) -> Option<Sums> {
         match self.sumdb.check(&self.version.id, None, None) {
-            sumdb::Proof::Proven(sums) => Some(sums),
+            sumdb::RecordProof::Proven(sums) => Some(sums),
             _ => None,
         }
     }
@@ -119,7 +119,7 @@ impl Weighing<'_> {
             evidence.verification.failed += 1;
             if let Some(proof) = evidence.versions.get_mut(id) {
                 for copy in [&mut proof.zip, &mut proof.tree, &mut proof.go_mod] {
-                    if *copy == Proof::Proven(Source::GoSum) {
+                    if *copy == Proof::Proven(Witness::GoSum) {
                         *copy = Proof::Unknown;
                     }
                 }
@@ -191,7 +191,7 @@ impl Weighing<'_> {
                 continue;
             }
             if h1 == proven {
-                *copy = Proof::Proven(Source::Sumdb);
+                *copy = Proof::Proven(Witness::Sumdb);
                 continue;
             }
             *copy = Proof::Damaged;
@@ -235,7 +235,7 @@ impl Weighing<'_> {
             proof.go_mod = match differs {
                 true => Proof::Damaged,
                 false if self.version.linked => Proof::Unknown,
-                false => Proof::Proven(Source::Sumdb),
+                false => Proof::Proven(Witness::Sumdb),
             };
         }
         differs
@@ -261,7 +261,7 @@ impl Weighing<'_> {
         evidence: &mut Evidence,
     ) -> bool {
         let id = &self.version.id;
-        let sumdb::Proof::Contradicted(Contradiction::Hash {
+        let sumdb::RecordProof::Contradicted(Contradiction::Hash {
             expected, actual, ..
         }) = self.sumdb.check(id, zip, go_mod)
         else {

@@ -6,7 +6,7 @@
 
 use super::archive::{Archive, CHUNK, Inflater, Member};
 use super::batch::Batch;
-use crate::folder::{Entry, Folder, Kind, ordinary};
+use crate::folder::{DirEntry, Folder, Kind, ordinary};
 use crate::formats::h1::{H1, H1Error, h1_of_sorted};
 use crate::formats::module::ModuleVersion;
 use crate::formats::modzip::MAX_ZIP_BYTES;
@@ -167,7 +167,7 @@ pub(crate) fn read_tree(
 /// Whether there is no file at all below a tree, links and devices included.
 pub(crate) fn is_empty(tree: &Folder) -> io::Result<bool> {
     fn empty(folder: &Folder, depth: usize) -> io::Result<bool> {
-        for Entry { name, kind } in folder.entries()? {
+        for DirEntry { name, kind } in folder.entries()? {
             let deep = kind != Kind::Folder || depth >= crate::scan::MAX_DEPTH;
             if deep || !empty(&folder.folder(&name)?, depth + 1)? {
                 return Ok(false);
@@ -347,7 +347,7 @@ impl<'a> Walk<'a> {
             Ok(entries) => entries,
             Err(error) => return self.read.unreadable.push((path.to_owned(), error)),
         };
-        for Entry { name, kind } in entries {
+        for DirEntry { name, kind } in entries {
             let mut full = prefix.to_vec();
             full.extend_from_slice(name.as_encoded_bytes());
             match kind {

@@ -4,7 +4,7 @@
 //! Go opens, and what proves each. `.ziphash` lies beside what it speaks for and
 //! vouches for nothing.
 
-use super::{Evidence, Source};
+use super::{Evidence, Witness};
 use crate::findings::{Finding, Level, Rule, display_path};
 use crate::formats::gosum::{MergedSums, SumClaim, agreed};
 use crate::formats::h1::H1;
@@ -19,14 +19,14 @@ use crate::values::shard::Shard;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vouched {
     /// For its zip and tree.
-    pub content: Option<Source>,
+    pub content: Option<Witness>,
     /// For its `.mod` file.
-    pub go_mod: Option<Source>,
+    pub go_mod: Option<Witness>,
 }
 
 /// What go.sum vouches for.
 pub(super) fn by_go_sum(version: &Version, sums: &MergedSums) -> Vouched {
-    let by_lines = |claims: &[SumClaim]| agreed(claims).map(|_| Source::GoSum);
+    let by_lines = |claims: &[SumClaim]| agreed(claims).map(|_| Witness::GoSum);
     match version.kind {
         VersionKind::Module => Vouched {
             content: by_lines(sums.zip(&version.id)),
@@ -39,7 +39,7 @@ pub(super) fn by_go_sum(version: &Version, sums: &MergedSums) -> Vouched {
 /// Lines of go.sum files that differ about one version.
 pub(super) fn conflicts(sums: &MergedSums, sumdb: &Sumdb) -> Vec<Finding> {
     let record = |id: &ModuleVersion| match sumdb.check(id, None, None) {
-        sumdb::Proof::Proven(sums) => Some(sums),
+        sumdb::RecordProof::Proven(sums) => Some(sums),
         _ => None,
     };
     let zips = sums.zips().map(|(id, claims)| (id, claims, false));
@@ -131,10 +131,10 @@ pub fn tally(cache: &ModCache, shard: Shard, evidence: &mut Evidence) {
             }
         }
         match proof.proven_by() {
-            Some(Source::GoSum) => verification.proven_by.go_sum += 1,
-            Some(Source::Ziphash) => verification.proven_by.ziphash += 1,
-            Some(Source::Sumdb) => verification.proven_by.sumdb += 1,
-            Some(Source::Goroot) => verification.proven_by.goroot += 1,
+            Some(Witness::GoSum) => verification.proven_by.go_sum += 1,
+            Some(Witness::Ziphash) => verification.proven_by.ziphash += 1,
+            Some(Witness::Sumdb) => verification.proven_by.sumdb += 1,
+            Some(Witness::Goroot) => verification.proven_by.goroot += 1,
             None => {}
         }
         let (content, go_mod) = (
@@ -245,32 +245,41 @@ pub fn unvouched(
             });
         }
     }
+    found
+        .findings
+        .extend(counted(modules, vouched_for, &unproven, infos, looked));
+    found.list.sort();
+    found
+}
+
+/// What is said of all modules together: one finding for many.
+fn counted(
+    modules: u64,
+    vouched_for: u64,
+    unproven: &[&Version],
+    infos: u64,
+    looked: &str,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
     if modules > 0 && vouched_for == 0 {
         let subject = human::counted(modules, "module version", "module versions");
         let message = format!("{subject} in the cache, and nothing that vouches for any: {looked}");
-        found
-            .findings
-            .push(Finding::new(Rule::NoTrust, subject, message));
+        findings.push(Finding::new(Rule::NoTrust, subject, message));
     }
     if !unproven.is_empty() {
         let subject = human::counted(unproven.len() as u64, "module version", "module versions");
         let message = format!(
             "nothing outside the cache vouches for {subject}: {}",
-            names(&unproven)
+            names(unproven)
         );
-        found
-            .findings
-            .push(Finding::new(Rule::Unproven, subject, message));
+        findings.push(Finding::new(Rule::Unproven, subject, message));
     }
     if infos > 0 {
         let subject = human::counted(infos, ".info file", ".info files");
         let message = "no checksum covers what they say of times and origins";
-        found
-            .findings
-            .push(Finding::new(Rule::InfoUnproven, subject, message));
+        findings.push(Finding::new(Rule::InfoUnproven, subject, message));
     }
-    found.list.sort();
-    found
+    findings
 }
 
 /// Names that a finding shows; the report's list has them all.

@@ -2,7 +2,7 @@
 
 use super::archive::{Archive, ZipError};
 use super::tree::{self, Buffers, Copies};
-use super::{Hashes, Proof, Source, VersionProof};
+use super::{Hashes, Proof, VersionProof, Witness};
 use crate::findings::{Finding, Level, Rule};
 use crate::formats::gosum::{self, MergedSums};
 use crate::formats::h1::{H1, H1Error, h1_of_go_mod};
@@ -100,26 +100,12 @@ impl Checker<'_> {
     /// Are the pieces there that belong together?
     fn structure(&self, version: &Version, pieces: &Pieces, checked: &mut Checked) {
         let id = &version.id;
-        let mut find = |rule, piece, message: &str| {
-            let path = self.piece(version, piece);
-            checked
-                .findings
-                .push(Finding::new(rule, id.to_string(), message).at(&path));
-        };
         let (zip, tree, ziphash) = (
             version.zip.is_some(),
             version.tree.is_some(),
             version.ziphash.is_some(),
         );
-        if version.partial.is_some() {
-            if tree {
-                let message = "an extraction was begun and never finished: the tree may be half";
-                find(Rule::ExtractedIncomplete, PieceKind::Partial, message);
-            } else {
-                let message = "an extraction was begun and left nothing but its marker";
-                find(Rule::PartialDownload, PieceKind::Partial, message);
-            }
-        }
+        self.extraction(version, checked);
         if version.kind == VersionKind::Module {
             if (zip || tree) && version.go_mod.is_none() {
                 // Go itself leaves it so where it only looked for a package in
@@ -138,21 +124,6 @@ impl Checker<'_> {
                 .findings
                 .push(Finding::new(rule, id.to_string(), message).at(path));
         };
-        if tree && self.level == VerifyLevel::Quick && version.partial.is_none() {
-            // What cannot be read is told by whoever measures the tree.
-            let opened = self.cache.open_tree(id);
-            if opened
-                .and_then(|tree| tree::is_empty(&tree))
-                .unwrap_or(false)
-            {
-                let message = "has a tree without a single file: it was emptied, or never filled";
-                find(
-                    Rule::ExtractedIncomplete,
-                    &self.cache.tree_path(id),
-                    message,
-                );
-            }
-        }
         match (zip, tree, ziphash) {
             (false, true, false) if version.kind != VersionKind::Fips140 => find(
                 Rule::ExtractedIncomplete,
@@ -193,6 +164,39 @@ impl Checker<'_> {
             for finding in orphans.filter(|finding| finding.rule == Rule::OrphanFile) {
                 finding.help.clone_from(&help);
             }
+        }
+    }
+
+    /// Was the tree extracted, and not half or emptied since?
+    fn extraction(&self, version: &Version, checked: &mut Checked) {
+        let id = &version.id;
+        let mut find = |rule, path: &Path, message| {
+            let finding = Finding::new(rule, id.to_string(), message);
+            checked.findings.push(finding.at(path));
+        };
+        match (version.partial.is_some(), version.tree.is_some()) {
+            (true, true) => find(
+                Rule::ExtractedIncomplete,
+                &self.piece(version, PieceKind::Partial),
+                "an extraction was begun and never finished: the tree may be half",
+            ),
+            (true, false) => find(
+                Rule::PartialDownload,
+                &self.piece(version, PieceKind::Partial),
+                "an extraction was begun and left nothing but its marker",
+            ),
+            // What cannot be read is told by whoever measures the tree.
+            (false, true) if self.level == VerifyLevel::Quick => {
+                let opened = self.cache.open_tree(id);
+                if opened.is_ok_and(|tree| tree::is_empty(&tree).unwrap_or(false)) {
+                    find(
+                        Rule::ExtractedIncomplete,
+                        &self.cache.tree_path(id),
+                        "has a tree without a single file: it was emptied, or never filled",
+                    );
+                }
+            }
+            (false, _) => {}
         }
     }
 
@@ -256,7 +260,7 @@ impl Checker<'_> {
                 let actual = h1_of_go_mod(&content);
                 checked.proof.hashes.go_mod = Some(actual);
                 if gosum::agreed(claims) == Some(actual) {
-                    checked.proof.go_mod = Proof::Proven(Source::GoSum);
+                    checked.proof.go_mod = Proof::Proven(Witness::GoSum);
                 } else if claims.iter().all(|claim| claim.h1 != actual) {
                     checked.proof.go_mod = Proof::Damaged;
                     let message = "the .mod file is not the one that go.sum lists";
@@ -452,10 +456,10 @@ impl Checker<'_> {
         let path = self.piece(version, PieceKind::Zip);
         match error {
             ZipError::Io(error) => crate::scan::unreadable(&path, error),
-            ZipError::Invalid(message) => Finding::new(
+            error => Finding::new(
                 Rule::ZipInvalid,
                 version.id.to_string(),
-                format!("the zip {message}"),
+                format!("the zip {error}"),
             )
             .at(&path),
         }
@@ -475,93 +479,31 @@ impl Checker<'_> {
         let in_sum = |ziphash| witnesses.go_sum.contains(&ziphash);
         checked.proof.download_differs =
             !witnesses.go_sum.is_empty() && !witnesses.ziphash.is_some_and(in_sum);
-        let trusted = witnesses.trusted();
-        let go_stops = witnesses.go_stops();
-        let ziphash_is_odd = witnesses.ziphash_is_odd();
-        if ziphash_is_odd {
-            let actual = witnesses.ziphash.map_or(String::new(), |h1| h1.to_string());
-            let expected = match witnesses.go_sum.as_slice() {
-                [] => list(witnesses.zip),
-                sums => list(sums.iter().copied()),
-            };
-            let mut message = format!("the .ziphash is wrong: {}", witnesses.cause(false));
-            if go_stops {
-                message.push_str(STOPS);
-            }
-            checked.findings.push(
-                Finding::new(Rule::ZiphashMismatch, id.clone(), message)
-                    .at(&self.piece(version, PieceKind::ZipHash))
-                    .differs(expected, actual),
-            );
+        if witnesses.ziphash_is_odd() {
+            let finding = witnesses.odd_ziphash(&id);
+            let path = self.piece(version, PieceKind::ZipHash);
+            checked.findings.push(finding.at(&path));
         }
-        let odd_only = ziphash_is_odd && witnesses.go_sum.is_empty();
-        let mut copy =
-            |h1: H1, rule, path: PathBuf, what: &str, incomplete, follows: &'static str| {
-                if witnesses.trusts(h1) {
-                    return witnesses.proof();
-                }
-                if trusted.is_empty() || odd_only {
-                    return Proof::Unknown;
-                }
-                let follows = witnesses.follows(follows);
-                let message = format!("{what}: {}{follows}", witnesses.cause(incomplete));
-                let mut finding = Finding::new(rule, id.clone(), message)
-                    .at(&path)
-                    .differs(list(trusted.iter().copied()), h1);
-                if witnesses.only_go_sum_differs() {
-                    finding = finding.advise(REPUBLISHED);
-                }
-                checked.findings.push(finding);
-                Proof::Damaged
-            };
         if let Some(h1) = witnesses.zip {
-            let path = self.piece(version, PieceKind::Zip);
             let follows = match version.tree {
                 Some(_) => "; Go unpacks it, unchecked, once the tree is gone",
                 None => "; the next build unpacks and compiles it, unchecked",
             };
-            let what = "the zip differs";
-            let proof = copy(h1, Rule::ZipHashMismatch, path, what, false, follows);
+            let copy = Suspect {
+                h1,
+                rule: Rule::ZipHashMismatch,
+                path: self.piece(version, PieceKind::Zip),
+                what: "the zip differs".to_owned(),
+                incomplete: false,
+                follows,
+            };
+            let proof = witnesses.weigh(&id, &copy, checked);
             if checked.proof.zip != Proof::Damaged {
                 checked.proof.zip = proof;
             }
         }
         if let Some(h1) = witnesses.tree {
-            let path = self.cache.tree_path(&version.id);
-            let differences = &copies.differences;
-            let incomplete = archive.is_some() && differences.only_missing();
-            let parts = described(differences, archive);
-            let (what, follows) = match incomplete {
-                true => (
-                    format!("the extracted tree is incomplete{parts}"),
-                    "; a build that needs the missing files fails, another goes on without a word",
-                ),
-                false => (format!("the extracted tree{parts} differs"), COMPILES),
-            };
-            let mut proof = copy(
-                h1,
-                Rule::ExtractedHashMismatch,
-                path.clone(),
-                &what,
-                incomplete,
-                follows,
-            );
-            // Without any trust the copies can still contradict each other.
-            if proof == Proof::Unknown
-                && !witnesses.trusts(h1)
-                && let Some(zip) = witnesses.zip
-                && zip != h1
-                && !odd_only
-            {
-                let message = format!("{what} from its zip, and nothing tells which is right");
-                checked.findings.push(
-                    Finding::new(Rule::ExtractedHashMismatch, version.id.to_string(), message)
-                        .at(&path)
-                        .differs(zip, h1),
-                );
-                proof = Proof::Damaged;
-            }
-            checked.proof.tree = proof;
+            checked.proof.tree = self.judge_tree(version, h1, witnesses, copies, archive, checked);
         }
         if let Some((name, bytes, most)) = &copies.too_long {
             let what = described(&copies.differences, archive);
@@ -570,15 +512,68 @@ impl Checker<'_> {
             let actual = format!(
                 "{name} of {bytes} bytes, where at most {most} can be right: it was not hashed"
             );
-            let expected = list(trusted.iter().copied());
             checked.findings.push(
-                Finding::new(Rule::ExtractedHashMismatch, id.clone(), message)
+                Finding::new(Rule::ExtractedHashMismatch, id, message)
                     .at(&self.cache.tree_path(&version.id))
-                    .differs(expected, actual),
+                    .differs(list(witnesses.trusted()), actual),
             );
             checked.proof.tree = Proof::Damaged;
         }
     }
+
+    fn judge_tree(
+        &self,
+        version: &Version,
+        h1: H1,
+        witnesses: &Witnesses,
+        copies: &Copies,
+        archive: Option<&Archive>,
+        checked: &mut Checked,
+    ) -> Proof {
+        let id = version.id.to_string();
+        let differences = &copies.differences;
+        let incomplete = archive.is_some() && differences.only_missing();
+        let parts = described(differences, archive);
+        let (what, follows) = match incomplete {
+            true => (
+                format!("the extracted tree is incomplete{parts}"),
+                "; a build that needs the missing files fails, another goes on without a word",
+            ),
+            false => (format!("the extracted tree{parts} differs"), COMPILES),
+        };
+        let copy = Suspect {
+            h1,
+            rule: Rule::ExtractedHashMismatch,
+            path: self.cache.tree_path(&version.id),
+            what,
+            incomplete,
+            follows,
+        };
+        let proof = witnesses.weigh(&id, &copy, checked);
+        // Without any trust the copies can still contradict each other.
+        let Some(zip) = witnesses.zip.filter(|zip| *zip != h1) else {
+            return proof;
+        };
+        if proof != Proof::Unknown || witnesses.trusts(h1) || witnesses.only_ziphash_is_odd() {
+            return proof;
+        }
+        let what = &copy.what;
+        let message = format!("{what} from its zip, and nothing tells which is right");
+        let finding = Finding::new(copy.rule, id, message).at(&copy.path);
+        checked.findings.push(finding.differs(zip, h1));
+        Proof::Damaged
+    }
+}
+
+/// A copy of a version, as it is told of if it is not the right one.
+struct Suspect {
+    h1: H1,
+    rule: Rule,
+    path: PathBuf,
+    what: String,
+    /// Whether files are missing and nothing else is wrong.
+    incomplete: bool,
+    follows: &'static str,
 }
 
 /// What follows where the hash that Go looks at is not go.sum's
@@ -592,6 +587,44 @@ const COMPILES: &str = "; Go compiles it without looking at its hash";
 const REPUBLISHED: &str = "Ask the module's author whether the tag was moved. For what go.sum lists, run `gocachevet trim --repair` and build again; for the new content, take the version's two lines out of go.sum and run `go mod tidy`.";
 
 impl Witnesses {
+    /// What they make of a copy; one that is not what it should be is told.
+    fn weigh(&self, id: &str, copy: &Suspect, checked: &mut Checked) -> Proof {
+        if self.trusts(copy.h1) {
+            return self.proof();
+        }
+        let trusted = self.trusted();
+        if trusted.is_empty() || self.only_ziphash_is_odd() {
+            return Proof::Unknown;
+        }
+        let (cause, follows) = (self.cause(copy.incomplete), self.follows(copy.follows));
+        let message = format!("{}: {cause}{follows}", copy.what);
+        let mut finding = Finding::new(copy.rule, id, message)
+            .at(&copy.path)
+            .differs(list(trusted), copy.h1);
+        if self.only_go_sum_differs() {
+            finding = finding.advise(REPUBLISHED);
+        }
+        checked.findings.push(finding);
+        Proof::Damaged
+    }
+
+    fn only_ziphash_is_odd(&self) -> bool {
+        self.ziphash_is_odd() && self.go_sum.is_empty()
+    }
+
+    fn odd_ziphash(&self, id: &str) -> Finding {
+        let actual = self.ziphash.map_or(String::new(), |h1| h1.to_string());
+        let expected = match self.go_sum.as_slice() {
+            [] => list(self.zip),
+            sums => list(sums.iter().copied()),
+        };
+        let mut message = format!("the .ziphash is wrong: {}", self.cause(false));
+        if self.go_stops() {
+            message.push_str(STOPS);
+        }
+        Finding::new(Rule::ZiphashMismatch, id, message).differs(expected, actual)
+    }
+
     /// The hashes to measure by: go.sum's, else the `.ziphash`.
     fn trusted(&self) -> Vec<H1> {
         match self.go_sum.is_empty() {
@@ -610,8 +643,8 @@ impl Witnesses {
     /// What a copy that [is trusted](Self::trusts) is shown to be.
     fn proof(&self) -> Proof {
         match self.go_sum.len() {
-            0 => Proof::Proven(Source::Ziphash),
-            1 => Proof::Proven(Source::GoSum),
+            0 => Proof::Proven(Witness::Ziphash),
+            1 => Proof::Proven(Witness::GoSum),
             _ => Proof::Unknown,
         }
     }

@@ -5,7 +5,7 @@ pub(crate) use steps::run;
 
 use crate::cli::{Takes, text_or_json};
 use crate::services::mirror::Layout;
-use crate::settings::{Form, Projects, VerifyLevel};
+use crate::settings::{FormOptions, ProjectOptions, VerifyLevel};
 use crate::values::{Age, Limit, Size};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub enum MirrorCommand {
 pub struct MirrorArgs {
     /// Whose projects, and what is written.
     #[command(flatten)]
-    pub shared: Takes<Projects, Form>,
+    pub shared: Takes<ProjectOptions, FormOptions>,
     /// A GOPROXY file tree, or Athens' disk storage
     #[arg(value_name = "DIR", required_unless_present = "artifactory")]
     pub storage: Option<PathBuf>,

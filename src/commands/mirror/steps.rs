@@ -1,7 +1,7 @@
 //! What the `mirror` commands do, step by step: read, weigh, remove, say.
 
 use std::io::{BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -12,13 +12,13 @@ use crate::folder::ordinary;
 use crate::formats::gosum::MergedSums;
 use crate::locate::{self};
 use crate::report::{Tool, Verdict};
-use crate::services::eviction::{Plan, UseRules};
+use crate::services::eviction::{EvictionPlan, UseRules};
 use crate::services::heat::Heat;
 use crate::services::mirror::access::Accesses;
-use crate::services::mirror::plan::{self, Needs, Policy};
+use crate::services::mirror::plan::{self, MirrorNeeds, MirrorRules};
 use crate::services::mirror::report::{self, MirrorReport, SCHEMA, Verified};
 use crate::services::mirror::{Layout, Mirror, StoredVersion, remove, scan, verify};
-use crate::services::report::{Name, Outcome, PlanReport, TrimReport};
+use crate::services::report::{Name, PlanReport, TrimOutcome, TrimReport};
 use crate::settings::{Environment, Options, VerifyLevel};
 use crate::usage::ledger::{self, Ledger};
 
@@ -58,14 +58,8 @@ pub(crate) fn run(
         storage.layout()
     );
     let known = known(environment, options)?;
-    if trim.is_some() && !known.gaps.is_empty() {
-        return Err(CommandError::Usage(
-            format!(
-                "it is not known what all projects need, so that nothing is trimmed: {}",
-                known.gaps.join("; ")
-            )
-            .into(),
-        ));
+    if trim.is_some() {
+        known.refuse_gaps()?;
     }
     let (mut findings, mut notes) = (known.findings, Vec::new());
     if known.sums.is_empty() {
@@ -83,12 +77,7 @@ pub(crate) fn run(
     });
     let verified = match &storage {
         Storage::Disk { root, .. } if level != VerifyLevel::Off => {
-            let evidence = verify::verify(root, &mirror, &known.sums);
-            findings.extend(evidence.findings);
-            Some(Verified {
-                proven: evidence.proven,
-                unproven: evidence.sound,
-            })
+            Some(verified(root, &mirror, &known.sums, &mut findings))
         }
         _ => None,
     };
@@ -118,16 +107,12 @@ pub(crate) fn run(
         trim,
         notes,
     };
-    match as_json {
-        true => out.write_all(crate::render::json(&report).as_bytes())?,
-        false => {
-            let top = match command {
-                MirrorCommand::List(args) => args.top,
-                MirrorCommand::Trim(_) => 0,
-            };
-            out.write_all(report::text(&report, top).as_bytes())?;
-        }
-    }
+    let text = match (as_json, command) {
+        (true, _) => crate::render::json(&report),
+        (false, MirrorCommand::List(args)) => report::text(&report, args.top),
+        (false, MirrorCommand::Trim(_)) => report::text(&report, 0),
+    };
+    out.write_all(text.as_bytes())?;
     if report.trim.is_incomplete() {
         out.flush()?;
         return Err(CommandError::Work(
@@ -140,11 +125,39 @@ pub(crate) fn run(
 /// What is known of the projects that the storage serves.
 #[derive(Default)]
 struct Known {
-    needs: Needs,
+    needs: MirrorNeeds,
     sums: MergedSums,
     findings: Vec<Finding>,
     /// Why it is not known what all of them need.
     gaps: Vec<String>,
+}
+
+impl Known {
+    /// A trim cannot do without knowing what all projects need.
+    fn refuse_gaps(&self) -> Result<(), CommandError> {
+        if self.gaps.is_empty() {
+            return Ok(());
+        }
+        let gaps = self.gaps.join("; ");
+        Err(CommandError::Usage(
+            format!("it is not known what all projects need, so that nothing is trimmed: {gaps}")
+                .into(),
+        ))
+    }
+}
+
+fn verified(
+    root: &Path,
+    mirror: &Mirror,
+    sums: &MergedSums,
+    findings: &mut Vec<Finding>,
+) -> Verified {
+    let evidence = verify::verify(root, mirror, sums);
+    findings.extend(evidence.findings);
+    Verified {
+        proven: evidence.proven,
+        unproven: evidence.sound,
+    }
 }
 
 fn known(environment: &Environment, options: &Options) -> Result<Known, CommandError> {
@@ -167,10 +180,10 @@ fn known(environment: &Environment, options: &Options) -> Result<Known, CommandE
     Ok(known)
 }
 
-fn policy(args: &MirrorTrimArgs, environment: &Environment) -> Policy {
+fn policy(args: &MirrorTrimArgs, environment: &Environment) -> MirrorRules {
     let private = args.mirror.private.clone();
     let max_size = args.max_size.and_then(|limit| limit.fail.or(limit.warn));
-    Policy {
+    MirrorRules {
         keep: args.keep.clone(),
         uses: UseRules {
             keep_since: args
@@ -278,22 +291,18 @@ impl Storage {
         }
     }
 
-    fn remove(&self, mirror: &Mirror, plan: &Plan) -> Outcome {
-        let mut outcome = Outcome::default();
+    fn remove(&self, mirror: &Mirror, plan: &EvictionPlan) -> TrimOutcome {
+        let mut outcome = TrimOutcome::default();
         let name = |version: &StoredVersion| Name::Version {
             subject: version.id.to_string(),
         };
         outcome.remove(&mirror.versions, plan, name, |version, part| {
-            let removed = match self {
-                Self::Disk { root, layout } => {
-                    remove::remove(root, *layout, version, part).map_err(|error| error.to_string())
-                }
+            match self {
+                Self::Disk { root, layout } => remove::remove(root, *layout, version, part)?,
                 #[cfg(feature = "remote")]
-                Self::Artifactory { server, .. } => {
-                    (server.delete(version, part)).map_err(|fault| fault.to_string())
-                }
-            };
-            removed.map(|()| true)
+                Self::Artifactory { server, .. } => server.delete(version, part)?,
+            }
+            Ok(true)
         });
         outcome
     }

@@ -5,7 +5,7 @@ pub(crate) use steps::run;
 
 use crate::bundle::{Platform, Shape};
 use crate::cli::{Takes, Use, Where, text_or_json};
-use crate::settings::Form;
+use crate::settings::FormOptions;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ use std::path::PathBuf;
 pub struct PackArgs {
     /// What is packed, and what is written.
     #[command(flatten)]
-    pub shared: Takes<Where, Use, Form>,
+    pub shared: Takes<Where, Use, FormOptions>,
     /// The bundle to verify
     #[arg(value_name = "BUNDLE", required_unless_present = "bundle")]
     pub bundle_in: Option<PathBuf>,

@@ -2,7 +2,7 @@
 
 use super::PackArgs;
 use crate::bundle::choose::{Choice, choose};
-use crate::bundle::gather::{self, Damaged, Gathered, Roots};
+use crate::bundle::gather::{self, Damaged, GatheredPieces, Roots};
 use crate::bundle::manifest::{self, Manifest};
 use crate::bundle::report::PackReport;
 use crate::bundle::write::{self, Contents, Form};
@@ -189,7 +189,7 @@ fn chosen(found: &Found, roots: &Roots, args: &PackArgs) -> Result<Choice, Comma
 fn list(
     args: &PackArgs,
     choice: &Choice,
-    gathered: &mut Gathered,
+    gathered: &mut GatheredPieces,
 ) -> Result<Manifest, CommandError> {
     let bill = sbom::sbom(choice, gathered, args.shape)
         .map_err(CommandError::failed("writing the bill of materials"))?;

@@ -8,7 +8,7 @@ pub(crate) use steps::token;
 use crate::cli::{Takes, text_or_json};
 use crate::error::CommandError;
 use crate::report::Report;
-use crate::settings::{Environment, Form};
+use crate::settings::{Environment, FormOptions};
 use crate::values::{Age, Limit, Rate, Size};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub enum RemoteCommand {
 pub struct RemoteArgs {
     /// What it writes.
     #[command(flatten)]
-    pub shared: Takes<Form>,
+    pub shared: Takes<FormOptions>,
     /// A repository; repeatable [default: the one that GITHUB_REPOSITORY names]
     #[arg(long = "repo", value_name = "OWNER/NAME")]
     pub repos: Vec<String>,

@@ -12,17 +12,17 @@ use crate::folder::ordinary;
 use crate::net::Limits;
 use crate::report::{Tool, Verdict};
 use crate::run as steps;
-use crate::services::eviction::{Plan, UseRules};
+use crate::services::eviction::{EvictionPlan, UseRules};
 use crate::services::remote::client::{
-    Client, Fault, Http, Store, Token, USUAL, valid_name, valid_repository,
+    Client, Fault, Http, Replies, Token, USUAL, valid_name, valid_repository,
 };
 use crate::services::remote::entry::{CacheEntry, Repository};
 use crate::services::remote::history::{self, History};
-use crate::services::remote::plan::{self, Policy};
+use crate::services::remote::plan::{self, RemoteRules};
 use crate::services::remote::prefix::KeyPrefix;
 use crate::services::remote::report::{self, RemoteReport, RepositoryReport, SCHEMA};
 use crate::services::remote::{summary, workflow};
-use crate::services::report::{Name, Outcome, PlanReport, TrimReport};
+use crate::services::report::{Name, PlanReport, TrimOutcome, TrimReport};
 use crate::settings::{Environment, Options};
 use crate::usage::state;
 use crate::values::{Age, Share};
@@ -111,7 +111,7 @@ struct Run<'a> {
     command: &'a RemoteCommand,
     limit: Option<Share>,
     /// What goes, if anything may.
-    policy: Option<Policy>,
+    policy: Option<RemoteRules>,
     client: Client,
     prefixes: Vec<KeyPrefix>,
     now: DateTime<Utc>,
@@ -193,7 +193,7 @@ pub(crate) fn for_check(
         repos: vec![name.to_owned()],
         ..RemoteArgs::default()
     };
-    let (client, api) = connect(&args, environment, Store::new())?;
+    let (client, api) = connect(&args, environment, Replies::new())?;
     let (names, mut unknown) = repositories(&args, environment, &client)?;
     let prefixes = prefixes(&args, environment, &names, &mut unknown)?;
     let repository = client.repository(name);
@@ -212,7 +212,7 @@ fn policy(
     args: &RemoteTrimArgs,
     max_size: Option<Share>,
     prefixes: &[KeyPrefix],
-) -> Result<Policy, CommandError> {
+) -> Result<RemoteRules, CommandError> {
     if args.superseded && prefixes.is_empty() {
         return Err(CommandError::Usage(
             "--superseded needs a --prefix, or workflows with restore-keys: \
@@ -220,7 +220,7 @@ fn policy(
                 .into(),
         ));
     }
-    Ok(Policy {
+    Ok(RemoteRules {
         keep: args.keep.clone(),
         keep_refs: args.keep_refs.clone(),
         superseded: match args.superseded {
@@ -244,7 +244,7 @@ fn span(age: Age) -> TimeDelta {
 fn connect(
     args: &RemoteArgs,
     environment: &Environment,
-    store: Store,
+    store: Replies,
 ) -> Result<(Client, String), CommandError> {
     let api = match &args.api_url {
         Some(url) => url.clone(),
@@ -409,11 +409,11 @@ fn write_history(
 
 /// Deletes what the plan lists, by id. Where it is the token that is refused, that
 /// would be so every time: nothing more is asked.
-fn delete(client: &Client, repository: &Repository, plan: &Plan) -> Outcome {
+fn delete(client: &Client, repository: &Repository, plan: &EvictionPlan) -> TrimOutcome {
     let mut hopeless: Option<Fault> = None;
-    let mut outcome = Outcome {
+    let mut outcome = TrimOutcome {
         vanished: Some(0),
-        ..Outcome::default()
+        ..TrimOutcome::default()
     };
     let name = |entry: &CacheEntry| Name::Entry {
         id: entry.id,
@@ -428,14 +428,13 @@ fn delete(client: &Client, repository: &Repository, plan: &Plan) -> Outcome {
             Ok(()) => Ok(true),
             Err(Fault::NotFound) => Ok(false),
             Err(fault) => {
-                let told = fault.to_string();
                 if matches!(
                     fault,
                     Fault::Forbidden { needs: Some(_), .. } | Fault::RateLimited(_)
                 ) {
-                    hopeless = Some(fault);
+                    hopeless = Some(fault.clone());
                 }
-                Err(told)
+                Err(fault.into())
             }
         }
     });

@@ -8,14 +8,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::source::{Fault, Source};
+use super::source::{Fault, NoSource, Source};
 use crate::doctor::proxies::{Proxy, Separator};
 use crate::findings::{Finding, Rule};
-use crate::formats::module::{ModuleVersion, escape_path, escape_version};
+use crate::formats::module::{ModuleVersion, lookup_name};
 use crate::net::Limits;
 use crate::parallel;
 use crate::settings::Environment;
-use crate::sumdb::database::{Standing, Standpoint, Sums, examine, open_head};
+use crate::sumdb::database::{HeadStanding, Standpoint, Sums, examine, open_head};
 use crate::sumdb::note::Verifier;
 use crate::sumdb::setting;
 use crate::sumdb::tlog::{Record, Tile, TreeHead, frontier};
@@ -48,7 +48,7 @@ pub(super) fn find(
     proxies: &[(Proxy, Source)],
     limits: Limits,
     environment: &Environment,
-) -> Result<Base, String> {
+) -> Result<Base, NoSource> {
     let name = database.verifier.name();
     let own = |address: &str| {
         let source = Source::new(address, limits, environment)?;
@@ -71,7 +71,7 @@ pub(super) fn find(
             }
             Err(Fault::NotFound) => {}
             Err(_) if proxy.then == Some(Separator::AnyError) => {}
-            Err(fault) => return Err(format!("{} {fault}", source.shown)),
+            Err(fault) => return Err(NoSource::Proxy(source.shown.clone(), fault)),
         }
     }
     own(&format!("https://{name}"))
@@ -172,15 +172,15 @@ pub(super) fn ask(
     if let Some((_, seen)) = seen {
         let standing = database.heads.iter().find(|head| head.tree == seen);
         told.continues = match standing.map(|head| &head.standing) {
-            Some(Standing::Newest | Standing::Consistent) => Some(true),
+            Some(HeadStanding::Newest | HeadStanding::Consistent) => Some(true),
             // It may be the one that is forked from this, or this from it.
-            Some(Standing::Forked { .. } | Standing::Broken) => Some(false),
-            Some(Standing::Unlinked { .. }) | None => None,
+            Some(HeadStanding::Forked { .. } | HeadStanding::Broken) => Some(false),
+            Some(HeadStanding::Unlinked { .. }) | None => None,
         };
         if database
             .heads
             .iter()
-            .any(|head| matches!(head.standing, Standing::Forked { .. }))
+            .any(|head| matches!(head.standing, HeadStanding::Forked { .. }))
         {
             told.continues = Some(false);
         }
@@ -239,12 +239,6 @@ fn look_up(
         }
     }
     records
-}
-
-fn lookup_name(module: &ModuleVersion) -> Option<String> {
-    let path = escape_path(&module.path).ok()?;
-    let version = escape_version(&module.version).ok()?;
-    Some(format!("lookup/{path}@{version}"))
 }
 
 /// The tiles, by file, that show the records and the other heads to be in the

@@ -19,6 +19,7 @@ use self::source::{Fault, Source};
 use super::proxies::{Proxy, Separator, chain};
 use super::{Gathered, Situation, privacy};
 use crate::drift::{self, Account, Accounts, Comparison, Testimony};
+use crate::error::CommandError;
 use crate::findings::{Finding, Rule};
 use crate::formats::gosum::MergedSums;
 use crate::formats::h1::H1;
@@ -29,7 +30,7 @@ use crate::report::DriftTable;
 use crate::scan::VersionKind;
 use crate::sumdb::database::Sums;
 use crate::sumdb::setting::{self, GoSumdb};
-use crate::sumdb::{Proof, Sumdb};
+use crate::sumdb::{RecordProof, Sumdb};
 
 /// How much to ask, and how long to wait.
 #[derive(Clone, Copy, Debug)]
@@ -58,13 +59,13 @@ pub struct Online {
 ///
 /// # Errors
 ///
-/// When nothing that was asked answered at all, in words.
+/// When nothing that was asked answered at all.
 pub fn ask(
     gathered: &Gathered,
     sums: &MergedSums,
     cached: &Sumdb,
     effort: Effort,
-) -> Result<Online, String> {
+) -> Result<Online, CommandError> {
     let situation = &gathered.situation;
     let limits = Limits {
         timeout: effort.timeout,
@@ -127,9 +128,9 @@ pub fn ask(
             .iter()
             .filter_map(|(shown, fault)| Some(format!("{shown} {}", fault.as_ref()?)))
             .collect();
-        return Err(format!(
-            "--online: nothing answers ({}); is there a network, or a web proxy to name in HTTPS_PROXY?",
-            all.join("; ")
+        let all = all.join("; ");
+        return Err(CommandError::Work(
+            format!("--online: nothing answers ({all}); is there a network, or a web proxy to name in HTTPS_PROXY?").into(),
         ));
     }
     let sample = sample(gathered, &private, effort.sample);
@@ -161,7 +162,8 @@ impl Online {
             }
             match Source::new(&proxy.name, limits, &situation.environment) {
                 Ok(source) => proxies.push((proxy, source)),
-                Err(message) => {
+                Err(error) => {
+                    let message = error.to_string();
                     self.findings
                         .push(Finding::new(Rule::SettingInvalid, "GOPROXY", message));
                 }
@@ -214,7 +216,10 @@ impl Online {
         records: &mut BTreeMap<ModuleVersion, Sums>,
     ) -> Option<Fault> {
         let lacking = |module: &&ModuleVersion| {
-            !matches!(known.cached.check(module, None, None), Proof::Proven(_))
+            !matches!(
+                known.cached.check(module, None, None),
+                RecordProof::Proven(_)
+            )
         };
         let may_go = |module: &&ModuleVersion| private.lets_database(&module.path, base.by_proxy);
         let wanted: Vec<ModuleVersion> =
@@ -296,7 +301,7 @@ impl Online {
             let [go_sum, go_sum_mod] = known.go_sum(module);
             let record = records.get(module).copied();
             let record = record.or(match known.cached.check(module, None, None) {
-                Proof::Proven(sums) => Some(sums),
+                RecordProof::Proven(sums) => Some(sums),
                 _ => None,
             });
             let nothing = Account::default();

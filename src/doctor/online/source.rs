@@ -36,6 +36,18 @@ pub(super) enum Fault {
     Status(u16),
 }
 
+/// Why there is nobody to ask.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoSource {
+    #[error("{0} is not a valid path")]
+    Path(String),
+    #[error("{0} is not an address that Go can ask")]
+    Address(String),
+    /// A proxy of the chain fails, which ends Go's search.
+    #[error("{0} {1}")]
+    Proxy(String, Fault),
+}
+
 impl Fault {
     /// Whether the next request would fare no better.
     fn is_final(&self) -> bool {
@@ -79,12 +91,12 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// When `address` is none that Go would take, in words.
+    /// When `address` is none that Go would take.
     pub(super) fn new(
         address: &str,
         limits: Limits,
         environment: &Environment,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, NoSource> {
         let address = address.trim_end_matches('/');
         let shown = redacted(address);
         // Go takes an address without a scheme for an https one.
@@ -96,7 +108,7 @@ impl Source {
         let way = match full.strip_prefix("file://") {
             Some(path) => {
                 let path = percent_decode_str(path).decode_utf8();
-                let path = path.map_err(|_| format!("{shown} is not a valid path"))?;
+                let path = path.map_err(|_| NoSource::Path(shown.clone()))?;
                 Way::Folder(PathBuf::from(path.as_ref()))
             }
             None => http_way(&full, &shown, limits, environment)?,
@@ -111,7 +123,7 @@ impl Source {
     }
 
     /// A place below this one.
-    pub(super) fn below(&self, path: &str, environment: &Environment) -> Result<Self, String> {
+    pub(super) fn below(&self, path: &str, environment: &Environment) -> Result<Self, NoSource> {
         Self::new(
             &format!("{}/{path}", self.address),
             self.limits,
@@ -148,8 +160,8 @@ fn http_way(
     shown: &str,
     limits: Limits,
     environment: &Environment,
-) -> Result<Way, String> {
-    let invalid = || format!("{shown} is not an address that Go can ask");
+) -> Result<Way, NoSource> {
+    let invalid = || NoSource::Address(shown.to_owned());
     let mut url: Url = address.parse().map_err(|_| invalid())?;
     if !matches!(url.scheme(), "https" | "http") {
         return Err(invalid());

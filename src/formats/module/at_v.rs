@@ -3,7 +3,7 @@
 //! Source: `modfetch/cache.go` (`CachePath`, `tempFile`, `lockVersion`).
 //! Versions contain dots, so names are read from the right.
 
-use super::{ModuleError, escape_version, unescape_version};
+use super::{ModuleError, ModuleVersion, escape_path, escape_version, unescape_version};
 use crate::formats::semver;
 
 /// The files that a version may have in an `@v` folder.
@@ -45,6 +45,18 @@ impl PieceKind {
             Self::Partial => "partial",
         }
     }
+}
+
+/// Where a version's file lies under `cache/download` and at a proxy, with slashes.
+pub fn piece_name(id: &ModuleVersion, suffix: &str) -> Result<String, ModuleError> {
+    let (path, version) = (escape_path(&id.path)?, escape_version(&id.version)?);
+    Ok(format!("{path}/@v/{version}.{suffix}"))
+}
+
+/// Where a version's record lies in a checksum database's folder.
+pub fn lookup_name(id: &ModuleVersion) -> Option<String> {
+    let (path, version) = (escape_path(&id.path), escape_version(&id.version));
+    Some(format!("lookup/{}@{}", path.ok()?, version.ok()?))
 }
 
 /// A file of one version.

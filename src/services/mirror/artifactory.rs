@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{Mirror, Oddity, StoredFile, StoredVersion};
 use crate::formats::module::{AtVName, ModuleVersion, PieceKind, parse_at_v_name, unescape_path};
-use crate::services::eviction::Removal;
+use crate::services::eviction::Extent;
 use crate::services::heat::{Heat, WINDOW};
 use crate::services::remote::client::{Fault, Http, Unusable, escape, valid_name};
 
@@ -134,7 +134,7 @@ impl Artifactory {
     ///
     /// # Errors
     /// The first [`Fault`]; a file that is gone already is none.
-    pub fn delete(&self, version: &StoredVersion, part: Removal) -> Result<(), Fault> {
+    pub fn delete(&self, version: &StoredVersion, part: Extent) -> Result<(), Fault> {
         for file in version.part(part) {
             let path = escape(&file.path.to_string_lossy());
             match self.http.delete(&format!("/{}/{path}", self.repository)) {

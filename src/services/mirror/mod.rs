@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-use super::eviction::Removal;
+use super::eviction::Extent;
 use crate::formats::module::{ModuleVersion, PieceKind};
 
 /// How a storage lays out its files.
@@ -80,25 +80,25 @@ impl StoredVersion {
     }
 
     /// The files of a part.
-    pub fn part(&self, part: Removal) -> impl Iterator<Item = &StoredFile> {
+    pub fn part(&self, part: Extent) -> impl Iterator<Item = &StoredFile> {
         let is_in = move |piece: &PieceKind| match part {
-            Removal::Nothing => false,
-            Removal::Zip => matches!(piece, PieceKind::Zip | PieceKind::ZipHash),
-            Removal::Whole => true,
+            Extent::Nothing => false,
+            Extent::Zip => matches!(piece, PieceKind::Zip | PieceKind::ZipHash),
+            Extent::Whole => true,
         };
         let files = self.files.iter().filter(move |(piece, _)| is_in(piece));
         files.map(|(_, file)| file)
     }
 
     /// Bytes of a part.
-    pub fn part_bytes(&self, part: Removal) -> u64 {
+    pub fn part_bytes(&self, part: Extent) -> u64 {
         self.part(part)
             .fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
     /// Bytes of all its files.
     pub fn bytes(&self) -> u64 {
-        self.part_bytes(Removal::Whole)
+        self.part_bytes(Extent::Whole)
     }
 }
 

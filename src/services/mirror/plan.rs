@@ -7,12 +7,14 @@ use chrono::{DateTime, Utc};
 use super::{Mirror, StoredVersion};
 use crate::formats::gosum::GoSum;
 use crate::formats::module::{ModuleVersion, match_prefix_patterns};
-use crate::services::eviction::{self, Limit, Order, Plan, Removal, Ruling, Unit, UseRules};
+use crate::services::eviction::{
+    self, EvictionPlan, Extent, Order, Ruling, SizeLimit, StoredUnit, UseRules,
+};
 use crate::services::heat::Heat;
 
 /// What the user asked for. Nothing is removed unless something here says so.
 #[derive(Debug, Clone, Default)]
-pub struct Policy {
+pub struct MirrorRules {
     /// Globs of module paths that stay, with `@version` if only that.
     pub keep: Vec<String>,
     /// What the accesses say.
@@ -27,12 +29,12 @@ pub struct Policy {
 
 /// What the known projects need of the mirror.
 #[derive(Debug, Clone, Default)]
-pub struct Needs {
+pub struct MirrorNeeds {
     whole: BTreeSet<ModuleVersion>,
     go_mod: BTreeSet<ModuleVersion>,
 }
 
-impl Needs {
+impl MirrorNeeds {
     /// Adds a project: an `h1:` line needs the version whole, a `/go.mod`
     /// line its `.mod` file.
     pub fn add(&mut self, sums: &GoSum) {
@@ -53,17 +55,17 @@ impl Needs {
 pub fn plan(
     mirror: &Mirror,
     heat_of: impl Fn(&StoredVersion) -> Heat,
-    needs: &Needs,
-    policy: &Policy,
+    needs: &MirrorNeeds,
+    policy: &MirrorRules,
     now: DateTime<Utc>,
-) -> Plan {
+) -> EvictionPlan {
     let unit = |version: &StoredVersion| {
         let heat = heat_of(version);
         // Whatever removes a version without force leaves the `.mod` that a
         // project's module graph is loaded from.
         let part = match needs.go_mod.contains(&version.id) {
-            true => Removal::Zip,
-            false => Removal::Whole,
+            true => Extent::Zip,
+            false => Extent::Whole,
         };
         let part_bytes = version.part_bytes(part);
         let ruling = match weigh(version, heat, needs, policy, now) {
@@ -72,7 +74,7 @@ pub fn plan(
             }
             ruling => ruling,
         };
-        Unit {
+        StoredUnit {
             ruling,
             bytes: version.bytes(),
             part,
@@ -80,8 +82,8 @@ pub fn plan(
             heat,
         }
     };
-    let units: Vec<Unit> = mirror.versions.iter().map(unit).collect();
-    let limit = Limit {
+    let units: Vec<StoredUnit> = mirror.versions.iter().map(unit).collect();
+    let limit = SizeLimit {
         bytes: policy.max_bytes,
         order: Order::Coldest,
         force: policy.force,
@@ -92,8 +94,8 @@ pub fn plan(
 fn weigh(
     version: &StoredVersion,
     heat: Heat,
-    needs: &Needs,
-    policy: &Policy,
+    needs: &MirrorNeeds,
+    policy: &MirrorRules,
     now: DateTime<Utc>,
 ) -> Ruling {
     if let Some(glob) = policy.keep.iter().find(|glob| matches(glob, &version.id)) {
@@ -149,8 +151,8 @@ mod tests {
         (mirror, heat)
     }
 
-    fn needs() -> Needs {
-        let mut needs = Needs::default();
+    fn needs() -> MirrorNeeds {
+        let mut needs = MirrorNeeds::default();
         let hash = format!("h1:{}=", "A".repeat(43));
         let sums = format!(
             "golang.org/x/live v0.1.0 {hash}\ngolang.org/x/live v0.1.0/go.mod {hash}\n\
@@ -160,7 +162,7 @@ mod tests {
         needs
     }
 
-    fn explain(policy: &Policy) -> String {
+    fn explain(policy: &MirrorRules) -> String {
         let (mirror, heat) = fixture();
         let plan = plan(&mirror, heat, &needs(), policy, now());
         let mut text = String::new();
@@ -175,13 +177,13 @@ mod tests {
 
     #[test]
     fn what_projects_need_and_what_is_private_stays() {
-        let policy = Policy {
+        let policy = MirrorRules {
             private: "corp.example".into(),
             uses: UseRules {
                 cutoff: Some(TimeDelta::days(30)),
                 ..UseRules::default()
             },
-            ..Policy::default()
+            ..MirrorRules::default()
         };
         insta::assert_snapshot!(explain(&policy), @r#"
         Nothing corp.example/secret@v1.0.0: private, cannot be had again
@@ -196,11 +198,11 @@ mod tests {
 
     #[test]
     fn size_takes_the_coldest_first_and_the_dear_only_by_force() {
-        let policy = Policy {
+        let policy = MirrorRules {
             private: "corp.example".into(),
             keep: vec!["golang.org/x/w*@v0.1.*".into()],
             max_bytes: Some(1500),
-            ..Policy::default()
+            ..MirrorRules::default()
         };
         insta::assert_snapshot!(explain(&policy), @r#"
         Nothing corp.example/secret@v1.0.0: private, cannot be had again
@@ -211,7 +213,7 @@ mod tests {
         Nothing golang.org/x/warm@v0.1.0: matches keep "golang.org/x/w*@v0.1.*"
         over 1620
         "#);
-        insta::assert_snapshot!(explain(&Policy { force: true, ..policy }), @r#"
+        insta::assert_snapshot!(explain(&MirrorRules { force: true, ..policy }), @r#"
         Whole corp.example/secret@v1.0.0: max-size: forced, though private, cannot be had again; score 0.000 (0 within 7 days, last 83 d ago) is among the lowest
         Whole golang.org/x/cold@v0.1.0: max-size: score 0.000 (0 within 7 days, last 83 d ago) is among the lowest
         Zip golang.org/x/graph@v0.1.0: max-size: score 0.000 (0 within 7 days, last 83 d ago) is among the lowest
@@ -224,32 +226,32 @@ mod tests {
 
     #[test]
     fn a_low_count_removes_only_if_it_is_known() {
-        let policy = Policy {
+        let policy = MirrorRules {
             uses: UseRules {
                 min_hit_count: Some(3),
                 ..UseRules::default()
             },
-            ..Policy::default()
+            ..MirrorRules::default()
         };
         let (mirror, heat) = fixture();
         let blind = |version: &StoredVersion| Heat {
             exact: false,
             ..heat(version)
         };
-        let sure = plan(&mirror, &heat, &Needs::default(), &policy, now());
+        let sure = plan(&mirror, &heat, &MirrorNeeds::default(), &policy, now());
         assert_eq!(
             sure.decisions
                 .iter()
-                .filter(|d| d.removal == Removal::Whole)
+                .filter(|d| d.removal == Extent::Whole)
                 .count(),
             5
         );
-        let unsure = plan(&mirror, blind, &Needs::default(), &policy, now());
+        let unsure = plan(&mirror, blind, &MirrorNeeds::default(), &policy, now());
         assert!(
             unsure
                 .decisions
                 .iter()
-                .all(|decision| decision.removal == Removal::Nothing)
+                .all(|decision| decision.removal == Extent::Nothing)
         );
         assert_eq!(unsure.unjudged.len(), 1);
     }

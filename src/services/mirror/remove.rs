@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{Layout, StoredVersion};
 use crate::formats::module::escape_path;
-use crate::services::eviction::Removal;
+use crate::services::eviction::Extent;
 
 /// A larger `list` was written by no proxy.
 const MAX_LIST_BYTES: u64 = 16 << 20;
@@ -22,13 +22,13 @@ pub fn remove(
     root: &Path,
     layout: Layout,
     version: &StoredVersion,
-    part: Removal,
+    part: Extent,
 ) -> io::Result<()> {
     let files: Vec<&Path> = version.part(part).map(|file| file.path.as_path()).collect();
     for file in &files {
         refuse_links(root, file)?;
     }
-    if layout == Layout::Goproxy && part == Removal::Whole {
+    if layout == Layout::Goproxy && part == Extent::Whole {
         unlist(root, version)?;
     }
     for file in &files {
@@ -155,23 +155,23 @@ mod tests {
         let mirror = scan(dir.path(), Layout::Goproxy).unwrap();
         let gone =
             |at: usize, part| remove(dir.path(), Layout::Goproxy, &mirror.versions[at], part);
-        gone(1, Removal::Zip).unwrap();
+        gone(1, Extent::Zip).unwrap();
         assert!(!at_v.join("v1.1.0.zip").exists() && at_v.join("v1.1.0.mod").exists());
         assert!(
             fs::read_to_string(at_v.join("list"))
                 .unwrap()
                 .contains("v1.1.0")
         );
-        gone(1, Removal::Whole).unwrap();
+        gone(1, Extent::Whole).unwrap();
         assert_eq!(fs::read_to_string(at_v.join("list")).unwrap(), "v1.0.0\n");
         assert_eq!(fs::read_dir(&at_v).unwrap().count(), 4);
-        gone(0, Removal::Whole).unwrap();
+        gone(0, Extent::Whole).unwrap();
         assert_eq!(
             fs::read_dir(dir.path()).unwrap().count(),
             0,
             "empty folders go too"
         );
-        gone(0, Removal::Whole).unwrap();
+        gone(0, Extent::Whole).unwrap();
     }
 
     #[test]
@@ -191,7 +191,7 @@ mod tests {
             dir.path(),
             Layout::Athens,
             &mirror.versions[0],
-            Removal::Whole,
+            Extent::Whole,
         )
         .unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -213,7 +213,7 @@ mod tests {
             dir.path(),
             Layout::Goproxy,
             &mirror.versions[0],
-            Removal::Whole,
+            Extent::Whole,
         )
         .unwrap_err();
         assert!(error.to_string().contains("is a link"), "{error}");

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::plan::Needs;
+use super::plan::MirrorNeeds;
 use super::{Mirror, StoredVersion};
 use crate::findings::Finding;
 use crate::render::section::{Document, Section, Table, Text, name};
 use crate::render::{document, terminal};
 use crate::report::{Tool, Verdict};
-use crate::services::eviction::{Plan, Removal};
+use crate::services::eviction::{EvictionPlan, Extent};
 use crate::services::heat::Heat;
 use crate::services::report::TrimReport;
 use crate::text::human;
@@ -89,8 +89,8 @@ pub struct Verified {
 pub fn versions(
     mirror: &Mirror,
     heat_of: impl Fn(&StoredVersion) -> Heat,
-    needs: &Needs,
-    plan: Option<&Plan>,
+    needs: &MirrorNeeds,
+    plan: Option<&EvictionPlan>,
     now: DateTime<Utc>,
 ) -> Vec<VersionReport> {
     let report = |(index, version): (usize, &StoredVersion)| {
@@ -107,9 +107,9 @@ pub fn versions(
             score: heat.score(now),
             needed: needs.of(&version.id),
             remove: decision.and_then(|decision| match decision.removal {
-                Removal::Nothing => None,
-                Removal::Zip => Some("archive"),
-                Removal::Whole => Some("version"),
+                Extent::Nothing => None,
+                Extent::Zip => Some("archive"),
+                Extent::Whole => Some("version"),
             }),
             removed_bytes: decision.map_or(0, |decision| decision.bytes),
             reason: decision.map(|decision| decision.reason.clone()),

@@ -74,7 +74,7 @@ impl Walk {
         });
     }
 
-    fn entries(&mut self, folder: &Folder, path: &Path) -> Vec<crate::folder::Entry> {
+    fn entries(&mut self, folder: &Folder, path: &Path) -> Vec<crate::folder::DirEntry> {
         match folder.entries() {
             Ok(mut entries) => {
                 entries.sort_by(|a, b| a.name.cmp(&b.name));

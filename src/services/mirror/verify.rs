@@ -1,7 +1,7 @@
 //! Is what a storage hands out what the projects' go.sum files say it is?
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::{Mirror, StoredFile, remove};
@@ -10,11 +10,11 @@ use crate::formats::gosum::{MergedSums, SumClaim, agreed};
 use crate::formats::h1::{H1, h1_of_go_mod};
 use crate::formats::module::PieceKind;
 use crate::formats::modzip::MAX_GO_MOD_BYTES;
-use crate::verify::zip_h1;
+use crate::verify::{ZipError, zip_h1};
 
 /// What verifying a storage brought.
 #[derive(Debug, Default)]
-pub struct Evidence {
+pub struct MirrorEvidence {
     /// What is wrong.
     pub findings: Vec<Finding>,
     /// Zips and `.mod` files that a go.sum line proves.
@@ -24,22 +24,25 @@ pub struct Evidence {
 }
 
 /// Hashes every stored zip and `.mod` file.
-pub fn verify(root: &Path, mirror: &Mirror, sums: &MergedSums) -> Evidence {
-    let mut evidence = Evidence::default();
+pub fn verify(root: &Path, mirror: &Mirror, sums: &MergedSums) -> MirrorEvidence {
+    let mut evidence = MirrorEvidence::default();
     for version in &mirror.versions {
         for (piece, file) in &version.files {
             let opened = open(root, file);
             let found = match piece {
-                PieceKind::Zip => match opened.and_then(|it| zip_h1(&version.id, it)) {
+                PieceKind::Zip => match opened
+                    .map_err(ZipError::from)
+                    .and_then(|it| zip_h1(&version.id, it))
+                {
                     Ok(h1) => evidence.judge(h1, sums.zip(&version.id), Rule::ZipHashMismatch),
-                    Err(error) => Some((Rule::ZipInvalid, error, None)),
+                    Err(error) => Some((Rule::ZipInvalid, error.to_string(), None)),
                 },
                 PieceKind::Mod => match opened.and_then(read_go_mod) {
                     Ok(bytes) => {
                         let h1 = h1_of_go_mod(&bytes);
                         evidence.judge(h1, sums.go_mod(&version.id), Rule::ModHashMismatch)
                     }
-                    Err(error) => Some((Rule::Unreadable, error, None)),
+                    Err(error) => Some((Rule::Unreadable, error.to_string(), None)),
                 },
                 _ => None,
             };
@@ -62,7 +65,7 @@ const REFETCH: &str = "Remove the version from the mirror so that it is fetched 
 /// A rule that is broken, why, and what was claimed and found if that differs.
 type Found = (Rule, String, Option<(H1, H1)>);
 
-impl Evidence {
+impl MirrorEvidence {
     fn judge(&mut self, h1: H1, claims: &[SumClaim], rule: Rule) -> Option<Found> {
         if agreed(claims) == Some(h1) {
             self.proven += 1;
@@ -87,18 +90,16 @@ impl Evidence {
     }
 }
 
-fn open(root: &Path, file: &StoredFile) -> Result<File, String> {
-    remove::refuse_links(root, &file.path).map_err(|error| error.to_string())?;
-    File::open(root.join(&file.path)).map_err(|error| error.to_string())
+fn open(root: &Path, file: &StoredFile) -> io::Result<File> {
+    remove::refuse_links(root, &file.path)?;
+    File::open(root.join(&file.path))
 }
 
-fn read_go_mod(file: File) -> Result<Vec<u8>, String> {
+fn read_go_mod(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(MAX_GO_MOD_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
+    file.take(MAX_GO_MOD_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_GO_MOD_BYTES {
-        return Err("larger than any go.mod that Go accepts".to_owned());
+        return Err(io::Error::other("larger than any go.mod that Go accepts"));
     }
     Ok(bytes)
 }

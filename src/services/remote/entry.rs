@@ -41,7 +41,7 @@ impl CacheEntry {
 
 /// What kind of ref an entry was saved for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum RefKind {
     /// `refs/heads/NAME` or `refs/tags/NAME`
     Named,
     /// `refs/pull/N/merge` or `refs/pull/N/head`
@@ -50,7 +50,7 @@ pub enum Place {
     Other,
 }
 
-impl Place {
+impl RefKind {
     /// Reads a full ref name.
     pub fn of(git_ref: &str) -> Self {
         if git_ref.starts_with("refs/heads/") || git_ref.starts_with("refs/tags/") {
@@ -129,16 +129,16 @@ mod tests {
     #[test]
     fn refs_are_told_apart() {
         let cases = [
-            ("refs/heads/main", Place::Named),
-            ("refs/heads/feature/x", Place::Named),
-            ("refs/tags/v1", Place::Named),
-            ("refs/pull/12/merge", Place::PullRequest(12)),
-            ("refs/pull/x/merge", Place::Other),
-            ("refs/pull/", Place::Other),
-            ("main", Place::Other),
+            ("refs/heads/main", RefKind::Named),
+            ("refs/heads/feature/x", RefKind::Named),
+            ("refs/tags/v1", RefKind::Named),
+            ("refs/pull/12/merge", RefKind::PullRequest(12)),
+            ("refs/pull/x/merge", RefKind::Other),
+            ("refs/pull/", RefKind::Other),
+            ("main", RefKind::Other),
         ];
         for (git_ref, place) in cases {
-            assert_eq!(Place::of(git_ref), place, "{git_ref}");
+            assert_eq!(RefKind::of(git_ref), place, "{git_ref}");
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct History {
     repositories: BTreeMap<String, Samples>,
     /// The service's answers, to ask only for what changed since.
     #[serde(default)]
-    pub replies: Store,
+    pub replies: Replies,
 }
 
 /// Why a file is not a history.
@@ -41,7 +41,7 @@ pub enum NoHistory {
 }
 
 /// Answers by address.
-pub type Store = BTreeMap<String, Reply>;
+pub type Replies = BTreeMap<String, Reply>;
 
 /// An answer that was understood.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ impl Default for History {
         Self {
             schema: SCHEMA.to_owned(),
             repositories: BTreeMap::new(),
-            replies: Store::new(),
+            replies: Replies::new(),
         }
     }
 }

@@ -2,17 +2,19 @@
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{CacheEntry, Place, RefState, Repository};
+use super::entry::{CacheEntry, RefKind, RefState, Repository};
 use super::groups;
 use super::history::History;
 use super::prefix::KeyPrefix;
-use crate::services::eviction::{self, Limit, Order, Plan, Removal, Ruling, Unit, UseRules};
+use crate::services::eviction::{
+    self, EvictionPlan, Extent, Order, Ruling, SizeLimit, StoredUnit, UseRules,
+};
 use crate::services::heat::Heat;
 use crate::values::{Rate, Share, Size};
 
 /// What the user asked for. Nothing is removed unless something here says so.
 #[derive(Debug, Clone, Default)]
-pub struct Policy {
+pub struct RemoteRules {
     /// Globs of keys that stay.
     pub keep: Vec<String>,
     /// Globs of refs whose entries stay.
@@ -32,26 +34,26 @@ pub struct Policy {
 pub fn plan(
     repository: &Repository,
     history: &History,
-    policy: &Policy,
+    policy: &RemoteRules,
     now: DateTime<Utc>,
-) -> Plan {
+) -> EvictionPlan {
     let entries = groups::superseded(repository, &policy.superseded);
     let unit = |(entry, newer): (&CacheEntry, Option<&CacheEntry>)| {
         let heat = history.heat(&repository.name, entry, now);
-        Unit {
+        StoredUnit {
             ruling: weigh(repository, entry, newer, heat, policy, now),
             bytes: entry.bytes,
-            part: Removal::Whole,
+            part: Extent::Whole,
             part_bytes: entry.bytes,
             heat,
         }
     };
-    let units: Vec<Unit> = entries.into_iter().map(unit).collect();
+    let units: Vec<StoredUnit> = entries.into_iter().map(unit).collect();
     let mut unjudged = Vec::new();
     let limit = policy.max_size.map(|limit| resolve(limit, repository));
-    let limit = Limit {
+    let limit = SizeLimit {
         bytes: limit.transpose().unwrap_or_else(|why| {
-            unjudged.push(why);
+            unjudged.push(why.to_owned());
             None
         }),
         order: Order::LongestUnused,
@@ -65,7 +67,7 @@ fn weigh(
     entry: &CacheEntry,
     newer: Option<&CacheEntry>,
     heat: Heat,
-    policy: &Policy,
+    policy: &RemoteRules,
     now: DateTime<Utc>,
 ) -> Ruling {
     if let Some(glob) = first_match(&policy.keep, &entry.key) {
@@ -99,20 +101,20 @@ const NO_SAMPLES: &str = "min-hit-count: no week of samples, see --history";
 ///
 /// # Errors
 /// When that takes what is not known of the repository.
-pub fn resolve(limit: Share, repository: &Repository) -> Result<u64, String> {
+pub fn resolve(limit: Share, repository: &Repository) -> Result<u64, &'static str> {
     if !repository.complete {
-        return Err("max-size: not all entries are known".to_owned());
+        return Err("max-size: not all entries are known");
     }
     match (limit, repository.quota) {
         (Share::Bytes(Size(bytes)), _) => Ok(bytes),
         (Share::Part(Rate(share)), Some(quota)) => Ok((quota.bytes as f64 * share) as u64),
-        (Share::Part(_), None) => Err("max-size: the quota is unknown".to_owned()),
+        (Share::Part(_), None) => Err("max-size: the quota is unknown"),
     }
 }
 
 fn dead(repository: &Repository, git_ref: &str) -> Option<String> {
-    match (repository.refs.get(git_ref)?, Place::of(git_ref)) {
-        (RefState::Closed, Place::PullRequest(number)) => {
+    match (repository.refs.get(git_ref)?, RefKind::of(git_ref)) {
+        (RefState::Closed, RefKind::PullRequest(number)) => {
             Some(format!("pull request {number} is closed"))
         }
         (RefState::Closed | RefState::Deleted, _) => Some(format!("{git_ref} is gone")),
@@ -122,7 +124,7 @@ fn dead(repository: &Repository, git_ref: &str) -> Option<String> {
 
 /// Whether it should be known, and is not, that a ref lives.
 fn undecided(repository: &Repository, git_ref: &str) -> bool {
-    !matches!(Place::of(git_ref), Place::Other) && !repository.refs.contains_key(git_ref)
+    !matches!(RefKind::of(git_ref), RefKind::Other) && !repository.refs.contains_key(git_ref)
 }
 
 fn first_match<'g>(globs: &'g [String], text: &str) -> Option<&'g str> {
@@ -139,7 +141,7 @@ mod tests {
     use crate::services::remote::testing::{ago, entry, now, repository};
     use chrono::TimeDelta;
 
-    fn explain(repository: &Repository, policy: &Policy) -> String {
+    fn explain(repository: &Repository, policy: &RemoteRules) -> String {
         let plan = plan(repository, &History::default(), policy, now());
         let mut text = String::new();
         for (entry, decision) in repository.entries.iter().zip(&plan.decisions) {
@@ -176,14 +178,14 @@ mod tests {
 
     #[test]
     fn without_a_policy_nothing_goes() {
-        let plan = plan(&many(), &History::default(), &Policy::default(), now());
+        let plan = plan(&many(), &History::default(), &RemoteRules::default(), now());
         assert!(plan.decisions.iter().all(|decision| !decision.removes()));
         assert_eq!((plan.over, plan.unjudged.len()), (0, 0));
     }
 
     #[test]
     fn every_rule_explains_itself() {
-        let policy = Policy {
+        let policy = RemoteRules {
             keep: vec!["tool*".into()],
             superseded: KeyPrefix::parse("${{ runner.os }}-go-")
                 .into_iter()
@@ -193,7 +195,7 @@ mod tests {
                 min_hit_count: Some(1),
                 ..UseRules::default()
             },
-            ..Policy::default()
+            ..RemoteRules::default()
         };
         insta::assert_snapshot!(explain(&many(), &policy), @r#"
         remove 1 Linux-go-old: superseded by Linux-go-new (2)
@@ -207,7 +209,7 @@ mod tests {
         "#);
         let mut ignorant = many();
         ignorant.refs.clear();
-        let policy = Policy {
+        let policy = RemoteRules {
             uses: UseRules::default(),
             ..policy
         };
@@ -220,7 +222,7 @@ mod tests {
 
     #[test]
     fn size_takes_the_coldest_that_may_go() {
-        let policy = Policy {
+        let policy = RemoteRules {
             keep_refs: vec!["refs/x".into()],
             uses: UseRules {
                 keep_since: Some(TimeDelta::hours(4)),
@@ -228,7 +230,7 @@ mod tests {
                 min_hit_count: None,
             },
             max_size: Some(Share::Bytes(Size(9000))),
-            ..Policy::default()
+            ..RemoteRules::default()
         };
         insta::assert_snapshot!(explain(&many(), &policy), @r#"
         keep 1 Linux-go-old: accessed within 4 h
@@ -240,7 +242,7 @@ mod tests {
         keep 7 odd: ref matches keep-ref "refs/x"
         over 0
         "#);
-        let tight = Policy {
+        let tight = RemoteRules {
             max_size: Some(Share::Bytes(Size(1))),
             ..policy
         };
@@ -249,9 +251,9 @@ mod tests {
 
     #[test]
     fn a_share_needs_a_quota_and_the_whole_list() {
-        let policy = Policy {
+        let policy = RemoteRules {
             max_size: Some(Share::Part(Rate(0.5))),
-            ..Policy::default()
+            ..RemoteRules::default()
         };
         let mut repository = many();
         assert_eq!(explain(&repository, &policy).matches("remove").count(), 0);

@@ -9,7 +9,7 @@ use crate::render::section::{Document, List, Section, Table, name};
 use crate::render::{remote, terminal};
 use crate::report::remote::RepositorySummary;
 use crate::report::{Tool, Verdict};
-use crate::services::eviction::{Decision, Plan};
+use crate::services::eviction::{Decision, EvictionPlan};
 use crate::services::report::TrimReport;
 use crate::text::human;
 
@@ -84,7 +84,7 @@ pub struct EntryReport {
 pub fn entries(
     repository: &Repository,
     history: &History,
-    plan: Option<&Plan>,
+    plan: Option<&EvictionPlan>,
     now: DateTime<Utc>,
 ) -> Vec<EntryReport> {
     let decision = |index: usize| plan.and_then(|plan| plan.decisions.get(index));

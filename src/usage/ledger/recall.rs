@@ -1,6 +1,6 @@
 //! What the ledger still knows of earlier jobs.
 
-use super::{DAYS, Job, Ledger, Project, Unit, days_between};
+use super::{DAYS, Job, Ledger, LedgerProject, LedgerUnit, days_between};
 use crate::drift::{Account, Accounts};
 use crate::findings::{Finding, Rule, display_path, shell_word};
 use crate::formats::action::ActionId;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashSet};
 impl Ledger {
     /// What the projects needed when they were recorded last, by their names.
     pub fn needs(&self) -> BTreeMap<String, Needs> {
-        let of = |(name, project): (&String, &Project)| {
+        let of = |(name, project): (&String, &LedgerProject)| {
             let go_mods = project.go_mods.iter();
             let known = Needs {
                 project: name.clone(),
@@ -103,14 +103,14 @@ impl Ledger {
             .filter(used_some)
             .take(usize::try_from(jobs).unwrap_or(usize::MAX));
         let first_job = last.map(|job| job.job).last().unwrap_or(u64::MAX);
-        let is_recent = |unit: &Unit| match unit.by.is_empty() {
+        let is_recent = |unit: &LedgerUnit| match unit.by.is_empty() {
             true => unit.job >= first_job,
             false => unit
                 .by
                 .iter()
                 .any(|(id, run)| first.get(id).is_some_and(|first| run > first)),
         };
-        let recent = |(name, unit): (&String, &Unit)| is_recent(unit).then(|| name.clone());
+        let recent = |(name, unit): (&String, &LedgerUnit)| is_recent(unit).then(|| name.clone());
         let versions = self.versions.iter().filter_map(recent);
         let actions = self.actions.iter().filter_map(recent);
         (

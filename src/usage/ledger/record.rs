@@ -1,6 +1,6 @@
 //! A job is entered in the ledger.
 
-use super::{DAYS, Job, Ledger, Project, Runs, Unit, bound, days_between};
+use super::{DAYS, Job, Ledger, LedgerProject, LedgerUnit, Runs, bound, days_between};
 use crate::drift::{Account, Accounts};
 use crate::formats::action::ActionId;
 use crate::formats::gosum::{MergedSums, agreed};
@@ -29,7 +29,7 @@ const MAX_NAME: usize = 200;
 
 /// What is recorded of a job.
 #[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
+pub struct JobRecord<'a> {
     /// What the caches hold.
     pub inventory: &'a Inventory,
     /// What the job used; `None` without a mark.
@@ -50,7 +50,7 @@ pub struct Record<'a> {
 
 impl Ledger {
     /// Enters a job. Units that are gone are forgotten.
-    pub fn record(&mut self, record: &Record<'_>, now: DateTime<Utc>) {
+    pub fn record(&mut self, record: &JobRecord<'_>, now: DateTime<Utc>) {
         let job = self.jobs.last().map_or(0, |job| job.job) + 1;
         let days = self
             .jobs
@@ -84,7 +84,7 @@ impl Ledger {
 
     /// Counts the job under its name, and says as what. A job that used nothing
     /// is not counted, or a few of them would make all look unused.
-    fn run_of(&mut self, record: &Record<'_>, now: DateTime<Utc>) -> Option<(u32, u64)> {
+    fn run_of(&mut self, record: &JobRecord<'_>, now: DateTime<Utc>) -> Option<(u32, u64)> {
         for runs in self.names.values_mut() {
             runs.at = runs.at.min(now);
         }
@@ -113,13 +113,13 @@ impl Ledger {
         Some((runs.id, runs.count))
     }
 
-    fn record_projects(&mut self, record: &Record<'_>, now: DateTime<Utc>) {
+    fn record_projects(&mut self, record: &JobRecord<'_>, now: DateTime<Utc>) {
         for project in self.projects.values_mut() {
             project.seen = project.seen.min(now);
         }
         for needs in record.projects {
             let only_mods = needs.go_mods.difference(&needs.source);
-            let project = Project {
+            let project = LedgerProject {
                 seen: now,
                 go_mods: only_mods.map(ModuleVersion::to_string).collect(),
                 toolchains: needs.toolchains.clone(),
@@ -130,7 +130,7 @@ impl Ledger {
         bound(&mut self.projects, MAX_PROJECTS, |project| project.seen);
     }
 
-    fn record_versions(&mut self, record: &Record<'_>, job: JobRun, now: DateTime<Utc>) {
+    fn record_versions(&mut self, record: &JobRecord<'_>, job: JobRun, now: DateTime<Utc>) {
         let used: HashSet<&ModuleVersion> = record
             .observed
             .iter()
@@ -166,7 +166,7 @@ impl Ledger {
         bound(&mut self.versions, MAX_UNITS, |unit| unit.at);
     }
 
-    fn record_actions(&mut self, record: &Record<'_>, job: JobRun, now: DateTime<Utc>) {
+    fn record_actions(&mut self, record: &JobRecord<'_>, job: JobRun, now: DateTime<Utc>) {
         // What is not known to be unused counts as used.
         let used: HashSet<ActionId> = record
             .observed
@@ -191,7 +191,7 @@ impl Ledger {
     }
 }
 
-impl Unit {
+impl LedgerUnit {
     /// Takes over what is known now; of what is not, the last word stays.
     fn remember(&mut self, seen: Option<&Account>, trusted: Option<H1>) {
         let text = |h1: H1| h1.to_string();

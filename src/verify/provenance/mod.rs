@@ -33,12 +33,12 @@ pub struct Provenance {
     /// Whether its content is what its name says.
     pub intact: bool,
     /// The actions that lead to it.
-    pub actions: Vec<Origin>,
+    pub actions: Vec<OutputOrigin>,
 }
 
 /// An action that leads to an output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Origin {
+pub struct OutputOrigin {
     /// The action's ID.
     pub id: String,
     /// When it was carried out.
@@ -93,7 +93,7 @@ pub fn trace(cache: &BuildCache, output: &Output) -> io::Result<Provenance> {
         bytes += part.len() as u64;
     }
     let sha256 = OutputId(hash.finalize().into());
-    let Known {
+    let KnownOutput {
         kind,
         of,
         compiler,
@@ -109,11 +109,11 @@ pub fn trace(cache: &BuildCache, output: &Output) -> io::Result<Provenance> {
     }
     details.extend(compiler);
     let leads_here = |action: &&Action| action.entry.is_some_and(|entry| entry.output == output.id);
-    let mut actions: Vec<Origin> = cache
+    let mut actions: Vec<OutputOrigin> = cache
         .actions
         .iter()
         .filter(leads_here)
-        .map(|action| Origin {
+        .map(|action| OutputOrigin {
             id: action.id.to_string(),
             made: action
                 .entry
@@ -137,7 +137,7 @@ pub fn trace(cache: &BuildCache, output: &Output) -> io::Result<Provenance> {
 
 /// What an output is, and of what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownOutput {
     /// `package`, `executable`, `test result`, and so on.
     pub kind: &'static str,
     /// The package, or an executable's file, as far as the content tells.
@@ -153,18 +153,18 @@ pub struct Known {
 /// # Errors
 ///
 /// The output cannot be read.
-pub fn describe(cache: &BuildCache, output: &Output) -> io::Result<Known> {
+pub fn describe(cache: &BuildCache, output: &Output) -> io::Result<KnownOutput> {
     let (mut file, inner) = open(cache, output)?;
     read(&mut file, output.bytes, inner).map(|content| known(&content, output))
 }
 
-fn known(content: &Content, output: &Output) -> Known {
+fn known(content: &Content, output: &Output) -> KnownOutput {
     let kind = match output_kind(&content.head, &content.tail) {
         _ if output.executable => {
-            return Known {
+            return KnownOutput {
                 kind: "executable",
                 of: content.inner.clone(),
-                ..Known::default()
+                ..KnownOutput::default()
             };
         }
         OutputKind::Archive {
@@ -173,7 +173,7 @@ fn known(content: &Content, output: &Output) -> Known {
             go_version,
             build_id_action_prefix,
         } => {
-            return Known {
+            return KnownOutput {
                 kind: "package",
                 of: import_path(&content.searched).map(str::to_owned),
                 compiler: (!go_version.is_empty())
@@ -182,10 +182,10 @@ fn known(content: &Content, output: &Output) -> Known {
             };
         }
         OutputKind::TestResult => {
-            return Known {
+            return KnownOutput {
                 kind: "test result",
                 of: tested_package(&content.tail),
-                ..Known::default()
+                ..KnownOutput::default()
             };
         }
         OutputKind::ModuleIndex => "module index",
@@ -196,9 +196,9 @@ fn known(content: &Content, output: &Output) -> Known {
         OutputKind::Empty => "empty (a compiler or linker that had nothing to say)",
         OutputKind::Other => "other",
     };
-    Known {
+    KnownOutput {
         kind,
-        ..Known::default()
+        ..KnownOutput::default()
     }
 }
 

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use crate::error::CommandError;
 use crate::net::{self, Answer, Connection, Limits, Retry, Url};
-use crate::services::remote::history::{Reply, Store};
+use crate::services::remote::history::{Replies, Reply};
 
 /// What is waited for unless somebody says otherwise.
 pub const USUAL: Limits = Limits {
@@ -54,7 +54,7 @@ impl Token {
 pub struct Http {
     connection: Connection,
     service: Octocrab,
-    store: RefCell<Store>,
+    store: RefCell<Replies>,
 }
 
 /// Why a service cannot be asked at all.
@@ -110,7 +110,7 @@ impl Http {
     }
 
     /// Starts with answers of an earlier run, to ask only for what changed.
-    pub fn with_store(self, store: Store) -> Self {
+    pub fn with_store(self, store: Replies) -> Self {
         Self {
             store: RefCell::new(store),
             ..self
@@ -118,7 +118,7 @@ impl Http {
     }
 
     /// The answers worth keeping for the next run.
-    pub fn into_store(self) -> Store {
+    pub fn into_store(self) -> Replies {
         self.store.into_inner()
     }
 

@@ -15,11 +15,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use super::history::Store;
+pub use super::history::Replies;
 pub use fault::Fault;
 pub use http::{Http, Token, USUAL, Unusable};
 
-use super::entry::{CacheEntry, Place, Quota, RefState, Repository};
+use super::entry::{CacheEntry, Quota, RefKind, RefState, Repository};
 
 /// The most the API gives at a time.
 const PER_PAGE: usize = 100;
@@ -175,8 +175,8 @@ impl Client {
     }
 
     fn ref_state(&self, name: &str, git_ref: &str) -> Result<Option<RefState>, Fault> {
-        match Place::of(git_ref) {
-            Place::PullRequest(number) => {
+        match RefKind::of(git_ref) {
+            RefKind::PullRequest(number) => {
                 let path = format!("/repos/{name}/pulls/{number}");
                 let pull: PullRequest = self
                     .http
@@ -188,7 +188,7 @@ impl Client {
                     _ => None,
                 })
             }
-            Place::Named => {
+            RefKind::Named => {
                 let short = git_ref.strip_prefix("refs/").unwrap_or(git_ref);
                 // Not `git/ref`, whose "not found" may as well mean that the
                 // token may not look: this one answers with an empty list.
@@ -204,7 +204,7 @@ impl Client {
                     RefState::Deleted
                 }))
             }
-            Place::Other => Ok(None),
+            RefKind::Other => Ok(None),
         }
     }
 
