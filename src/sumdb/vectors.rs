@@ -15,7 +15,7 @@ fn open(log: &Log, files: &MemoryFiles) -> Database {
 fn is_proven(database: Database, module: &ModuleVersion, zip: Option<H1>) -> bool {
     matches!(
         Sumdb::of(vec![database]).check(module, zip, None),
-        Proof::Proven(_)
+        RecordProof::Proven(_)
     )
 }
 

@@ -356,6 +356,7 @@ fn the_database_is_asked_where_go_asks_it() {
             .collect();
         find(&setting, &proxies, limits(), &environment)
             .map(|base| (base.source.shown, base.by_proxy))
+            .map_err(|error| error.to_string())
     };
     let (ready, absent, broken) = (&ready.address, &absent.address, &broken.address);
     let own = ("https://sum.example.org".to_owned(), false);
