@@ -132,13 +132,11 @@ fn damage_that_could_not_be_looked_at_is_never_called_sound() {
 #[test]
 fn a_trim_that_a_call_fails_loses_nothing_that_builds_need() {
     let caches = build_cache(Project::Hello);
-    let args = ["trim", "--unused", "--grace=0", "--trim-to=1kB", "--repair"];
-    let fill = || {
-        caches
-            .env
-            .download(&["github.com/google/uuid@v1.6.0", "golang.org/x/sync@v0.7.0"]);
-        caches.env.go(&caches.project, ["build", "./..."]);
-    };
+    // The build cache stays: compiling all of it anew takes long.
+    let limit = "--trim-modcache-to=1kB";
+    let args = ["trim", "--grace=0", limit, "--repair", "--verify=quick"];
+    let foreign = ["github.com/google/uuid@v1.6.0", "golang.org/x/sync@v0.7.0"];
+    let fill = || caches.env.download(&foreign);
     let mut struck = 0;
     strike(&caches, &args, WRITES, fill, |inject, code| {
         struck += 1;
@@ -161,6 +159,8 @@ fn a_trim_that_a_call_fails_loses_nothing_that_builds_need() {
         assert_eq!(check.code, Some(0), "{inject} ({code}): {check}");
     });
     println!("{struck} faults");
+    let uuid = caches.modcache.join("github.com/google/uuid@v1.6.0");
+    assert!(!uuid.exists(), "nothing was ever trimmed");
 }
 
 /// A library that is loaded before the system's own: every read and write does only a
@@ -232,4 +232,51 @@ fn a_clock_that_is_wrong_loses_nothing_that_builds_need() {
         }
         caches.build_offline();
     }
+}
+
+/// A script in which mounts are its own.
+fn with_mounts(caches: &Caches, script: &str) -> Output {
+    Command::new("unshare")
+        .args(["-rm", "sh", "-euc", script])
+        .env("PROGRAM", env!("CARGO_BIN_EXE_gocachevet"))
+        .env("PROJECT", &caches.project)
+        .env("HOME", &caches.env.home)
+        .env("GOMODCACHE", &caches.modcache)
+        .env("GOCACHE", &caches.gocache)
+        .env("GOENV", "off")
+        .output()
+        .expect("unshare(1), of util-linux, is needed")
+}
+
+#[test]
+fn caches_on_read_only_mounts_and_in_memory_are_checked_and_refuse_to_be_changed() {
+    let caches = build_cache(Project::Hello);
+    caches.env.download(&["github.com/google/uuid@v1.6.0"]);
+    let before = support::snapshot(&caches.modcache);
+    let read_only = "
+        for cache in \"$GOMODCACHE\" \"$GOCACHE\"; do
+            mount --bind \"$cache\" \"$cache\"
+            mount -o remount,bind,ro \"$cache\"
+        done
+        \"$PROGRAM\" check -q --no-project-config --project \"$PROJECT\" >&2
+        code=0
+        \"$PROGRAM\" trim -q --no-project-config --project \"$PROJECT\" --all --force >/dev/null || code=$?
+        echo $code";
+    let output = with_mounts(&caches, read_only);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "3\n", "{said}");
+    support::assert_untouched(&before, &caches.modcache);
+    let in_memory = "
+        mount -t tmpfs none /mnt
+        cp -a \"$GOMODCACHE\" /mnt/modcache
+        cp -a \"$GOCACHE\" /mnt/gocache
+        export GOMODCACHE=/mnt/modcache GOCACHE=/mnt/gocache
+        \"$PROGRAM\" check -q --no-project-config --project \"$PROJECT\" >&2
+        \"$PROGRAM\" trim -q --no-project-config --project \"$PROJECT\" --all --force >&2
+        find /mnt -name '*.zip'";
+    let output = with_mounts(&caches, in_memory);
+    assert!(
+        output.status.success() && output.stdout.is_empty(),
+        "{output:?}"
+    );
 }

@@ -27,6 +27,17 @@ fn long_work(gocache: &Path) {
     }
 }
 
+/// What a command shows at a terminal of its own, which script(1) gives it.
+fn at_a_terminal(line: &str) -> String {
+    let output = Command::new("script")
+        .args(["-qec", line, "/dev/null"])
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::null())
+        .output()
+        .expect("script(1), of util-linux, is needed");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 #[test]
 fn a_long_check_shows_a_bar_at_a_terminal_and_nowhere_else() {
     let scratch = Scratch::new();
@@ -45,20 +56,13 @@ fn a_long_check_shows_a_bar_at_a_terminal_and_nowhere_else() {
     assert!(quiet.stdout.contains("Build cache"), "{}", quiet.stdout);
     assert!(!quiet.stderr.contains('\r'), "{}", quiet.stderr);
 
-    // script(1) gives it a terminal of its own.
     let line = format!(
         "{} check {} {}",
         env!("CARGO_BIN_EXE_gocachevet"),
         given.join(" "),
         gocache.display()
     );
-    let output = Command::new("script")
-        .args(["-qec", &line, "/dev/null"])
-        .env("TERM", "xterm-256color")
-        .stdin(Stdio::null())
-        .output()
-        .expect("script(1), of util-linux, is needed");
-    let shown = String::from_utf8_lossy(&output.stdout);
+    let shown = at_a_terminal(&line);
     let (bars, report) = shown.rsplit_once('\r').unwrap_or_default();
     assert!(
         bars.contains("Verifying") && bars.contains("/400"),
@@ -67,4 +71,10 @@ fn a_long_check_shows_a_bar_at_a_terminal_and_nowhere_else() {
     assert!(shown.contains("Build cache"), "{shown}");
     // The bar is gone before the report begins.
     assert!(!report.contains("Verifying \u{2588}"), "{shown}");
+
+    // Ctrl-C ends it at once, and changes nothing of how the terminal behaves.
+    let interrupted = at_a_terminal(&format!("timeout --foreground -s INT 1 {line}"));
+    assert!(interrupted.contains("Verifying"), "{interrupted}");
+    assert!(!interrupted.contains("Build cache"), "{interrupted}");
+    assert!(!interrupted.contains("\u{1b}[?"), "{interrupted:?}");
 }
