@@ -12,6 +12,7 @@
 //! - `frames`: how archives are packed on all cores, and read so.
 //! - `seal`: who made an archive, signed.
 //! - `write`: the folder or the archive. `read`: a bundle held against its manifest.
+//! - `error`: why a bundle, or a file of one, is not what it has to be.
 //!
 //! A bundle is a folder, or a tar archive of one:
 //!
