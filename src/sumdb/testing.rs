@@ -96,12 +96,16 @@ impl Log {
         self.hashes(tile).iter().flat_map(|hash| hash.0).collect()
     }
 
+    /// What a database answers that is asked for record `id`.
+    pub(crate) fn answer(&self, id: u64, note: &str) -> String {
+        format!("{id}\n{}\n{note}", self.records[id as usize])
+    }
+
     /// What Go caches when it looks record `id` up in the tree of `size`
     /// records: the record and the tiles of its proof.
     pub(crate) fn look_up(&self, files: &mut MemoryFiles, id: u64, size: u64) {
         let ModuleVersion { path, version } = module(id);
-        let text = &self.records[id as usize];
-        let lookup = format!("{id}\n{text}\n{}", self.note(size));
+        let lookup = self.answer(id, &self.note(size));
         files.insert(format!("lookup/{path}@{version}"), lookup.into_bytes());
         self.cache_proof(files, id, size);
     }
