@@ -42,6 +42,10 @@ def wipe(path):
         shutil.rmtree(path)
 
 
+def size(path):
+    return sum(file.lstat().st_size for file in path.rglob("*") if file.is_file())
+
+
 def measured(command, **options):
     """CPU seconds, wall seconds and peak memory in MB of a command that has to succeed."""
     with tempfile.NamedTemporaryFile("r") as told:

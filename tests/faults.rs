@@ -8,12 +8,11 @@
 
 mod support;
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use support::{Caches, Project, build_cache, make_writable};
+use support::{Caches, Gocachevet, Project, build_cache, make_writable};
 
 /// How a cache is looked at, and how it is changed.
 const READS: &str = "openat,read,pread64,getdents64,newfstatat,statx,fstat,readlink";
@@ -22,49 +21,11 @@ const WRITES: &str =
 
 const ERRORS: [&str; 3] = ["EIO", "EACCES", "ENOSPC"];
 
-/// A run of the program under strace, with something done to its calls.
-fn traced(caches: &Caches, args: &[&str], calls: &str, inject: &str, log: &Path) -> Output {
-    let command = Command::new("strace")
-        .args(["-f", "-qq", "-o"])
-        .arg(log)
-        .args(["-e", &format!("trace={calls}"), "-e", inject])
-        .arg(env!("CARGO_BIN_EXE_gocachevet"))
-        .args(args)
+fn command(caches: &Caches, args: &[&str]) -> Gocachevet {
+    let command = caches.env.gocachevet().args(args);
+    command
         .args(["-q", "--no-project-config", "--project"])
         .arg(&caches.project)
-        .env("HOME", &caches.env.home)
-        .env("GOPATH", &caches.env.gopath)
-        .env("GOMODCACHE", &caches.modcache)
-        .env("GOCACHE", &caches.gocache)
-        .env("GOENV", "off")
-        .output();
-    command.expect("this test needs strace: tests/tools/install strace")
-}
-
-/// Places to strike at, from the run's first call that has to do with a cache to its
-/// last. strace counts for each thread and call alone.
-fn places(caches: &Caches, args: &[&str], calls: &str) -> Vec<usize> {
-    let log = caches.env.dir().join("calls");
-    traced(caches, args, calls, &format!("trace={calls}"), &log);
-    let mut counted: HashMap<(&str, &str), usize> = HashMap::new();
-    let lines = fs::read_to_string(log).unwrap();
-    for line in lines.lines().filter(|line| !line.contains("resumed>")) {
-        let (thread, call) = line.split_once(' ').unwrap();
-        let name = call.trim_start().split('(').next().unwrap_or_default();
-        *counted.entry((thread, name)).or_default() += 1;
-    }
-    let calls = counted.into_values().max().unwrap();
-    let asked = match std::env::var_os("GOCACHEVET_CAMPAIGN") {
-        Some(_) => 100,
-        None => 5,
-    };
-    let places = asked.min(calls);
-    assert!(places > 1, "{calls} calls");
-    let mut places: Vec<usize> = (0..places)
-        .map(|place| 1 + place * (calls - 1) / (places - 1))
-        .collect();
-    places.dedup();
-    places
 }
 
 /// Strikes at each place with each error, and hands out the exit code.
@@ -76,20 +37,21 @@ fn strike(
     mut after: impl FnMut(&str, i32),
 ) {
     before();
-    for call in places(caches, args, calls) {
+    let (_, places) = command(caches, args).places(calls, 5, 100);
+    for call in places {
         for error in ERRORS {
             before();
-            let inject = format!("inject={calls}:error={error}:when={call}");
-            let output = traced(caches, args, calls, &inject, Path::new("/dev/null"));
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(!said.contains("panicked"), "{inject}: {said}");
-            let code = output.status.code();
+            let inject = format!("{calls}:error={error}:when={call}");
+            let struck = command(caches, args);
+            let run = struck
+                .under_strace(calls, &inject, Path::new("/dev/null"))
+                .run();
+            assert!(!run.stderr.contains("panicked"), "{inject}: {run}");
+            let code = run.code.unwrap_or_else(|| panic!("{inject}: {run}"));
             // Before the program begins, its loader reads libraries.
-            let begun = code != Some(127);
-            let code = code.unwrap_or_else(|| panic!("{inject}: {output:?}"));
-            assert!(!begun || (0..=3).contains(&code), "{inject}: {output:?}");
+            assert!(code == 127 || (0..=3).contains(&code), "{inject}: {run}");
             if code == 2 || code == 3 {
-                assert!(!said.is_empty(), "{inject}: it says nothing");
+                assert!(!run.stderr.is_empty(), "{inject}: it says nothing");
             }
             after(&inject, code);
         }
@@ -141,22 +103,10 @@ fn a_trim_that_a_call_fails_loses_nothing_that_builds_need() {
     strike(&caches, &args, WRITES, fill, |inject, code| {
         struck += 1;
         caches.env.go(&caches.project, ["build", "./..."]);
-        let trim = Command::new(env!("CARGO_BIN_EXE_gocachevet"))
-            .args(["trim", "-q", "--no-project-config", "--project"])
-            .arg(&caches.project)
-            .env("HOME", &caches.env.home)
-            .env("GOMODCACHE", &caches.modcache)
-            .env("GOCACHE", &caches.gocache)
-            .output()
-            .unwrap();
-        assert!(trim.status.success(), "{inject} ({code}): {trim:?}");
-        let check =
-            caches
-                .env
-                .gocachevet()
-                .args(["check", "-q", "--no-project-config", "--project"]);
-        let check = check.arg(&caches.project).run();
-        assert_eq!(check.code, Some(0), "{inject} ({code}): {check}");
+        for again in ["trim", "check"] {
+            let run = command(&caches, &[again]).run();
+            assert_eq!(run.code, Some(0), "{inject} ({code}): {run}");
+        }
     });
     println!("{struck} faults");
     let uuid = caches.modcache.join("github.com/google/uuid@v1.6.0");
@@ -176,36 +126,21 @@ fn preload(caches: &Caches) -> PathBuf {
     library
 }
 
-fn under(caches: &Caches, library: &Path, args: &[&str], (name, value): (&str, &str)) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gocachevet"));
-    command
-        .args(args)
-        .args(["-q", "--no-project-config", "--project"])
-        .arg(&caches.project)
-        .env("HOME", &caches.env.home)
-        .env("GOPATH", &caches.env.gopath)
-        .env("GOMODCACHE", &caches.modcache)
-        .env("GOCACHE", &caches.gocache)
-        .env("GOENV", "off")
-        .env("LD_PRELOAD", library)
-        .env(name, value);
-    command.output().unwrap()
-}
-
 #[test]
 fn reads_that_give_less_than_was_asked_for_change_no_verdict() {
     let caches = build_cache(Project::Hello);
     let library = preload(&caches);
     for most in ["97", "1000"] {
-        let check = || under(&caches, &library, &["check"], ("PRELOAD_MOST", most));
-        let sound = check();
-        assert_eq!(sound.status.code(), Some(0), "{sound:?}");
+        let check = || {
+            let check = command(&caches, &["check"]).env("LD_PRELOAD", &library);
+            check.env("PRELOAD_MOST", most).run()
+        };
+        check().expect_code(0);
         let file = tree_file(&caches);
         make_writable(&caches.modcache);
         let content = fs::read(&file).unwrap();
         fs::write(&file, [&content[..], b"// planted\n"].concat()).unwrap();
-        let planted = check();
-        assert_eq!(planted.status.code(), Some(1), "{planted:?}");
+        check().expect_code(1);
         fs::write(&file, content).unwrap();
     }
 }
@@ -216,19 +151,15 @@ fn a_clock_that_is_wrong_loses_nothing_that_builds_need() {
     let (library, year) = (preload(&caches), 365 * 24 * 3600);
     for shift in [-30 * year, -year, year, 30 * year] {
         let shift = shift.to_string();
-        let var = ("PRELOAD_CLOCK", shift.as_str());
         for args in [
             &["mark"][..],
             &["check"],
             &["trim", "--unused", "--grace=0"],
             &["trim", "--repair"],
         ] {
-            let output = under(&caches, &library, args, var);
-            assert_eq!(
-                output.status.code(),
-                Some(0),
-                "{shift} {args:?}: {output:?}"
-            );
+            let run = command(&caches, args).env("LD_PRELOAD", &library);
+            let run = run.env("PRELOAD_CLOCK", &shift).run();
+            assert_eq!(run.code, Some(0), "{shift}: {run}");
         }
         caches.build_offline();
     }

@@ -6,7 +6,6 @@
 
 mod support;
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -386,6 +385,24 @@ fn outputs_of_another_go_stay_away() {
 }
 
 #[test]
+fn what_may_keep_go_from_its_outputs_is_told() {
+    let job = Job::saved();
+    job.env.forget_caches();
+    let flags = "-buildvcs=false -trimpath -tags=other";
+    let run = job.command("restore", &[]).env("GOFLAGS", flags).run();
+    let report = run.expect_code(0).json();
+    assert_eq!(
+        report["snapshot"]["restored"]["differences"][0]["name"],
+        "GOFLAGS"
+    );
+    let notes = report["notes"].to_string();
+    assert!(
+        notes.contains("in the job that saved: Go may not find its build outputs"),
+        "{notes}"
+    );
+}
+
+#[test]
 fn too_much_is_not_saved_and_what_is_idle_goes_first() {
     let job = Job::saved();
     job.env.forget_caches();
@@ -408,56 +425,18 @@ const CALLS: &str = "write,pwrite64,renameat,renameat2,rename,mkdirat,unlinkat,f
 
 impl Job {
     /// Runs a command with something done to one of its calls, as strace says it.
-    fn traced(&self, command: &str, inject: &str, log: &Path) -> std::process::Output {
-        let strace = Command::new("strace").arg("-V").output();
-        assert!(
-            strace.is_ok_and(|it| it.status.success()),
-            "this test needs strace"
-        );
-        Command::new("strace")
-            .args(["-f", "-qq", "-o"])
-            .arg(log)
-            .args(["-e", &format!("trace={CALLS}"), "-e", inject])
-            .arg(env!("CARGO_BIN_EXE_gocachevet"))
-            .args([command, "-q", "--key", "test", "--store"])
-            .arg(&self.store)
-            .arg("--state")
-            .arg(self.state())
-            .env("GOMODCACHE", &self.env.modcache)
-            .env("GOCACHE", &self.env.gocache)
-            .env("HOME", &self.env.home)
-            .env("GOFLAGS", "-buildvcs=false -trimpath")
-            .current_dir(&self.project)
-            .output()
-            .unwrap()
+    fn struck(&self, command: &str, inject: &str) -> Run {
+        let command = self.command(command, &["-q"]);
+        command
+            .under_strace(CALLS, inject, Path::new("/dev/null"))
+            .run()
     }
 
-    /// Places to interrupt a command at, from its first call to its last: eight, or
-    /// 200 with `GOCACHEVET_CAMPAIGN=full`; each if there are fewer.
+    /// Places to interrupt a command at.
     fn places(&self, command: &str) -> Vec<usize> {
-        let log = self.env.dir().join("calls");
-        let output = self.traced(command, "trace=all", &log);
-        assert!(output.status.success(), "{output:?}");
-        // strace counts for each thread and call alone.
-        let mut counted: HashMap<(&str, &str), usize> = HashMap::new();
-        let calls = fs::read_to_string(log).unwrap();
-        for line in calls.lines().filter(|line| !line.contains("resumed>")) {
-            let (thread, call) = line.split_once(' ').unwrap();
-            let name = call.trim_start().split('(').next().unwrap_or_default();
-            if CALLS.split(',').any(|known| known == name) {
-                *counted.entry((thread, name)).or_default() += 1;
-            }
-        }
-        let calls = counted.into_values().max().unwrap();
-        let asked = match std::env::var_os("GOCACHEVET_CAMPAIGN") {
-            Some(_) => 200,
-            None => 8,
-        };
-        let places = asked.min(calls);
-        assert!(places > 1, "{calls} calls");
-        (0..places)
-            .map(|place| 1 + place * (calls - 1) / (places - 1))
-            .collect()
+        let (run, places) = self.command(command, &["-q"]).places(CALLS, 8, 200);
+        run.expect_code(0);
+        places
     }
 }
 
@@ -469,9 +448,8 @@ fn a_restore_that_is_killed_leaves_a_smaller_cache_that_builds() {
     let mut killed = 0;
     for call in &places {
         job.env.forget_caches();
-        let inject = format!("inject={CALLS}:signal=KILL:when={call}");
-        let output = job.traced("restore", &inject, Path::new("/dev/null"));
-        killed += usize::from(!output.status.success());
+        let run = job.struck("restore", &format!("{CALLS}:signal=KILL:when={call}"));
+        killed += usize::from(run.code != Some(0));
         for cache in [&job.env.modcache, &job.env.gocache] {
             fs::create_dir_all(cache).unwrap();
         }
@@ -502,9 +480,8 @@ fn a_save_that_is_killed_leaves_a_store_that_serves() {
     let mut killed = 0;
     for call in &places {
         copy(&whole, &job.store);
-        let inject = format!("inject={CALLS}:signal=KILL:when={call}");
-        let output = job.traced("save", &inject, Path::new("/dev/null"));
-        killed += usize::from(!output.status.success());
+        let run = job.struck("save", &format!("{CALLS}:signal=KILL:when={call}"));
+        killed += usize::from(run.code != Some(0));
         // What was saved before is there, or what was being saved is, whole.
         let saved = job.save();
         assert!(
@@ -530,10 +507,10 @@ fn a_disk_that_is_full_is_told_and_what_is_there_builds() {
     let mut refused = 0;
     for call in &places {
         job.env.forget_caches();
-        let inject = format!("inject=write,mkdirat:error=ENOSPC:when={call}+");
-        let output = job.traced("restore", &inject, Path::new("/dev/null"));
-        if !output.status.success() {
-            assert_eq!(output.status.code(), Some(3), "call {call}: {output:?}");
+        let inject = format!("write,mkdirat:error=ENOSPC:when={call}+");
+        let run = job.struck("restore", &inject);
+        if run.code != Some(0) {
+            assert_eq!(run.code, Some(3), "call {call}: {run}");
             refused += 1;
         }
         for cache in [&job.env.modcache, &job.env.gocache] {
@@ -548,10 +525,8 @@ fn a_disk_that_is_full_is_told_and_what_is_there_builds() {
     assert!(refused > places.len() / 2, "{refused} of {}", places.len());
     // Standard error was on that disk as well; here it is not.
     job.env.forget_caches();
-    let inject = "inject=renameat2:error=ENOSPC:when=3+";
-    let output = job.traced("restore", inject, Path::new("/dev/null"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("make room"), "{said}");
+    let run = job.struck("restore", "renameat2:error=ENOSPC:when=3+");
+    assert!(run.stderr.contains("make room"), "{run}");
 }
 
 #[test]

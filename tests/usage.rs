@@ -696,7 +696,7 @@ fn a_restore_has_its_price_and_the_list_tells_use() {
     assert_eq!(list["usage"]["buildcache"], report["usage"]["buildcache"]);
     assert_eq!(list["usage"]["modcache"], report["usage"]["modcache"]);
     let text = run(&["list"]).stdout;
-    assert!(text.contains("Used since the mark"), "{text}");
+    assert!(text.contains("Used by this job"), "{text}");
     let other = job.aside.join("none.state");
     let list = run(&["list", "--format=json", "--state", other.to_str().unwrap()]).json();
     assert!(list.get("usage").is_none(), "{list}");

@@ -184,11 +184,10 @@ fn remove_batch<'a>(
     readers: &mut Readers,
     jobs: usize,
 ) -> Vec<Done<'a>> {
-    let (mut versions, mut others) = (Vec::new(), Vec::new());
+    let mut versions = Vec::new();
     for &(step, unit) in groups.iter().flatten() {
-        match unit {
-            InModules::Version(version, part) => versions.push((step, version, part)),
-            unit => others.push((step, unit)),
+        if let InModules::Version(version, part) = unit {
+            versions.push((step, version, part));
         }
     }
     let begun = parallel::each(jobs, &versions, |&(step, version, part)| {
@@ -208,10 +207,16 @@ fn remove_batch<'a>(
         Done::new(*step, version::finish(begun, step.cause))
     }));
     drop(open);
-    // Residue is removed under the lock of its version, which is free now.
-    done.extend(parallel::each(jobs, &others, |&(step, unit)| {
-        Done::new(step, remove_other(root, cache, unit))
-    }));
+    // Residue is removed under the lock of its version, which is free now. Two
+    // pieces of one version would find it held by each other.
+    let others = parallel::each(jobs, groups, |group| {
+        let others = group
+            .iter()
+            .filter(|(_, unit)| !matches!(unit, InModules::Version(..)));
+        let removed = others.map(|&(step, unit)| Done::new(step, remove_other(root, cache, unit)));
+        removed.collect::<Vec<_>>()
+    });
+    done.extend(others.into_iter().flatten());
     done
 }
 

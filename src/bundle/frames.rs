@@ -346,6 +346,7 @@ impl Frames {
             }
         };
         decoder.decompress_to_buffer(&room.packed, &mut room.content)?;
+        room.content.truncate(frame.unpacked as usize);
         Ok(Some(&room.content))
     }
 

@@ -14,11 +14,12 @@ use crate::formats::gomod::MAX_BYTES as MAX_GO_MOD_BYTES;
 use crate::formats::gosum::GoSum;
 use crate::formats::h1::{H1, H1Builder, H1Error};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
-use crate::formats::module::{ModuleError, ModuleVersion, escape_path, lookup_name, piece_name};
+use crate::formats::module::{ModuleVersion, escape_path, lookup_name, piece_name};
 use crate::formats::modzip::MAX_ZIP_BYTES;
 use crate::sumdb::tlog::{Record, Tile};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Display;
 
 /// Nanoseconds since 1970 and a newline.
 const MAX_TESTEXPIRE_BYTES: u64 = 64;
@@ -120,7 +121,7 @@ pub(crate) fn roles(manifest: &Manifest) -> Result<Vec<Role>, BundleError> {
     let expected = Expected::of(manifest)?;
     let mut roles = Vec::with_capacity(manifest.files.len());
     for file in &manifest.files {
-        let odd = |error| BundleError::Listed(format!("{:?}", file.path), Box::new(error));
+        let odd = |error| listed(format!("{:?}", file.path), error);
         roles.push(expected.role(file).map_err(odd)?);
     }
     Ok(roles)
@@ -243,8 +244,8 @@ impl<'a> Expected<'a> {
     }
 }
 
-fn listed(what: String, error: ModuleError) -> BundleError {
-    BundleError::Listed(what, Box::new(error.into()))
+fn listed(what: String, error: impl Display) -> BundleError {
+    format!("lists {what}: {error}").into()
 }
 
 fn of_module(piece: &Piece<'_>, file: &manifest::File) -> Result<Role, BundleError> {

@@ -29,7 +29,6 @@
 //! go.sum, which comes with the sources, has the last word when Go builds.
 
 pub(crate) mod choose;
-mod error;
 #[cfg(target_os = "linux")]
 pub(crate) mod frames;
 pub(crate) mod gather;
@@ -46,12 +45,13 @@ pub(crate) mod seal;
 mod spool;
 pub(crate) mod write;
 
-pub(crate) use error::BundleError;
-
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+
+/// Why a bundle, or a file of one, is not what it has to be. The text follows its name.
+pub(crate) type BundleError = crate::error::Source;
 
 /// What builds find in a bundle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

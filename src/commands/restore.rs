@@ -473,7 +473,7 @@ fn fitting(
             continue;
         }
         notes.push(format!(
-            "{name} is {now:?}, and was {then:?} in the job that saved: GoOptions may not find its build outputs"
+            "{name} is {now:?}, and was {then:?} in the job that saved: Go may not find its build outputs"
         ));
         differences.push(Difference::new(&name, then, now));
     }

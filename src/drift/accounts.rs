@@ -1,8 +1,9 @@
 //! What one witness says.
 
 use super::Accounts;
+use crate::error::Source;
 use crate::formats::gosum::GoSum;
-use crate::formats::h1::{H1, MalformedH1, h1_of_go_mod};
+use crate::formats::h1::{H1, h1_of_go_mod};
 use crate::formats::info::{MAX_INFO_BYTES, RevInfo};
 use crate::formats::module::{ModuleVersion, PieceKind};
 use crate::formats::ziphash::{MAX_ZIPHASH_BYTES, ZipHash, parse_ziphash};
@@ -91,26 +92,18 @@ pub fn for_report(module: &ModuleVersion, account: &Account) -> VersionAccount {
     }
 }
 
-/// Why a saved report does not say what the versions are.
-#[derive(Debug, thiserror::Error)]
-pub enum AccountError {
-    /// A name in it is none.
-    #[error("{0:?} is not a module version")]
-    Module(String),
-    /// A hash in it is none.
-    #[error(transparent)]
-    Hash(#[from] MalformedH1),
-}
-
 /// What a saved report says.
-pub fn of_report(saved: &[VersionAccount]) -> Result<Accounts, AccountError> {
+///
+/// # Errors
+/// When a name or a hash in it is none.
+pub fn of_report(saved: &[VersionAccount]) -> Result<Accounts, Source> {
     let hash = |text: &Option<String>| text.as_ref().map(|text| text.parse()).transpose();
     let mut accounts = Accounts::new();
     for said in saved {
         let module: ModuleVersion = said
             .module
             .parse()
-            .map_err(|_| AccountError::Module(said.module.clone()))?;
+            .map_err(|_| format!("{:?} is not a module version", said.module))?;
         let account = Account {
             zip: hash(&said.zip)?,
             go_mod: hash(&said.go_mod)?,

@@ -23,8 +23,6 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod tlog;
-#[cfg(test)]
-mod vectors;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+mod vectors;
+
 use std::path::Path;
 
 use super::database::{Database, HeadStanding, Standpoint, examine};

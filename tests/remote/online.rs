@@ -102,6 +102,26 @@ fn the_database_contradicts_a_go_sum_that_was_edited() {
 }
 
 #[test]
+fn cached_toolchains_are_asked_about() {
+    // What Go fetched to prove the toolchain, over HTTP.
+    let database = serve(&support::toolchain_cache().join("cache/download"));
+    let knows = format!("sum.golang.org {}/sumdb/sum.golang.org", database.address);
+    let (proxy, knows_not) = honest();
+    let env = GoEnv::new();
+    support::copy_tree(&support::toolchain_cache(), &env.modcache);
+    fs::remove_dir_all(env.modcache.join("cache/download/sumdb")).unwrap();
+    for (sumdb, proven) in [(&knows, 1), (&knows_not, 0)] {
+        let vars = [("GOPROXY", proxy.address.as_str()), ("GOSUMDB", sumdb)];
+        let run = doctor(&env, &vars, "json").expect_code(1 - proven);
+        let notes = run.json()["notes"].to_string();
+        let expected = format!("of 1 records that the cache lacks, {proven} are proven");
+        assert!(notes.contains(&expected), "{run}");
+        let found = found(&run, "toolchain-unproven");
+        assert_eq!(found.len(), usize::from(proven == 0), "{run}");
+    }
+}
+
+#[test]
 fn private_names_never_leave_the_machine() {
     let (proxy, sumdb) = honest();
     let env = cache(&SOME);

@@ -1,5 +1,6 @@
 //! Running the binary under test.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::Path;
@@ -78,6 +79,62 @@ impl Gocachevet {
             command.uid(NOBODY).gid(NOBODY);
         }
         Self { command, ..self }
+    }
+
+    /// Under strace, which traces these calls into `log` and does to them what `inject`
+    /// says, if anything.
+    pub fn under_strace(self, calls: &str, inject: &str, log: &Path) -> Self {
+        let mut command = Command::new("strace");
+        command
+            .args(["-f", "-qq", "-o"])
+            .arg(log)
+            .args(["-e", &format!("trace={calls}")]);
+        if !inject.is_empty() {
+            command.args(["-e", &format!("inject={inject}")]);
+        }
+        command
+            .arg(self.command.get_program())
+            .args(self.command.get_args())
+            .env_clear()
+            .envs(
+                self.command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .current_dir(self.command.get_current_dir().unwrap());
+        let there = Command::new("strace").arg("-V").output();
+        assert!(
+            there.is_ok_and(|it| it.status.success()),
+            "this test needs strace: tests/tools/install strace"
+        );
+        Self { command, ..self }
+    }
+
+    /// Runs it, and gives places to strike it at the next time, from its first of these
+    /// calls to its last: as many as `short`, or `full` with `GOCACHEVET_CAMPAIGN=full`;
+    /// each if there are fewer.
+    pub fn places(self, calls: &str, short: usize, full: usize) -> (Run, Vec<usize>) {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let run = self.under_strace(calls, "", log.path()).run();
+        // strace counts for each thread and call alone.
+        let mut counted: HashMap<(&str, &str), usize> = HashMap::new();
+        let traced = std::fs::read_to_string(log.path()).unwrap();
+        for line in traced.lines().filter(|line| !line.contains("resumed>")) {
+            let (thread, call) = line.split_once(' ').unwrap();
+            let name = call.trim_start().split('(').next().unwrap_or_default();
+            if calls.split(',').any(|known| known == name) {
+                *counted.entry((thread, name)).or_default() += 1;
+            }
+        }
+        let most = counted.into_values().max().unwrap();
+        let asked = match std::env::var_os("GOCACHEVET_CAMPAIGN") {
+            Some(_) => full,
+            None => short,
+        };
+        let places = asked.min(most);
+        assert!(places > 1, "{most} calls");
+        let place = |place| 1 + place * (most - 1) / (places - 1);
+        (run, (0..places).map(place).collect())
     }
 
     /// Runs it to its end.

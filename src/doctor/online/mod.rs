@@ -259,6 +259,12 @@ impl Online {
                 .push(Finding::new(Rule::ProxyFailed, name, message));
         }
         for module in &told.absent {
+            if module.is_toolchain() {
+                let message = format!("{}: has no record of it", base.source.shown);
+                let finding = Finding::new(Rule::ToolchainUnproven, module.to_string(), message);
+                self.findings.push(finding);
+                continue;
+            }
             let message = format!(
                 "{}: has no record of it: unless it is withdrawn, it was never public, and Go cannot add it to a go.sum",
                 base.source.shown

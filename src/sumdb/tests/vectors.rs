@@ -1,16 +1,8 @@
 //! This year's holes in Go's own use of the checksum database, each tried here: what
 //! fooled Go must not be called proven.
 
-use std::path::Path;
-
-use super::database::{Database, Standpoint, examine};
-use super::testing::{Log, MemoryFiles, h1, module};
-use super::tlog::{FULL_WIDTH, Hash, Tile, subtree_root};
 use super::*;
-
-fn open(log: &Log, files: &MemoryFiles) -> Database {
-    examine(files, Path::new("db"), &[], &log.signer().verifier())
-}
+use crate::sumdb::tlog::{FULL_WIDTH, Hash, Tile, subtree_root};
 
 fn is_proven(database: Database, module: &ModuleVersion, zip: Option<H1>) -> bool {
     matches!(
