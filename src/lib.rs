@@ -64,6 +64,9 @@ mod parallel;
 mod text;
 mod values;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use commands::run;
 
 /// What this project's own tests hold against Go. No interface: it follows the code.
@@ -94,10 +97,12 @@ pub mod tested {
         pub use crate::formats::info::RevInfo;
         pub use crate::formats::modindex::{module_index_action, parse_go_version_file};
         pub use crate::formats::module::{
-            AtVName, ModuleVersion, PieceKind, TreeDir, escape_path, escape_version,
-            parse_at_v_name, parse_tree_dir, tree_dir_name,
+            AtVName, ModuleVersion, PieceKind, TreeDir, check as check_module, check_file_path,
+            escape_path, escape_version, parse_at_v_name, parse_tree_dir, tree_dir_name,
+            unescape_path,
         };
         pub use crate::formats::output_kind::{HEAD_BYTES, OutputKind, TAIL_BYTES, output_kind};
+        pub use crate::formats::semver::canonical_module_version;
         pub use crate::formats::trim_marker::parse_trim_txt;
         pub use crate::formats::ziphash::{ZipHash, parse_ziphash};
     }

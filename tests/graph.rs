@@ -7,6 +7,8 @@
 // Helpers outside of test functions fail a test just as well.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use std::process::Command;
 use gocachevet::tested::formats::gomod::{self, GoMod as File, Replacement};
 use gocachevet::tested::formats::{ModuleVersion, escape_path, escape_version};
 use gocachevet::tested::graph::{CachedGoMods, Graph, MainModules, Standing, load};
+use support::{Dice, full_campaign};
 
 /// A `go.mod` as `go mod edit -json` tells it, or that `go` refuses it.
 fn go_mod_edit(text: &str) -> Option<serde_json::Value> {
@@ -514,4 +517,64 @@ fn a_missing_file_is_named() {
         .collect();
     assert_eq!(missing, ["github.com/spf13/cobra"]);
     assert!(!graph.is_complete());
+}
+
+const MODULES: usize = 7;
+const VERSIONS: &[&str] = &["v1.0.0", "v1.1.0-rc.1", "v1.1.0", "v1.2.0", "v1.10.0"];
+
+/// A go.mod that requires some of the modules, of a Go with pruning or without.
+fn random_go_mod(name: &str, dice: &mut Dice) -> String {
+    let go = ["1.15", "1.16", "1.17", "1.18", "1.21"][dice.roll(5)];
+    let mut text = format!("module example.com/{name}\n\ngo {go}\n");
+    for other in 0..MODULES {
+        // No more than one of three, so that not everything is one cycle.
+        if dice.roll(3) == 0 && name != format!("m{other}") {
+            let version = VERSIONS[dice.roll(VERSIONS.len())];
+            let indirect = ["", " // indirect"][dice.roll(2)];
+            text += &format!("require example.com/m{other} {version}{indirect}\n");
+        }
+    }
+    text
+}
+
+/// A proxy's folder that has every version's go.mod, and no source.
+fn random_proxy(folder: &Path, dice: &mut Dice) {
+    for module in 0..MODULES {
+        let versions = folder.join(format!("example.com/m{module}/@v"));
+        fs::create_dir_all(&versions).unwrap();
+        for version in VERSIONS {
+            let text = random_go_mod(&format!("m{module}"), dice);
+            fs::write(versions.join(format!("{version}.mod")), text).unwrap();
+            let info = format!("{{\"Version\":\"{version}\",\"Time\":\"2020-01-02T03:04:05Z\"}}");
+            fs::write(versions.join(format!("{version}.info")), info).unwrap();
+        }
+        fs::write(versions.join("list"), VERSIONS.join("\n")).unwrap();
+    }
+}
+
+#[test]
+fn random_graphs_have_the_build_list_that_go_selects() {
+    let mut dice = Dice::new();
+    let (mut raised, mut deep) = (0, 0);
+    let count = if full_campaign() { 1000 } else { 25 };
+    for number in 0..count {
+        let dir = tempfile::tempdir().unwrap();
+        let [proxy, modcache] = ["proxy", "modcache"].map(|name| dir.path().join(name));
+        random_proxy(&proxy, &mut dice);
+        let main = random_go_mod("main", &mut dice);
+        fs::write(dir.path().join("go.mod"), &main).unwrap();
+        let url = format!("file://{}", proxy.display());
+        let go = |args: &[&str]| go(dir.path(), &modcache, Some(&url), args);
+        let project = MainModules::read(&dir.path().join("go.mod")).unwrap();
+        let go_edges = go(&["mod", "graph"]);
+        let graph = load(&project, &CachedGoMods::new(&modcache)).unwrap();
+        assert!(graph.is_complete(), "{number}: {main}");
+        assert_eq!(edges(&graph), go_edges, "{number}: {main}");
+        let listed = go(&["list", "-mod=mod", "-m", LIST, "all"]);
+        assert_eq!(build_list(&graph), listed, "{number}: {main}");
+        raised += usize::from(!graph.raised().is_empty());
+        deep += usize::from(graph.build_list().len() > 4);
+    }
+    println!("{count} graphs, {raised} raised, {deep} of more than four modules");
+    assert!(raised > 0 && deep > count / 4, "{raised} {deep}");
 }

@@ -1,7 +1,7 @@
 //! `trim` killed at random moments, and beside running `go` commands.
 //!
 //! Short by default. In full, with figures:
-//! `GOCACHEVET_CAMPAIGN=1 cargo test --test trim_races -- --nocapture --test-threads=1`
+//! `GOCACHEVET_CAMPAIGN=full cargo test --test trim_races -- --nocapture --test-threads=1`
 // A test fails by panicking, also in what tests share; figures go to standard error.
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Caches, Project, build_cache, copy_tree_fresh, std_cache};
+use support::{Caches, Dice, Project, build_cache, copy_tree_fresh, full_campaign, std_cache};
 
 const FOREIGN: [&str; 4] = [
     "github.com/google/uuid@v1.6.0",
@@ -26,10 +26,6 @@ const FOREIGN: [&str; 4] = [
     "github.com/pkg/errors@v0.9.1",
     "golang.org/x/exp@v0.0.0-20240719175910-8a7402abbf56",
 ];
-
-fn full() -> bool {
-    std::env::var_os("GOCACHEVET_CAMPAIGN").is_some_and(|value| !value.is_empty())
-}
 
 fn trim(caches: &Caches, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gocachevet"));
@@ -47,25 +43,12 @@ fn trim(caches: &Caches, args: &[&str]) -> Command {
     command
 }
 
-/// A fraction from a small generator: the moments should differ, no more.
-struct Moments(u64);
-
-impl Moments {
-    fn next(&mut self) -> f64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f64 / (1_u64 << 24) as f64
-    }
-}
-
 #[test]
 fn a_kill_at_any_moment_leaves_sound_caches() {
-    let kills = if full() { 200 } else { 8 };
+    let kills = if full_campaign() { 1000 } else { 8 };
     let caches = build_cache(Project::Hello);
     let start = Instant::now();
-    let mut moments = Moments(42);
+    let mut dice = Dice::new();
     let mut struck = 0;
     let mut longest = Duration::from_millis(150);
     for round in 0..kills {
@@ -79,7 +62,7 @@ fn a_kill_at_any_moment_leaves_sound_caches() {
         };
         let began = Instant::now();
         let mut child = trim(&caches, args).spawn().unwrap();
-        std::thread::sleep(longest.mul_f64(moments.next()));
+        std::thread::sleep(longest.mul_f64(dice.roll(1000) as f64 / 1000.0));
         let _ = child.kill();
         match child.wait().unwrap().code() {
             None => struck += 1,
@@ -139,7 +122,7 @@ fn loop_of(
 
 #[test]
 fn builds_beside_trims_of_what_they_do_not_use_never_fail() {
-    let trims = if full() { 300 } else { 10 };
+    let trims = if full_campaign() { 1000 } else { 10 };
     let caches = build_cache(Project::Hello);
     let stop = AtomicBool::new(false);
     let (runs, failures) = (AtomicU32::new(0), AtomicU32::new(0));
@@ -172,10 +155,11 @@ fn builds_beside_trims_of_what_they_do_not_use_never_fail() {
         });
         let mut codes = Vec::new();
         for round in 0..trims {
-            let args: &[&str] = match round % 3 {
+            let args: &[&str] = match round % 4 {
+                0 => &["--unused"],
                 // A build uses build-cache entries that are no older than the grace.
-                0 => &["--unused", "--grace=0"],
-                1 => &["--unused", "--max-age=1h", "--grace=1h"],
+                1 => &["--unused", "--grace=0"],
+                2 => &["--unused", "--max-age=1h", "--grace=1h"],
                 _ => &["--unused", "--grace=0", "--slim=archive"],
             };
             let mut trim = trim(&caches, args);
@@ -233,7 +217,7 @@ fn adversary(
 
 #[test]
 fn builds_that_ask_for_what_is_removed_do_not_fail_as_beside_rm() {
-    let wanted = if full() { 2000 } else { 60 };
+    let wanted = if full_campaign() { 2000 } else { 60 };
     let caches = build_cache(Project::Hello);
     let trimmed = adversary(&caches, wanted, |victim| {
         let args = ["--trim-modcache-to=0", "--force", "--grace=0"];
@@ -255,7 +239,7 @@ fn builds_that_ask_for_what_is_removed_do_not_fail_as_beside_rm() {
     assert!(trimmed.2 > 0, "nothing was removed");
     // The goal: of builds that ask for what goes at that moment, one in 780 may fail.
     assert!(trimmed.1 <= 1 + trimmed.0 / 780, "{trimmed:?}");
-    if !full() {
+    if !full_campaign() {
         return;
     }
     let plain = adversary(&caches, wanted / 4, |victim| {
@@ -298,7 +282,7 @@ fn plain_rm(modcache: &Path, victim: usize) {
 
 #[test]
 fn two_trims_at_once_do_not_mind_each_other() {
-    let rounds = if full() { 30 } else { 3 };
+    let rounds = if full_campaign() { 30 } else { 3 };
     let caches = build_cache(Project::Hello);
     for round in 0..rounds {
         caches.env.download(&FOREIGN);

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use support::zip::{End, Form, Part, part, zip};
-use support::{GoEnv, copy_tree, make_writable};
+use support::{Dice, GoEnv, copy_tree, full_campaign, make_writable};
 
 const PREFIX: &str = "example.com/m@v1.0.0/";
 
@@ -510,18 +510,6 @@ fn forms_that_readers_take_differently_are_refused_and_no_others() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A small generator of numbers: the same ones on each machine.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % sides as u64) as usize
-    }
-}
-
 fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
     if bytes.len() < 22 {
         return;
@@ -562,16 +550,15 @@ fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
 
 #[test]
 fn mutated_zips_are_read_as_go_reads_them() {
-    let full = std::env::var("GOCACHEVET_CAMPAIGN").is_ok_and(|it| it == "full");
     let reader = Reader::new();
     let sound: Vec<Vec<u8>> = forms()
         .into_iter()
         .filter(|(_, want, _)| *want == BothTake)
         .map(|(_, _, zip)| zip)
         .collect();
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let mut dice = Dice::new();
     let [mut taken, mut stricter, mut refused] = [0; 3];
-    for _ in 0..if full { 200 } else { 1 } {
+    for _ in 0..if full_campaign() { 200 } else { 1 } {
         let zips: Vec<Vec<u8>> = (0..600)
             .map(|_| {
                 let mut bytes = sound[dice.roll(sound.len())].clone();

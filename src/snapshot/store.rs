@@ -386,7 +386,7 @@ fn read_head(path: &Path) -> Result<Option<Head>, CommandError> {
     parse_head(&bytes, &display_path(path)).map(Some)
 }
 
-fn parse_head(bytes: &[u8], shown: &str) -> Result<Head, CommandError> {
+pub(crate) fn parse_head(bytes: &[u8], shown: &str) -> Result<Head, CommandError> {
     let damaged = CommandError::failed(format!("{shown}: is no head of a snapshot; remove it"));
     let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
     match head.schema == SCHEMA && (1..=2).contains(&head.bundles.len()) {

@@ -191,7 +191,7 @@ impl Archive {
     }
 
     /// [`open`](Self::open) for a zip that is in memory.
-    #[cfg(any(feature = "remote", not(unix)))]
+    #[cfg(any(test, feature = "remote", not(unix)))]
     pub(crate) fn in_memory(id: &ModuleVersion, content: Vec<u8>) -> Result<Archive, ZipError> {
         let len = content.len() as u64;
         Archive::read(id, Bytes::Memory(content), len)

@@ -63,7 +63,7 @@ pub(crate) fn zip_h1_with(
 ///
 /// # Errors
 /// As of [`zip_h1`].
-#[cfg(any(feature = "remote", not(unix)))]
+#[cfg(any(test, feature = "remote", not(unix)))]
 pub(crate) fn zip_h1_of(id: &ModuleVersion, content: Vec<u8>) -> Result<H1, ZipError> {
     archive_h1(Archive::in_memory(id, content)?, &mut Buffers::new(1))
 }

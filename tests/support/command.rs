@@ -6,6 +6,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::full_campaign;
+
 /// The binary under test, with an environment that holds `PATH` and nothing
 /// else: no GitHub, GitLab or Go variable of the machine that runs the tests.
 pub fn gocachevet() -> Gocachevet {
@@ -127,10 +129,7 @@ impl Gocachevet {
             }
         }
         let most = counted.into_values().max().unwrap();
-        let asked = match std::env::var_os("GOCACHEVET_CAMPAIGN") {
-            Some(_) => full,
-            None => short,
-        };
+        let asked = if full_campaign() { full } else { short };
         let places = asked.min(most);
         assert!(places > 1, "{most} calls");
         let place = |place| 1 + place * (most - 1) / (places - 1);

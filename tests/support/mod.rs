@@ -21,6 +21,7 @@
 
 pub mod bundle;
 mod command;
+mod dice;
 mod go;
 mod http;
 mod lib_proxy;
@@ -31,6 +32,7 @@ mod tree;
 pub mod zip;
 
 pub use command::{Gocachevet, Run, gocachevet};
+pub use dice::{Dice, full_campaign};
 pub use go::{Caches, GoEnv, Project, add_package, build_cache};
 pub use http::{Served, serve};
 pub use lib_proxy::{LIB, lib_proxy, zip};

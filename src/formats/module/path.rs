@@ -219,18 +219,17 @@ pub fn split_path_version(path: &str) -> Option<(&str, &str)> {
 fn split_gopkg_in(path: &str) -> Option<(&str, &str)> {
     let stable = path.strip_suffix("-unstable").unwrap_or(path);
     let front = stable.trim_end_matches(|c: char| c.is_ascii_digit());
-    let number = stable.strip_prefix(front)?;
+    // With -unstable there may be no number, as Go looks at the whole of it.
+    let number = path.strip_prefix(front)?;
     if number.is_empty() || !front.ends_with(".v") {
         return None;
     }
-    // A path with -unstable may be v0, too: Go compares the whole suffix.
-    if number.starts_with('0') && !path.ends_with(".v0") {
+    if number.starts_with('0') && number != "0" {
         return None;
     }
     path.split_at_checked(front.len() - 2)
 }
 
-/// Checks that a version fits the major version in its path (`module.CheckPathMajor`).
 /// Checks that a version fits its path's major version, as [`split_path_version`]
 /// gives it (`module.CheckPathMajor`).
 pub fn check_path_major(version: &str, path_major: &str) -> Result<(), ModuleError> {
@@ -280,6 +279,7 @@ mod tests {
             "x.y/v",
             "x.y/foo9",
             "gopkg.in/a.v1-unstable",
+            "gopkg.in/a.v-unstable",
             "x.y/a~1b",
         ] {
             assert_eq!(check_path(ok), Ok(()), "{ok}");
