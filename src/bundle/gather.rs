@@ -173,254 +173,266 @@ pub(crate) fn gather(
     from: &From<'_>,
     watch: &dyn Watch,
 ) -> GatheredPieces {
-    let mut gathered = GatheredPieces::default();
-    let mut wanted = Vec::new();
-    modules(needs, shape, from, &mut wanted, &mut gathered);
-    sumdb_files(needs, shape, from, &mut wanted, &mut gathered);
+    let mut gathering = Gathering {
+        shape,
+        from,
+        wanted: Vec::new(),
+        gathered: GatheredPieces::default(),
+    };
+    gathering.sources(needs);
+    gathering.go_mods(needs);
+    gathering.sumdb_files(needs);
     if let Some((cache, actions)) = &from.builds {
-        builds(cache, actions, &mut wanted, &mut gathered);
+        gathering.builds(cache, actions);
     }
-    watch.step("Verifying", wanted.len());
-    let weighed = parallel::map(
-        from.jobs,
-        wanted.len(),
-        || (vec![0; CHUNK], Buffers::new(from.jobs)),
-        |buffers, index| {
-            watch.tick();
-            weigh(&wanted[index], from.roots, buffers)
-        },
-    );
-    let mut h1s: BTreeMap<ModuleVersion, (Option<H1>, Option<H1>)> = BTreeMap::new();
-    for (wanted, weighed) in wanted.into_iter().zip(weighed) {
-        let weighed = match weighed {
-            Ok(weighed) => weighed,
-            Err(error) => {
-                gathered.damaged.insert(Damaged {
-                    subject: wanted.path,
-                    message: error.to_string(),
-                });
-                continue;
-            }
-        };
-        match (wanted.expect, weighed.h1) {
-            (Expect::Zip(id, _), Some(h1)) => {
-                if shape == Shape::Modcache {
-                    let hash = h1.to_string().into_bytes();
-                    gathered.add(format!("{}hash", wanted.path), hash);
-                }
-                gathered.modules.push(Module {
-                    path: id.path.clone(),
-                    version: id.version.clone(),
-                    h1: h1.to_string(),
-                    bytes: weighed.bytes,
-                });
-                h1s.entry(id).or_default().0 = Some(h1);
-            }
-            (Expect::GoMod(id, _), Some(h1)) => {
-                gathered.go_mods.push(GoMod {
-                    path: id.path.clone(),
-                    version: id.version.clone(),
-                    h1: h1.to_string(),
-                });
-                h1s.entry(id).or_default().1 = Some(h1);
-            }
-            _ => {}
-        }
-        gathered.pieces.push(Piece {
-            listed: manifest::File::new(wanted.path, weighed.bytes, weighed.sha256),
-            source: wanted.source,
-        });
-    }
-    for (id, (zip, go_mod)) in h1s {
-        gathered.weigh_record(from.sumdb.check(&id, zip, go_mod), &id);
-    }
-    gathered
-        .modules
-        .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
-    gathered
-        .go_mods
-        .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
-    gathered.sort();
-    gathered
+    gathering.weigh(watch)
 }
 
-fn modules(
-    needs: &Needs,
+/// What is wanted of the caches, and what there is already.
+struct Gathering<'a> {
     shape: Shape,
-    from: &From<'_>,
-    wanted: &mut Vec<Wanted>,
-    gathered: &mut GatheredPieces,
-) {
-    let cached = |id: &ModuleVersion| {
-        let at = from.versions.binary_search_by(|version| version.id.cmp(id));
-        at.ok().and_then(|at| from.versions.get(at))
-    };
-    let mut want = |id: &ModuleVersion, suffix: &str, expect| {
+    from: &'a From<'a>,
+    wanted: Vec<Wanted>,
+    gathered: GatheredPieces,
+}
+
+impl<'a> Gathering<'a> {
+    fn cached(&self, id: &ModuleVersion) -> Option<&'a Version> {
+        let versions = self.from.versions;
+        let at = versions.binary_search_by(|version| version.id.cmp(id));
+        versions.get(at.ok()?)
+    }
+
+    fn want(&mut self, id: &ModuleVersion, suffix: &str, expect: Expect) {
         if let Ok(name) = piece_name(id, suffix) {
             let source = Path::new("cache/download").join(&name);
-            wanted.push(Wanted {
-                path: format!("{}{name}", shape.prefix()),
+            self.wanted.push(Wanted {
+                path: format!("{}{name}", self.shape.prefix()),
                 source: Source::Cache(Root::Modules, source),
                 expect,
             });
         }
-    };
-    let missing = |id: &ModuleVersion, piece, why| Missing {
-        module: id.path.clone(),
-        version: id.version.clone(),
-        piece,
-        why,
-    };
-    let mut trusted = |id: &ModuleVersion, claims: &[SumClaim]| {
+    }
+
+    fn missing(&mut self, id: &ModuleVersion, piece: &'static str, why: &'static str) {
+        self.gathered.missing.insert(Missing {
+            module: id.path.clone(),
+            version: id.version.clone(),
+            piece,
+            why,
+        });
+    }
+
+    /// The hashes that go.sum files list.
+    fn trusted(&mut self, id: &ModuleVersion, claims: &[SumClaim]) -> BTreeSet<H1> {
         if claims.len() > 1 {
-            gathered.damaged.insert(Damaged {
-                subject: id.to_string(),
-                message: "the lines of go.sum files differ for it, so none of them proves it"
-                    .to_owned(),
-            });
+            let why = "the lines of go.sum files differ for it, so none of them proves it";
+            self.gathered.damage(id.to_string(), why.to_owned());
         }
         claims.iter().map(|claim| claim.h1).collect()
-    };
-    for id in &needs.source {
-        // A toolchain is proven by the checksum database alone.
-        let claims = match id.is_toolchain() {
-            true => &[],
-            false => from.sums.zip(id),
-        };
-        let hashes = trusted(id, claims);
-        match cached(id) {
-            Some(version) if version.zip.is_some() => {
-                want(id, "zip", Expect::Zip(id.clone(), hashes));
-            }
-            Some(version) if version.tree.is_some() => {
-                let why = "its extracted tree is there, but its zip is not";
-                gathered.missing.insert(missing(id, "zip", why));
-            }
-            _ => {
-                gathered
-                    .missing
-                    .insert(missing(id, "zip", "not in the cache"));
+    }
+
+    fn sources(&mut self, needs: &Needs) {
+        for id in &needs.source {
+            // A toolchain is proven by the checksum database alone.
+            let claims = match id.is_toolchain() {
+                true => &[],
+                false => self.from.sums.zip(id),
+            };
+            let hashes = self.trusted(id, claims);
+            match self.cached(id) {
+                Some(version) if version.zip.is_some() => {
+                    self.want(id, "zip", Expect::Zip(id.clone(), hashes));
+                }
+                Some(version) if version.tree.is_some() => {
+                    self.missing(id, "zip", "its extracted tree is there, but its zip is not");
+                }
+                _ => self.missing(id, "zip", "not in the cache"),
             }
         }
     }
-    let mut lists: BTreeMap<String, BTreeSet<&ModuleVersion>> = BTreeMap::new();
-    let mut made_infos = Vec::new();
-    for id in &needs.go_mods {
-        let hashes = trusted(id, from.sums.go_mod(id));
-        let Some(version) = cached(id).filter(|version| version.go_mod.is_some()) else {
-            gathered
-                .missing
-                .insert(missing(id, "mod", "not in the cache"));
-            continue;
-        };
-        want(id, "mod", Expect::GoMod(id.clone(), hashes));
-        if version.info.is_some() {
-            want(id, "info", Expect::Info(id.clone()));
-        } else if shape == Shape::Proxy
-            && let Ok(name) = piece_name(id, "info")
-        {
-            made_infos.push((format!("{}{name}", shape.prefix()), id));
+
+    fn go_mods(&mut self, needs: &Needs) {
+        let mut lists: BTreeMap<String, BTreeSet<&ModuleVersion>> = BTreeMap::new();
+        let mut without_info = Vec::new();
+        for id in &needs.go_mods {
+            let hashes = self.trusted(id, self.from.sums.go_mod(id));
+            let Some(version) = self.cached(id).filter(|version| version.go_mod.is_some()) else {
+                self.missing(id, "mod", "not in the cache");
+                continue;
+            };
+            self.want(id, "mod", Expect::GoMod(id.clone(), hashes));
+            match version.info {
+                Some(_) => self.want(id, "info", Expect::Info(id.clone())),
+                None => without_info.push(id),
+            }
+            if let Ok(path) = escape_path(&id.path) {
+                lists.entry(path).or_default().insert(id);
+            }
         }
-        if let Ok(path) = escape_path(&id.path) {
-            lists.entry(path).or_default().insert(id);
+        if self.shape == Shape::Proxy {
+            self.made_for_a_proxy(&without_info, lists);
         }
     }
-    if shape == Shape::Proxy {
-        if !made_infos.is_empty() {
-            gathered.notes.push(format!(
+
+    /// What a proxy answers with and no cache needs.
+    fn made_for_a_proxy(
+        &mut self,
+        without_info: &[&ModuleVersion],
+        lists: BTreeMap<String, BTreeSet<&ModuleVersion>>,
+    ) {
+        let prefix = self.shape.prefix();
+        if !without_info.is_empty() {
+            self.gathered.notes.push(format!(
                 "{} versions have no .info in the cache: one without the commit's time was made",
-                made_infos.len()
+                without_info.len()
             ));
         }
-        for (name, id) in made_infos {
-            let info = serde_json::json!({ "Version": id.version });
-            gathered.add(name, info.to_string().into_bytes());
+        for id in without_info {
+            if let Ok(name) = piece_name(id, "info") {
+                let info = serde_json::json!({ "Version": id.version }).to_string();
+                self.gathered.add(format!("{prefix}{name}"), info.into());
+            }
         }
         for (path, ids) in lists {
-            gathered.add(format!("{}{path}/@v/list", shape.prefix()), list_of(ids));
+            self.gathered
+                .add(format!("{prefix}{path}/@v/list"), list_of(ids));
         }
     }
-}
 
-/// The checksum database's records of what is packed, and all its tiles, as which
-/// of them a client will ask for depends on what it knows.
-fn sumdb_files(
-    needs: &Needs,
-    shape: Shape,
-    from: &From<'_>,
-    wanted: &mut Vec<Wanted>,
-    gathered: &mut GatheredPieces,
-) {
-    let ids = needs.source.iter().chain(&needs.go_mods);
-    let lookups: BTreeSet<String> = ids.filter_map(lookup_name).collect();
-    for database in from.sumdb.databases() {
-        let Some(key) = from.keys.iter().find(|key| key.name() == database.name) else {
-            continue;
-        };
-        let folder = Path::new("cache/download/sumdb").join(&database.name);
-        let top = format!("{}sumdb/{}", shape.prefix(), database.name);
-        let files = from.sumdb.files(&database.name);
-        let (tiles, lookups) = records::of(&folder, &files, database, key, &lookups);
-        if tiles.is_empty() && lookups.is_empty() {
-            continue;
+    /// The checksum database's records of what is packed, and all its tiles, as which
+    /// of them a client will ask for depends on what it knows.
+    fn sumdb_files(&mut self, needs: &Needs) {
+        let from = self.from;
+        let ids = needs.source.iter().chain(&needs.go_mods);
+        let lookups: BTreeSet<String> = ids.filter_map(lookup_name).collect();
+        for database in from.sumdb.databases() {
+            let Some(key) = from.keys.iter().find(|key| key.name() == database.name) else {
+                continue;
+            };
+            let folder = Path::new("cache/download/sumdb").join(&database.name);
+            let top = format!("{}sumdb/{}", self.shape.prefix(), database.name);
+            let files = from.sumdb.files(&database.name);
+            let (tiles, lookups) = records::of(&folder, &files, database, key, &lookups);
+            if tiles.is_empty() && lookups.is_empty() {
+                continue;
+            }
+            for file in tiles {
+                self.wanted.push(Wanted {
+                    path: format!("{top}/{file}"),
+                    source: Source::Cache(Root::Modules, folder.join(&file)),
+                    expect: Expect::Nothing,
+                });
+            }
+            for (file, content) in lookups {
+                self.gathered.add(format!("{top}/{file}"), content);
+            }
+            if self.shape == Shape::Proxy {
+                // How a proxy says that it answers for the database.
+                self.gathered.add(format!("{top}/supported"), Vec::new());
+            }
         }
-        for file in tiles {
-            wanted.push(Wanted {
-                path: format!("{top}/{file}"),
-                source: Source::Cache(Root::Modules, folder.join(&file)),
-                expect: Expect::Nothing,
+    }
+
+    fn builds(&mut self, cache: &BuildCache, actions: &BTreeSet<ActionId>) {
+        let mut outputs = BTreeSet::new();
+        let mut lost = 0;
+        let mut want = |name: String, expect| {
+            self.wanted.push(Wanted {
+                path: format!("gocache/{name}"),
+                source: Source::Cache(Root::Builds, name.into()),
+                expect,
+            });
+        };
+        for action in &cache.actions {
+            let Some(entry) = action.entry.filter(|_| actions.contains(&action.id)) else {
+                continue;
+            };
+            let Some(output) = cache.output(entry.output) else {
+                lost += 1;
+                continue;
+            };
+            // Links of test binaries and programs: large, and Go makes them again.
+            if output.executable {
+                continue;
+            }
+            want(
+                format!("{}/{}-a", action.id.shard(), action.id),
+                Expect::Nothing,
+            );
+            outputs.insert(entry.output);
+        }
+        for id in outputs {
+            want(format!("{}/{id}-d", id.shard()), Expect::Output(id));
+        }
+        if lost > 0 {
+            self.gathered.notes.push(format!(
+                "{lost} build actions were left out: their outputs are not in the cache"
+            ));
+        }
+    }
+
+    /// Reads all that is wanted.
+    fn weigh(self, watch: &dyn Watch) -> GatheredPieces {
+        let (from, wanted, mut gathered) = (self.from, self.wanted, self.gathered);
+        watch.step("Verifying", wanted.len());
+        let weighed = parallel::map(
+            from.jobs,
+            wanted.len(),
+            || (vec![0; CHUNK], Buffers::new(from.jobs)),
+            |buffers, index| {
+                watch.tick();
+                weigh(&wanted[index], from.roots, buffers)
+            },
+        );
+        let mut h1s: BTreeMap<ModuleVersion, (Option<H1>, Option<H1>)> = BTreeMap::new();
+        for (wanted, weighed) in wanted.into_iter().zip(weighed) {
+            let weighed = match weighed {
+                Ok(weighed) => weighed,
+                Err(error) => {
+                    gathered.damage(wanted.path, error.to_string());
+                    continue;
+                }
+            };
+            match (wanted.expect, weighed.h1) {
+                (Expect::Zip(id, _), Some(h1)) => {
+                    if self.shape == Shape::Modcache {
+                        gathered.add(format!("{}hash", wanted.path), h1.to_string().into());
+                    }
+                    gathered.modules.push(Module {
+                        path: id.path.clone(),
+                        version: id.version.clone(),
+                        h1: h1.to_string(),
+                        bytes: weighed.bytes,
+                    });
+                    h1s.entry(id).or_default().0 = Some(h1);
+                }
+                (Expect::GoMod(id, _), Some(h1)) => {
+                    gathered.go_mods.push(GoMod {
+                        path: id.path.clone(),
+                        version: id.version.clone(),
+                        h1: h1.to_string(),
+                    });
+                    h1s.entry(id).or_default().1 = Some(h1);
+                }
+                _ => {}
+            }
+            gathered.pieces.push(Piece {
+                listed: manifest::File::new(wanted.path, weighed.bytes, weighed.sha256),
+                source: wanted.source,
             });
         }
-        for (file, content) in lookups {
-            gathered.add(format!("{top}/{file}"), content);
+        for (id, (zip, go_mod)) in h1s {
+            gathered.weigh_record(from.sumdb.check(&id, zip, go_mod), &id);
         }
-        if shape == Shape::Proxy {
-            // How a proxy says that it answers for the database.
-            gathered.add(format!("{top}/supported"), Vec::new());
-        }
-    }
-}
-
-fn builds(
-    cache: &BuildCache,
-    actions: &BTreeSet<ActionId>,
-    wanted: &mut Vec<Wanted>,
-    gathered: &mut GatheredPieces,
-) {
-    let mut outputs = BTreeSet::new();
-    let mut lost = 0;
-    for action in &cache.actions {
-        let Some(entry) = action.entry.filter(|_| actions.contains(&action.id)) else {
-            continue;
-        };
-        let Some(output) = cache.output(entry.output) else {
-            lost += 1;
-            continue;
-        };
-        // Links of test binaries and programs: large, and Go makes them again.
-        if output.executable {
-            continue;
-        }
-        let name = format!("{}/{}-a", action.id.shard(), action.id);
-        wanted.push(Wanted {
-            path: format!("gocache/{name}"),
-            source: Source::Cache(Root::Builds, name.into()),
-            expect: Expect::Nothing,
-        });
-        outputs.insert(entry.output);
-    }
-    for id in outputs {
-        let name = format!("{}/{id}-d", id.shard());
-        wanted.push(Wanted {
-            path: format!("gocache/{name}"),
-            source: Source::Cache(Root::Builds, name.into()),
-            expect: Expect::Output(id),
-        });
-    }
-    if lost > 0 {
-        gathered.notes.push(format!(
-            "{lost} build actions were left out: their outputs are not in the cache"
-        ));
+        gathered
+            .modules
+            .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
+        gathered
+            .go_mods
+            .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
+        gathered.sort();
+        gathered
     }
 }
 
@@ -577,6 +589,10 @@ impl GatheredPieces {
             .sort_by(|a, b| a.listed.path.cmp(&b.listed.path));
     }
 
+    fn damage(&mut self, subject: String, message: String) {
+        self.damaged.insert(Damaged { subject, message });
+    }
+
     fn weigh_record(&mut self, proof: RecordProof, id: &ModuleVersion) {
         match proof {
             RecordProof::Proven(_) => self.proven_by_sumdb += 1,
@@ -587,16 +603,12 @@ impl GatheredPieces {
                 actual,
                 ..
             }) => {
-                self.damaged.insert(Damaged {
-                    subject: id.to_string(),
-                    message: format!("is {actual}, but {database} says {expected}"),
-                });
+                let message = format!("is {actual}, but {database} says {expected}");
+                self.damage(id.to_string(), message);
             }
             RecordProof::Contradicted(Contradiction::Proof { database, message }) => {
-                self.damaged.insert(Damaged {
-                    subject: id.to_string(),
-                    message: format!("its record of {database} does not hold: {message}"),
-                });
+                let message = format!("its record of {database} does not hold: {message}");
+                self.damage(id.to_string(), message);
             }
         }
     }

@@ -9,6 +9,26 @@ use chrono::{DateTime, Utc};
 
 /// A list as a table: name, size, its parts, share, last use.
 pub fn list_text(list: &ListReport) -> String {
+    let table = table(list);
+    let shown = format!(
+        "{} of {} shown, {} in all",
+        human::count(table.rows.len() as u64),
+        human::count(list.number),
+        human::size(list.bytes)
+    );
+    let mut sections = vec![
+        Section::default().table(table),
+        Section::default().paragraph(shown),
+    ];
+    sections.extend(list.usage.as_ref().map(|it| usage(it, list.generated_at)));
+    let document = Document {
+        sections,
+        ..Document::default()
+    };
+    terminal(&document, false)
+}
+
+fn table(list: &ListReport) -> Table {
     let age = |time: Option<DateTime<Utc>>| {
         let ago = time.map(|time| format!("{} ago", human::age(list.generated_at - time)));
         Text::from(ago.unwrap_or("?".to_owned()))
@@ -16,7 +36,7 @@ pub fn list_text(list: &ListReport) -> String {
     let size = |bytes| Text::from(human::size(bytes));
     let share = |bytes| Text::from(human::percent(human::share(bytes, list.bytes)));
     let count = |number| Text::from(human::count(number));
-    let table = match &list.rows {
+    match &list.rows {
         Rows::Modules(rows) => {
             let head = [
                 "MODULE",
@@ -76,23 +96,7 @@ pub fn list_text(list: &ListReport) -> String {
                 ]
             })
         }
-    };
-    let shown = format!(
-        "{} of {} shown, {} in all",
-        human::count(table.rows.len() as u64),
-        human::count(list.number),
-        human::size(list.bytes)
-    );
-    let mut sections = vec![
-        Section::default().table(table),
-        Section::default().paragraph(shown),
-    ];
-    sections.extend(list.usage.as_ref().map(|it| usage(it, list.generated_at)));
-    let document = Document {
-        sections,
-        ..Document::default()
-    };
-    terminal(&document, false)
+    }
 }
 
 #[cfg(test)]

@@ -215,23 +215,21 @@ pub(crate) fn open(
             }
         }
     }
-    let is_of = |delta: &Bundle, base: &Bundle| {
-        delta.said.base.as_ref().is_some_and(|of| {
-            of.digest == base.digest && of.used.len() == base.manifest.files.len()
-        })
-    };
     let mut bundles = bundles.into_iter();
-    match (bundles.next(), bundles.next(), bundles.next()) {
-        (Some(base), delta, None)
-            if base.said.base.is_none() && delta.as_ref().is_none_or(|it| is_of(it, &base)) =>
-        {
-            Ok(Some(Snapshot { base, delta }))
-        }
-        _ => {
-            notes.push("the snapshot's delta is none of its base".to_owned());
-            Ok(None)
-        }
+    let Some(base) = bundles.next() else {
+        return Ok(None);
+    };
+    let delta = bundles.next();
+    let fits = base.said.base.is_none()
+        && delta.as_ref().is_none_or(|delta| {
+            delta.said.base.as_ref().is_some_and(|of| {
+                of.digest == base.digest && of.used.len() == base.manifest.files.len()
+            })
+        });
+    if !fits {
+        notes.push("the snapshot's delta is none of its base".to_owned());
     }
+    Ok(fits.then_some(Snapshot { base, delta }))
 }
 
 /// What the snapshot before holds.

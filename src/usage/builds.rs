@@ -112,34 +112,9 @@ pub(super) fn observe(cache: &BuildCache, state: &State, jobs: usize) -> Builds 
         .filter_map(|(action, _)| Some(action.entry?.output))
         .collect();
     let kinds = kinds::of_outputs(cache, &outputs, jobs);
-    let kind = |action: &Action| kinds.get(&action.entry?.output);
+    let made = Made::of(&kinds, touched.clone());
     let count = |wanted: Use| uses.iter().filter(|(_, what)| *what == wanted).count() as u64;
     let (hits, misses) = (count(Use::Hit), count(Use::Miss));
-    let mut archives = HitsMisses::default();
-    // Go enters a test's result under two actions; whether it ran, any tells.
-    let mut tests: HashMap<OutputId, bool> = HashMap::new();
-    let mut go_versions = BTreeSet::new();
-    for (action, what) in touched.clone() {
-        match (kind(action), what) {
-            (Some(OutputKind::Archive { go_version, .. }), _) => {
-                go_versions.insert(go_version.clone());
-                match what {
-                    Use::Hit => archives.hits += 1,
-                    Use::Miss => archives.misses += 1,
-                    Use::Rewritten | Use::Idle | Use::Unseen => {}
-                }
-            }
-            // A test that ran although its result was there, such as after
-            // `go clean -testcache`, writes that result again.
-            (Some(OutputKind::TestResult), _) => {
-                if let Some(entry) = action.entry {
-                    *tests.entry(entry.output).or_insert(false) |= *what != Use::Hit;
-                }
-            }
-            _ => {}
-        }
-    }
-    let ran = tests.values().filter(|ran| **ran).count() as u64;
     let (rewritten, idle) = (count(Use::Rewritten), count(Use::Idle));
     let unseen: Vec<&Action> = uses
         .iter()
@@ -173,14 +148,59 @@ pub(super) fn observe(cache: &BuildCache, state: &State, jobs: usize) -> Builds 
             unseen: unseen.len() as u64,
             hit_rate: rate(hits, misses),
             idle_bytes: idle_bytes(cache, &uses),
-            archives,
-            tests: Some(HitsMisses {
-                hits: tests.len() as u64 - ran,
-                misses: ran,
-            }),
+            archives: made.archives,
+            tests: Some(made.tests()),
         },
         used: touched.map(|(action, _)| action.id).collect(),
-        go_versions,
+        go_versions: made.go_versions,
+    }
+}
+
+/// What the outputs are that were used or made.
+#[derive(Default)]
+struct Made {
+    archives: HitsMisses,
+    /// Go enters a test's result under two actions; whether it ran, any tells.
+    ran: HashMap<OutputId, bool>,
+    go_versions: BTreeSet<String>,
+}
+
+impl Made {
+    fn of<'a>(
+        kinds: &HashMap<OutputId, OutputKind>,
+        touched: impl Iterator<Item = &'a (&'a Action, Use)>,
+    ) -> Made {
+        let mut made = Made::default();
+        for (action, what) in touched {
+            let Some(output) = action.entry.map(|entry| entry.output) else {
+                continue;
+            };
+            match kinds.get(&output) {
+                Some(OutputKind::Archive { go_version, .. }) => {
+                    made.go_versions.insert(go_version.clone());
+                    match what {
+                        Use::Hit => made.archives.hits += 1,
+                        Use::Miss => made.archives.misses += 1,
+                        Use::Rewritten | Use::Idle | Use::Unseen => {}
+                    }
+                }
+                // A test that ran although its result was there, such as after
+                // `go clean -testcache`, writes that result again.
+                Some(OutputKind::TestResult) => {
+                    *made.ran.entry(output).or_insert(false) |= *what != Use::Hit;
+                }
+                _ => {}
+            }
+        }
+        made
+    }
+
+    fn tests(&self) -> HitsMisses {
+        let misses = self.ran.values().filter(|ran| **ran).count() as u64;
+        HitsMisses {
+            hits: self.ran.len() as u64 - misses,
+            misses,
+        }
     }
 }
 

@@ -70,21 +70,11 @@ pub(super) fn verify(
     let mut orphans = of(None);
     orphans.sort_by_key(|output| (output.bytes, output.id));
     // Every shard must come to the same ones, so all are counted.
-    let mut left = if level < VerifyLevel::Used {
-        0
-    } else {
-        ORPHANS_HASHED
+    let budget = match level < VerifyLevel::Used {
+        true => 0,
+        false => ORPHANS_HASHED,
     };
-    let hashed = orphans
-        .iter()
-        .take_while(|output| match left.checked_sub(output.bytes) {
-            Some(less) => {
-                left = less;
-                true
-            }
-            None => false,
-        });
-    let (hashed, unread) = orphans.split_at(hashed.count());
+    let (hashed, unread) = orphans.split_at(within(&orphans, budget));
     orphans_found(cache, &orphans, unread, level, evidence);
     let mut largest_first = match level < VerifyLevel::Used {
         true => Vec::new(),
@@ -100,38 +90,56 @@ pub(super) fn verify(
         contents(cache, groups[index], batch, tick)
     });
     for (output, result) in results.into_iter().flatten() {
-        let path = cache.output_path(output.id);
-        let actual = match result {
-            Ok((sha256, bytes)) => {
-                evidence.verification.bytes_hashed += bytes;
-                if sha256 == output.id.0 {
-                    evidence.verification.bytes_consistent += bytes;
-                    continue;
-                }
-                OutputId(sha256).to_string()
-            }
-            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => error.to_string(),
-            Err(error) => {
-                evidence.damaged_outputs.insert(output.id);
-                evidence.verification.failed += 1;
-                evidence
-                    .findings
-                    .push(crate::scan::unreadable(&path, &error));
-                continue;
-            }
-        };
-        evidence.damaged_outputs.insert(output.id);
-        let message = "the output's content is not what its name says";
-        let mut finding = Finding::new(Rule::OutputHashMismatch, output.id.to_string(), message);
-        if orphan.contains(&output.id) {
-            finding = unreached(finding);
-        } else {
-            evidence.verification.failed += 1;
-        }
-        evidence
-            .findings
-            .push(finding.at(&path).differs(output.id, actual));
+        weigh(cache, output, result, orphan.contains(&output.id), evidence);
     }
+}
+
+/// How many of these, one after the other, have no more bytes than that.
+fn within(outputs: &[&Output], budget: u64) -> usize {
+    let mut left = Some(budget);
+    let fits = outputs.iter().take_while(|output| {
+        left = left.and_then(|left| left.checked_sub(output.bytes));
+        left.is_some()
+    });
+    fits.count()
+}
+
+/// Holds the hash of an output's content against its name.
+fn weigh(
+    cache: &BuildCache,
+    output: &Output,
+    result: io::Result<([u8; 32], u64)>,
+    is_orphan: bool,
+    evidence: &mut Evidence,
+) {
+    let path = cache.output_path(output.id);
+    let actual = match result {
+        Ok((sha256, bytes)) => {
+            evidence.verification.bytes_hashed += bytes;
+            if sha256 == output.id.0 {
+                evidence.verification.bytes_consistent += bytes;
+                return;
+            }
+            OutputId(sha256).to_string()
+        }
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => error.to_string(),
+        Err(error) => {
+            evidence.damaged_outputs.insert(output.id);
+            evidence.verification.failed += 1;
+            let finding = crate::scan::unreadable(&path, &error);
+            return evidence.findings.push(finding);
+        }
+    };
+    evidence.damaged_outputs.insert(output.id);
+    let message = "the output's content is not what its name says";
+    let mut finding = Finding::new(Rule::OutputHashMismatch, output.id.to_string(), message);
+    if is_orphan {
+        finding = unreached(finding);
+    } else {
+        evidence.verification.failed += 1;
+    }
+    let finding = finding.at(&path).differs(output.id, actual);
+    evidence.findings.push(finding);
 }
 
 /// What is wrong with an output that no build can reach is worth a note.

@@ -15,7 +15,7 @@ use crate::formats::module::{ModuleVersion, lookup_name};
 use crate::net::Limits;
 use crate::parallel;
 use crate::settings::Environment;
-use crate::sumdb::database::{HeadStanding, Standpoint, Sums, examine, open_head};
+use crate::sumdb::database::{ExaminedHead, HeadStanding, Standpoint, Sums, examine, open_head};
 use crate::sumdb::note::Verifier;
 use crate::sumdb::setting;
 use crate::sumdb::tlog::{Record, Tile, TreeHead, frontier};
@@ -170,24 +170,27 @@ pub(super) fn ask(
         }
     }
     if let Some((_, seen)) = seen {
-        let standing = database.heads.iter().find(|head| head.tree == seen);
-        told.continues = match standing.map(|head| &head.standing) {
-            Some(HeadStanding::Newest | HeadStanding::Consistent) => Some(true),
-            // It may be the one that is forked from this, or this from it.
-            Some(HeadStanding::Forked { .. } | HeadStanding::Broken) => Some(false),
-            Some(HeadStanding::Unlinked { .. }) | None => None,
-        };
-        if database
-            .heads
-            .iter()
-            .any(|head| matches!(head.standing, HeadStanding::Forked { .. }))
-        {
-            told.continues = Some(false);
-        }
-        told.findings
-            .extend(rolled_back(source, verifier, seen, &told));
+        told.continues = continues(&database.heads, seen);
+        let rolled_back = rolled_back(source, verifier, seen, &told);
+        told.findings.extend(rolled_back);
     }
     told
+}
+
+/// Whether the log is the one of a tree that was seen before: not if any is forked, from
+/// that tree or that tree from it.
+fn continues(heads: &[ExaminedHead], seen: TreeHead) -> Option<bool> {
+    if heads
+        .iter()
+        .any(|head| matches!(head.standing, HeadStanding::Forked { .. }))
+    {
+        return Some(false);
+    }
+    match heads.iter().find(|head| head.tree == seen)?.standing {
+        HeadStanding::Newest | HeadStanding::Consistent => Some(true),
+        HeadStanding::Forked { .. } | HeadStanding::Broken => Some(false),
+        HeadStanding::Unlinked { .. } => None,
+    }
 }
 
 /// A database that knows fewer records than Go has seen, and cannot show the
