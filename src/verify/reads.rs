@@ -3,7 +3,7 @@
 //!
 //! Sources: `modfetch/cache.go` (`CachePath`, `DownloadDir`), `modfetch/fetch.go`,
 //! `modfetch/sumdb.go`, `codehost/codehost.go` (`WorkDir`), `toolchain/select.go`,
-//! `fips140/fips140.go`, `cache/cache.go`. `tests/reads.rs` traces the system calls
+//! `fips140/fips140.go`, `cache/cache.go`. `tests/e2e/reads.rs` traces the system calls
 //! of real `go` commands against this list and plants a change in each of its lines.
 
 use crate::findings::Rule;
