@@ -684,7 +684,7 @@ fn nothing_is_overwritten() {
 #[test]
 fn what_the_job_built_comes_along_if_asked_for() {
     let mut env = GoEnv::new();
-    env.with_std().set("GOFLAGS", "-buildvcs=false -trimpath");
+    env.set("GOFLAGS", "-buildvcs=false -trimpath").with_std();
     let project = env.project(Project::Hello);
     let packed = Packed { env, project };
     let bundle = packed.path("b.tar.zst");

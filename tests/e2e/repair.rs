@@ -89,7 +89,7 @@ fn plant(caches: &Caches) {
     let source = "package toml\n\nfunc init() { println(\"planted\") }\n";
     fs::write(tree(caches).join("planted.go"), source).unwrap();
     fs::remove_dir_all(&caches.gocache).unwrap();
-    copy_tree_fresh(&std_cache(), &caches.gocache);
+    copy_tree_fresh(&std_cache(false), &caches.gocache);
     assert!(run_offline(caches).contains("planted"));
 }
 

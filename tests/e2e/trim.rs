@@ -101,7 +101,7 @@ fn builds_offline_from_source(caches: &Caches) {
         &caches.project,
         [&["build"], caches.kind.packages()].concat(),
     );
-    let std = support::std_cache();
+    let std = support::std_cache(false);
     let _ = fs::remove_dir_all(&cold);
     support::copy_tree_fresh(&std, &cold);
     let output = env

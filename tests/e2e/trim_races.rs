@@ -302,7 +302,7 @@ fn two_trims_at_once_do_not_mind_each_other() {
         caches.build_offline();
     }
     let cold = caches.env.dir().join("cold");
-    copy_tree_fresh(&std_cache(), &cold);
+    copy_tree_fresh(&std_cache(false), &cold);
     let mut build = caches.env.command(&caches.project, ["build", "./..."]);
     let build = build.env("GOCACHE", cold).env("GOPROXY", "off");
     assert!(build.status().unwrap().success());

@@ -73,9 +73,12 @@ impl GoEnv {
     }
 
     /// Puts the compiled standard library (what the projects use of it) into
-    /// the still empty build cache, so that a build takes a second, not twenty.
+    /// the still empty build cache, so that a build with these GOFLAGS takes a second,
+    /// not twenty.
     pub fn with_std(&mut self) -> &mut Self {
-        copy_tree_fresh(&shared::std_cache(), &self.gocache);
+        let mut flags = self.vars.iter().filter(|(name, _)| name == "GOFLAGS");
+        let trimpath = flags.any(|(_, flags)| flags.to_string_lossy().contains("-trimpath"));
+        copy_tree_fresh(&shared::std_cache(trimpath), &self.gocache);
         self
     }
 
@@ -87,8 +90,10 @@ impl GoEnv {
     ) -> Command {
         let mut command = Command::new("go");
         command.args(args).current_dir(dir).env_clear();
-        if let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
+        for name in ["PATH", "GOGC", "GOMEMLIMIT"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
         }
         command
             .env("HOME", &self.home)

@@ -124,7 +124,7 @@ impl Job {
         // Instead of compiling the standard library, which takes too long.
         if !self.env.gocache.join("00").exists() {
             let _ = fs::remove_dir_all(&self.env.gocache);
-            copy_tree_fresh(&std_cache(), &self.env.gocache);
+            copy_tree_fresh(&std_cache(true), &self.env.gocache);
         }
         self.env.go(&self.project, ["mod", "download"]);
         let program = self.env.dir().join("program");

@@ -167,14 +167,17 @@ pub fn proxy() -> (String, String) {
     DONE.get_or_init(done).clone()
 }
 
-/// A build cache with the standard library, compiled.
-pub fn std_cache() -> PathBuf {
-    static DONE: OnceLock<PathBuf> = OnceLock::new();
+/// A build cache with the standard library, compiled with or without `-trimpath`: every
+/// package of the one is another than that of the other.
+pub fn std_cache(trimpath: bool) -> PathBuf {
+    static DONE: [OnceLock<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
     let done = || {
         let version = stdout(Command::new("go").args(["env", "GOVERSION", "GOROOT"]));
-        made("std", &id(&[version.as_bytes()]), fill_std).join("gocache")
+        let name = if trimpath { "std-trimmed" } else { "std" };
+        let fill = |dir: &Path| fill_std(dir, trimpath);
+        made(name, &id(&[version.as_bytes()]), fill).join("gocache")
     };
-    DONE.get_or_init(done).clone()
+    DONE[usize::from(trimpath)].get_or_init(done).clone()
 }
 
 /// The toolchain that [`toolchain_cache`] holds: small steps back from what is
@@ -203,7 +206,7 @@ fn fill_toolchain(dir: &Path) {
 }
 
 /// The folder `NAME-ID`, filled by `fill` unless it is there.
-fn made(name: &str, id: &str, fill: fn(&Path)) -> PathBuf {
+fn made(name: &str, id: &str, fill: impl Fn(&Path)) -> PathBuf {
     let root = std::env::var_os("GOCACHEVET_TEST_DIR").map_or_else(
         || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("test-go"),
         PathBuf::from,
@@ -308,7 +311,7 @@ fn fill_proxy(dir: &Path) {
 
 /// Compiles what the projects and their tests import of the standard library,
 /// by building and testing a package that imports just that.
-fn fill_std(dir: &Path) {
+fn fill_std(dir: &Path, trimpath: bool) {
     let seed = dir.join("seed");
     fs::create_dir(&seed).unwrap();
     fs::write(seed.join("go.mod"), "module seed\n\ngo 1.21\n").unwrap();
@@ -320,8 +323,9 @@ fn fill_std(dir: &Path) {
     fs::write(seed.join("main.go"), main).unwrap();
     let test = "package main\nimport \"testing\"\nfunc TestSeed(*testing.T) {}\n";
     fs::write(seed.join("main_test.go"), test).unwrap();
-    go(dir, &seed, &["build", "-o", "/dev/null", "."]);
-    go(dir, &seed, &["test", "."]);
+    let flag = format!("-trimpath={trimpath}");
+    go(dir, &seed, &["build", &flag, "-o", "/dev/null", "."]);
+    go(dir, &seed, &["test", &flag, "."]);
     // Go's last-trim time is this folder's, not that of the caches made of it.
     let _ = fs::remove_file(dir.join("gocache/trim.txt"));
 }

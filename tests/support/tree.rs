@@ -15,9 +15,11 @@ pub struct Scratch(tempfile::TempDir);
 
 impl Scratch {
     pub fn new() -> Self {
-        // Cargo makes this folder when it builds; a cleaner may have taken it.
-        fs::create_dir_all(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap())
+        let all = std::env::var_os("GOCACHEVET_TEST_TMP");
+        let all = all.map_or(env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
+        // Cargo makes its folder when it builds; a cleaner may have taken it.
+        fs::create_dir_all(&all).unwrap();
+        Self(tempfile::tempdir_in(all).unwrap())
     }
 
     /// One that every user of the machine can enter.
