@@ -53,13 +53,13 @@ pub(super) fn check(settings: &Settings, record: bool) -> Result<Report, Command
 /// Every folder that a check reads: those that are there, none in another.
 fn folders(settings: &Settings) -> Result<Vec<PathBuf>, CommandError> {
     let (environment, options) = (&settings.environment, &settings.options);
-    let caches = locate::caches(environment, &options)?;
+    let caches = locate::caches(environment, options)?;
     let mut folders: Vec<PathBuf> = [caches.modcache, caches.gocache]
         .into_iter()
         .flatten()
         .map(|located| located.path)
         .collect();
-    let found = locate::projects(environment, &options)?;
+    let found = locate::projects(environment, options)?;
     folders.extend(found.searched);
     for project in found.list {
         let files = project.go_sum.iter().map(|file| &file.path);

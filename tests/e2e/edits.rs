@@ -1,7 +1,7 @@
 //! Random edits of real caches: whatever `go mod verify` complains of, and whatever makes
 //! `go build` fail or make another program, `check` denies.
 //!
-//! 24 edits by default, 500 with `GOCACHEVET_CAMPAIGN=full`.
+//! 12 edits by default, 500 with `GOCACHEVET_CAMPAIGN=full`.
 
 // A test fails by panicking, also in what tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -134,7 +134,7 @@ fn what_go_reads_and_what_differs_is_denied() {
     let (modules, builds) = (files(&caches.modcache), files(&caches.gocache));
     let mut dice = Dice::new();
     let [mut denied, mut harmless, mut missed] = [0; 3];
-    for number in 0..if full_campaign() { 500 } else { 24 } {
+    for number in 0..if full_campaign() { 500 } else { 12 } {
         let of_modules = number % 3 != 0;
         let edit = edit(if of_modules { &modules } else { &builds }, &mut dice);
         let check = caches.env.gocachevet();
@@ -165,5 +165,5 @@ fn what_go_reads_and_what_differs_is_denied() {
         }
     }
     println!("{denied} denied, {harmless} change nothing, {missed} of them are asked for again");
-    assert!(denied > 5 && harmless > 2, "{denied} {harmless}");
+    assert!(denied > 4 && harmless > 1, "{denied} {harmless}");
 }

@@ -37,7 +37,7 @@ fn strike(
     mut after: impl FnMut(&str, i32),
 ) {
     before();
-    let (_, places) = command(caches, args).places(calls, 5, 100);
+    let (_, places) = command(caches, args).places(calls, 3, 100);
     for call in places {
         for error in ERRORS {
             before();

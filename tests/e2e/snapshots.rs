@@ -434,7 +434,7 @@ impl Job {
 
     /// Places to interrupt a command at.
     fn places(&self, command: &str) -> Vec<usize> {
-        let (run, places) = self.command(command, &["-q"]).places(CALLS, 8, 200);
+        let (run, places) = self.command(command, &["-q"]).places(CALLS, 4, 200);
         run.expect_code(0);
         places
     }

@@ -45,7 +45,7 @@ fn trim(caches: &Caches, args: &[&str]) -> Command {
 
 #[test]
 fn a_kill_at_any_moment_leaves_sound_caches() {
-    let kills = if full_campaign() { 1000 } else { 8 };
+    let kills = if full_campaign() { 1000 } else { 4 };
     let caches = build_cache(Project::Hello);
     let start = Instant::now();
     let mut dice = Dice::new();
@@ -122,7 +122,7 @@ fn loop_of(
 
 #[test]
 fn builds_beside_trims_of_what_they_do_not_use_never_fail() {
-    let trims = if full_campaign() { 1000 } else { 10 };
+    let trims = if full_campaign() { 1000 } else { 8 };
     let caches = build_cache(Project::Hello);
     let stop = AtomicBool::new(false);
     let (runs, failures) = (AtomicU32::new(0), AtomicU32::new(0));

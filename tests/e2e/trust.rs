@@ -656,7 +656,7 @@ fn a_toolchains_go_mod_is_the_copy_that_go_makes() {
     let scratch = Scratch::new();
     let modcache = scratch.path().join("modcache");
     let mut cp = Command::new("cp");
-    let copied = cp.arg("-al").arg(toolchain_cache()).arg(&modcache);
+    let copied = cp.arg("-a").arg(toolchain_cache()).arg(&modcache);
     assert!(copied.status().unwrap().success());
     make_writable(&modcache.join("golang.org"));
     fs::create_dir(scratch.path().join("none")).unwrap();

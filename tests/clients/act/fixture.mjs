@@ -95,6 +95,8 @@ export async function job(event, more = {}) {
     GOTOOLCHAIN: 'local',
     GOFLAGS: '-buildvcs=false',
     CGO_ENABLED: '0',
+    GOGC: 'off',
+    GOMEMLIMIT: '1GiB',
     ...more.env,
   };
   const args = [
