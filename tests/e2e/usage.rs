@@ -357,18 +357,10 @@ fn the_race_detector_shares_no_package() {
     let mut job = Job::warm();
     // The race detector needs a C compiler; `go` says so if there is none.
     job.env.set("CGO_ENABLED", "1");
-    // Of what little there is in it all is compiled anew.
-    let small = job.project.join("small");
-    fs::create_dir(&small).unwrap();
-    fs::write(
-        small.join("small.go"),
-        "package small\n\nimport _ \"sync\"\n",
-    )
-    .unwrap();
-    let (usage, truth) = job.runs(&["build", "-race", "./small"]);
+    let (usage, truth) = job.runs(&["build", "-race", "./greet"]);
     truth.equals(&usage);
     assert!(truth.compiled > 10, "{truth:?}");
-    let (usage, truth) = job.runs(&["build", "-race", "./small"]);
+    let (usage, truth) = job.runs(&["build", "-race", "./greet"]);
     truth.equals(&usage);
     assert!(truth.reused > 10 && truth.compiled == 0, "{truth:?}");
 }
