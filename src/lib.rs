@@ -65,6 +65,7 @@ mod text;
 mod values;
 
 #[cfg(test)]
+#[path = "../tests/fuzz/mod.rs"]
 mod fuzz;
 
 pub use commands::run;

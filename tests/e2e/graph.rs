@@ -554,7 +554,7 @@ fn random_proxy(folder: &Path, dice: &mut Dice) {
 
 #[test]
 fn random_graphs_have_the_build_list_that_go_selects() {
-    let mut dice = Dice::new();
+    let mut dice = Dice::new("graph");
     let (mut raised, mut deep) = (0, 0);
     let count = if full_campaign() { 1000 } else { 25 };
     for number in 0..count {

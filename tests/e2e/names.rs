@@ -8,15 +8,12 @@ use crate::support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use gocachevet::tested::formats::{
     GoSum, ModuleVersion, canonical_module_version, check_file_path, check_module, escape_path,
     escape_version, unescape_path,
 };
-use support::{Dice, GoEnv, copy_tree, full_campaign, make_writable};
+use support::{Dice, GosOwn, full_campaign};
 
 /// Why something is refused here and not by Go: what a go.sum has there cannot be proof
 /// of anything, and no module version is so named.
@@ -60,46 +57,22 @@ fn declaration<'a>(source: &'a str, begin: &str, end: &str) -> &'a str {
 
 /// Go's answers, from a program of cmd/go's own code.
 fn go(cases: &[Case]) -> Vec<Option<Vec<u8>>> {
-    let mut env = GoEnv::new();
-    env.with_std();
-    let source = env.dir().join("names");
-    copy_tree(Path::new("tests/clients/names"), &source);
-    let goroot = env.go(env.dir(), ["env", "GOROOT"]);
-    let cmd = Path::new(goroot.trim()).join("src/cmd");
-    copy_tree(&cmd.join("vendor/golang.org/x/mod"), &source.join("mod"));
-    make_writable(&source);
-    let go_mod = "module golang.org/x/mod\n\ngo 1.24\n";
-    fs::write(source.join("mod/go.mod"), go_mod).unwrap();
-    let fetch = fs::read_to_string(cmd.join("go/internal/modfetch/fetch.go")).unwrap();
-    let read = [
-        AROUND,
-        declaration(&fetch, "const emptyGoModHash", "\n"),
-        declaration(&fetch, "func readGoSum(", "\n}\n"),
-    ];
-    fs::write(source.join("gosum.go"), read.concat()).unwrap();
-    env.go(&source, ["build", "-o", "names", "."]);
-
-    let mut child = Command::new(source.join("names"))
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines: String = cases.iter().map(Case::line).collect();
-    let mut input = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    assert!(output.status.success());
-    let answers = String::from_utf8(output.stdout).unwrap();
-    let answers = answers.lines().map(|line| {
-        let said = line.strip_prefix("ok ")?;
+    let program = GosOwn::build("names", |cmd, source| {
+        let fetch = fs::read_to_string(cmd.join("go/internal/modfetch/fetch.go")).unwrap();
+        let read = [
+            AROUND,
+            declaration(&fetch, "const emptyGoModHash", "\n"),
+            declaration(&fetch, "func readGoSum(", "\n}\n"),
+        ];
+        fs::write(source.join("gosum.go"), read.concat()).unwrap();
+    });
+    let lines: Vec<String> = cases.iter().map(Case::line).collect();
+    let answers = program.ask(&lines).into_iter().map(|said| {
+        let said = said.ok()?;
         let byte = |at| u8::from_str_radix(&said[at..at + 2], 16).unwrap();
         Some((0..said.len()).step_by(2).map(byte).collect())
     });
-    let answers: Vec<_> = answers.collect();
-    assert_eq!(answers.len(), cases.len());
-    answers
+    answers.collect()
 }
 
 struct Case {
@@ -290,7 +263,7 @@ fn go_sum_mutant(dice: &mut Dice) -> String {
 }
 
 fn cases(count: usize) -> Vec<Case> {
-    let mut dice = Dice::new();
+    let mut dice = Dice::new("names");
     let mut cases = Vec::new();
     for _ in 0..count {
         let path = mutant(dice.one(PATHS), &mut dice);

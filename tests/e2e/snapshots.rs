@@ -461,7 +461,7 @@ fn a_restore_that_is_killed_leaves_a_smaller_cache_that_builds() {
         assert_eq!(job.work(), Vec::<String>::new(), "call {call}");
     }
     // Threads share the work differently each time.
-    assert!(killed > places.len() / 3, "{killed} of {}", places.len());
+    assert!(killed > places.len() / 2, "{killed} of {}", places.len());
 }
 
 #[test]
@@ -496,7 +496,7 @@ fn a_save_that_is_killed_leaves_a_store_that_serves() {
         );
         assert_eq!(job.work(), Vec::<String>::new(), "call {call}");
     }
-    assert!(killed > places.len() / 3, "{killed} of {}", places.len());
+    assert!(killed > places.len() / 2, "{killed} of {}", places.len());
 }
 
 #[test]
@@ -522,8 +522,7 @@ fn a_disk_that_is_full_is_told_and_what_is_there_builds() {
         assert_eq!(complaints(&report), Vec::<String>::new(), "call {call}");
         assert_eq!(job.work(), Vec::<String>::new(), "call {call}");
     }
-    // strace counts for each thread alone, so that a late place may strike none.
-    assert!(refused > places.len() / 3, "{refused} of {}", places.len());
+    assert!(refused > places.len() / 2, "{refused} of {}", places.len());
     // Standard error was on that disk as well; here it is not.
     job.env.forget_caches();
     let run = job.struck("restore", "renameat2:error=ENOSPC:when=3+");

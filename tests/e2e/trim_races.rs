@@ -48,7 +48,7 @@ fn a_kill_at_any_moment_leaves_sound_caches() {
     let kills = if full_campaign() { 1000 } else { 4 };
     let caches = build_cache(Project::Hello);
     let start = Instant::now();
-    let mut dice = Dice::new();
+    let mut dice = Dice::new("trim_races");
     let mut struck = 0;
     let mut longest = Duration::from_millis(150);
     for round in 0..kills {

@@ -8,11 +8,9 @@ use crate::support;
 use gocachevet::tested::formats::ModuleVersion;
 use gocachevet::tested::zip_h1;
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use support::zip::{End, Form, Part, part, zip};
-use support::{Dice, GoEnv, copy_tree, full_campaign, make_writable};
+use support::{Dice, GosOwn, full_campaign};
 
 const PREFIX: &str = "example.com/m@v1.0.0/";
 
@@ -50,59 +48,20 @@ const STRICTER: &[&str] = &[
 ];
 
 /// Go's reader, compiled from the source that cmd/go was built from.
-struct Reader {
-    env: GoEnv,
-    program: PathBuf,
-}
+struct Reader(GosOwn);
 
 impl Reader {
     fn new() -> Reader {
-        let mut env = GoEnv::new();
-        env.with_std();
-        let source = env.dir().join("reader");
-        copy_tree(Path::new("tests/clients/zips"), &source);
-        let goroot = env.go(env.dir(), ["env", "GOROOT"]);
-        let vendored = Path::new(goroot.trim()).join("src/cmd/vendor/golang.org/x/mod");
-        copy_tree(&vendored, &source.join("mod"));
-        make_writable(&source);
-        fs::write(
-            source.join("mod/go.mod"),
-            "module golang.org/x/mod\n\ngo 1.24\n",
-        )
-        .unwrap();
-        env.go(&source, ["build", "-o", "reader", "."]);
-        let program = source.join("reader");
-        Reader { env, program }
+        Reader(GosOwn::build("zips", |_, _| ()))
     }
 
     /// Go's h1 of each zip, or why it takes none of it.
     fn read(&self, zips: &[(ModuleVersion, PathBuf)]) -> Vec<Result<String, String>> {
-        let mut child = Command::new(&self.program)
-            .env_clear()
-            .env("TMPDIR", self.env.dir())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines: String = zips
-            .iter()
-            .map(|(id, file)| format!("{} {} {}\n", id.path, id.version, file.display()))
-            .collect();
-        let mut input = child.stdin.take().unwrap();
-        let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
-        let output = child.wait_with_output().unwrap();
-        writer.join().unwrap();
-        assert!(output.status.success());
-        let answers = String::from_utf8_lossy(&output.stdout);
-        let answers: Vec<_> = answers
-            .lines()
-            .map(|line| match line.split_once(' ').unwrap() {
-                ("ok", h1) => Ok(h1.to_owned()),
-                (_, why) => Err(why.to_owned()),
-            })
-            .collect();
-        assert_eq!(answers.len(), zips.len());
-        answers
+        let line = |(id, file): &(ModuleVersion, PathBuf)| {
+            format!("{} {} {}\n", id.path, id.version, file.display())
+        };
+        let lines: Vec<String> = zips.iter().map(line).collect();
+        self.0.ask(&lines)
     }
 
     /// Both answers on zips of one module.
@@ -111,7 +70,7 @@ impl Reader {
             .iter()
             .enumerate()
             .map(|(index, bytes)| {
-                let path = self.env.dir().join(format!("{index}.zip"));
+                let path = self.0.env.dir().join(format!("{index}.zip"));
                 fs::write(&path, bytes).unwrap();
                 (id(), path)
             })
@@ -556,7 +515,7 @@ fn mutated_zips_are_read_as_go_reads_them() {
         .filter(|(_, want, _)| *want == BothTake)
         .map(|(_, _, zip)| zip)
         .collect();
-    let mut dice = Dice::new();
+    let mut dice = Dice::new("zips");
     let [mut taken, mut stricter, mut refused] = [0; 3];
     for _ in 0..if full_campaign() { 200 } else { 1 } {
         let zips: Vec<Vec<u8>> = (0..600)

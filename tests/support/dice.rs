@@ -1,11 +1,13 @@
 //! Chance that is the same on each machine.
 
-/// A small generator of numbers (xorshift), from one seed.
+/// A small generator of numbers (xorshift).
 pub struct Dice(u64);
 
 impl Dice {
-    pub fn new() -> Dice {
-        Dice(0x9e37_79b9_7f4a_7c15)
+    /// Other names throw other numbers.
+    pub fn new(name: &str) -> Dice {
+        let mix = |seed: u64, byte: u8| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Dice(name.bytes().fold(0xcbf2_9ce4_8422_2325, mix))
     }
 
     /// A number below `sides`.

@@ -1,25 +1,6 @@
 //! Mutations that know a little of the formats: lines, numbers, their words.
 
-/// A small generator of numbers: the same ones on each machine.
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(name: &str) -> Dice {
-        let mix = |seed: u64, byte: u8| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        Dice(name.bytes().fold(0xcbf2_9ce4_8422_2325, mix))
-    }
-
-    pub(super) fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % sides as u64) as usize
-    }
-
-    fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
-        of[self.roll(of.len())]
-    }
-}
+use super::dice::Dice;
 
 /// What a parser may look for.
 const WORDS: &[&[u8]] = &[

@@ -228,7 +228,7 @@ fn mark(bytes: &[u8]) -> bool {
 /// Nothing is taken that the database's key did not sign.
 fn signed_note(bytes: &[u8]) -> bool {
     const KEY: &str = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
-    const SIGNED: &str = include_str!("../../tests/fuzz/corpus/note/latest");
+    const SIGNED: &str = include_str!("corpus/note/latest");
     let verifier = note::Verifier::parse(KEY).unwrap();
     let Ok(text) = verifier.open(bytes) else {
         return false;

@@ -1,6 +1,8 @@
 //! Hostile bytes for every parser of what a cache, a bundle, a store or a checkout
 //! holds. `tests/fuzz/README.md` says how it is run for long, and what it reached.
 
+#[path = "../support/dice.rs"]
+mod dice;
 mod mutate;
 mod targets;
 
@@ -9,7 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mutate::{Dice, mutant};
+use dice::{Dice, full_campaign};
+use mutate::mutant;
 
 /// Longer inputs find nothing that shorter ones do not, later.
 const MAX_INPUT: usize = 16 << 10;
@@ -27,10 +30,9 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 
 /// `GOCACHEVET_FUZZ` says how often; else `GOCACHEVET_CAMPAIGN=full` makes it long.
 fn executions() -> usize {
-    let campaign = std::env::var("GOCACHEVET_CAMPAIGN");
     match std::env::var("GOCACHEVET_FUZZ") {
         Ok(number) => number.parse().unwrap(),
-        Err(_) if campaign.is_ok_and(|form| form == "full") => 500_000,
+        Err(_) if full_campaign() => 500_000,
         Err(_) => 1000,
     }
 }
