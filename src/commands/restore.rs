@@ -198,14 +198,13 @@ pub fn run(
     };
     let mut told = report::Snapshot::default();
     let mut heads = Vec::new();
-    if let Some(Located {
-        branch,
-        head,
-        snapshot,
-        take,
-        sealed_by,
-    }) = &located
-    {
+    if let Some(located) = &located {
+        let Located {
+            head,
+            snapshot,
+            take,
+            ..
+        } = located;
         let (caches, differences) = fitting(caches, snapshot, settings, &found, &mut notes);
         let go = locate::go_settings(&settings.environment);
         let exempt = go.get("GONOSUMDB").0.to_string_lossy().into_owned();
@@ -228,11 +227,9 @@ pub fn run(
         let age = now.timestamp().saturating_sub(head.saved);
         told.restored = Some(report::Restored {
             key: args.store.key.clone(),
-            branch: branch.clone(),
             seconds,
             age_seconds: u64::try_from(age).unwrap_or_default(),
-            sealed_by: sealed_by.clone(),
-            ..restored_of(&restored, head, differences)
+            ..restored_of(&restored, located, differences)
         });
         found.evidence.verification = verification(&restored, seconds);
         found.findings.extend(findings(restored, args.on_corrupt));
@@ -512,8 +509,15 @@ pub(super) fn go_settings(settings: &Settings) -> BTreeMap<String, String> {
 }
 
 /// What the report says of a restore, but for its circumstances.
-fn restored_of(restored: &Restored, head: &Head, differences: Vec<Difference>) -> report::Restored {
+fn restored_of(
+    restored: &Restored,
+    located: &Located,
+    differences: Vec<Difference>,
+) -> report::Restored {
+    let head = &located.head;
     report::Restored {
+        branch: located.branch.clone(),
+        sealed_by: located.sealed_by.clone(),
         base: head.bundles.first().cloned().unwrap_or_default(),
         delta: head.bundles.get(1).cloned(),
         bytes: restored.bytes,

@@ -85,19 +85,11 @@ pub fn run(
     if let (Some(modules), Some(builds)) = (modules, &found.inventory.buildcache) {
         uses.take_indexes(modules, builds, &versions);
     }
-    let (branch, default_branch) = (
-        args.store.branch(environment),
-        args.store.default_branch(environment),
-    );
+    let branch = args.store.branch(environment);
+    let default_branch = args.store.default_branch(environment);
     let record = record(settings)?;
-    let observed = found.observed.as_ref();
-    let sealing = sealing(
-        args,
-        record.as_ref(),
-        observed,
-        settings,
-        &mut found.findings,
-    )?;
+    let (used, findings) = (found.observed.as_ref(), &mut found.findings);
+    let sealing = sealing(args, record.as_ref(), used, settings, findings)?;
     let sealed_by = match &sealing {
         Ok(Some(sealing)) => Some(sealing.signer.verifier().name().to_owned()),
         _ => None,

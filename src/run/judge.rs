@@ -32,24 +32,10 @@ pub fn report(
     let mut notes = found.caches.notes.clone();
     notes.extend(found.notes.iter().cloned());
 
-    let all = [
-        &found.findings,
-        &inventory.findings,
-        &found.evidence.overall,
-        &unvouched.findings,
-    ];
-    let mut common: Vec<Finding> = all.into_iter().flatten().cloned().collect();
+    let mut common = unvouched.findings;
     common.extend(ledger::trim_stuck(inventory, known, now));
-    let own = found.evidence.findings.clone();
     let mut shard = shards::part(found, settings)?;
-    let (mut findings, policy) = match &mut shard {
-        Some(part) => shards::apply_to_both(common, own, part, settings, now, &mut notes)?,
-        None => {
-            common.extend(own);
-            let (findings, policy) = apply_policy(common, settings, now, &mut notes)?;
-            (findings.into_iter().map(Judged::common).collect(), policy)
-        }
-    };
+    let (mut findings, policy) = left(found, common, shard.as_mut(), settings, now, &mut notes)?;
 
     let mut numbers = Numbers::of(
         modcache.as_ref(),
@@ -104,6 +90,32 @@ pub fn report(
             .unwrap_or_default(),
         notes,
     })
+}
+
+/// What the policy leaves of all findings. `common` are those that all shards have.
+fn left(
+    found: &Found,
+    mut common: Vec<Finding>,
+    shard: Option<&mut report::ShardPart>,
+    settings: &Settings,
+    now: DateTime<Utc>,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<Judged>, report::Policy), CommandError> {
+    let evidence = &found.evidence;
+    for more in [
+        &found.findings,
+        &found.inventory.findings,
+        &evidence.overall,
+    ] {
+        common.extend(more.iter().cloned());
+    }
+    let own = evidence.findings.clone();
+    if let Some(part) = shard {
+        return shards::apply_to_both(common, own, part, settings, now, notes);
+    }
+    common.extend(own);
+    let (findings, policy) = apply_policy(common, settings, now, notes)?;
+    Ok((findings.into_iter().map(Judged::common).collect(), policy))
 }
 
 /// A finding that the policy left.

@@ -426,84 +426,102 @@ impl<'a> Restore<'a> {
         (sha256, content): (Option<[u8; 32]>, &mut dyn BufRead),
         done: &mut Restored,
     ) -> Result<(), Trouble> {
-        let Wanted { kept, role, .. } = wanted;
-        let (file, used) = (kept.file, kept.used);
-        let path = file.path.as_str();
-        match role {
+        match wanted.role {
             // Made anew of what is proven.
             Role::Made => Ok(()),
-            Role::Zip(at) => {
-                let module = kept.bundle.manifest.modules.get(*at);
-                let Some(id) = module.map(|module| module.id()) else {
-                    return Ok(());
-                };
-                let mut proof = None;
-                let placed = hand.version(self.caches, (&id, path), used, content, |h1| {
-                    proof = self.trust.zip(&id, h1).map_err(Trouble::Told)?;
-                    if proof.is_none() && self.take == Take::Proven {
-                        return Err(Trouble::Unproven);
-                    }
-                    match module.is_some_and(|module| module.h1 == h1.to_string()) {
-                        true => Ok(()),
-                        false => Err(Trouble::Damaged(
-                            format!("is {h1}, which is not what the manifest says").into(),
-                        )),
-                    }
-                })?;
-                done.placed(placed);
-                if let Placed::New(_, bytes) = placed {
-                    done.versions += 1;
-                    done.hashed += bytes;
-                    match proof {
-                        Some(Witness::Sumdb) => done.by_sumdb += 1,
-                        Some(_) => done.by_go_sum += 1,
-                        None if self.take == Take::Sealed => done.by_seal += 1,
-                        None => {
-                            done.unproven.insert(id.to_string());
-                        }
-                    }
-                    if proof.is_some() || self.take == Take::Sealed {
-                        done.proven += bytes;
-                        done.vouched.push(path.to_owned());
-                    }
-                }
-                Ok(())
-            }
-            _ if wanted.is_output() => {
-                let is_it = |sha256: [u8; 32]| match sha256 == file.sha256 {
-                    true => Ok(()),
-                    false => Err(Trouble::Damaged(
-                        "its content is not what its name says".into(),
-                    )),
-                };
-                sha256.map_or(Ok(()), is_it)?;
-                let mut content = Hashing {
-                    content,
-                    sha256: sha256.is_none().then(Sha256::new),
-                };
-                let Some(staged) = hand.stage(self.caches, path, used, &mut content)? else {
-                    done.present += 1;
-                    return Ok(());
-                };
-                let here = content.sha256.map(|sha256| sha256.finalize().into());
-                if let Err(trouble) = here.map_or(Ok(()), is_it) {
-                    staged.discard();
-                    return Err(trouble);
-                }
-                let placed = staged.settle()?;
-                done.placed(placed);
-                if matches!(placed, Placed::New(..)) {
-                    done.outputs += 1;
-                    done.hashed += file.bytes;
-                    match self.take {
-                        Take::Sealed => done.proven += file.bytes,
-                        Take::All | Take::Proven => done.consistent += file.bytes,
-                    }
-                }
-                Ok(())
-            }
+            Role::Zip(at) => self.zip(wanted.kept, *at, hand, content, done),
+            _ if wanted.is_output() => self.output(wanted.kept, hand, (sha256, content), done),
             _ => self.small(wanted, hand, content, done),
         }
+    }
+
+    /// A version's zip, which is the manifest's module `at`, and its tree.
+    fn zip(
+        &self,
+        kept: &Kept<'_>,
+        at: usize,
+        hand: &mut Hand,
+        content: &mut dyn BufRead,
+        done: &mut Restored,
+    ) -> Result<(), Trouble> {
+        let Some(module) = kept.bundle.manifest.modules.get(at) else {
+            return Ok(());
+        };
+        let (id, path) = (module.id(), kept.file.path.as_str());
+        let mut proof = None;
+        let placed = hand.version(self.caches, (&id, path), kept.used, content, |h1| {
+            proof = self.trust.zip(&id, h1).map_err(Trouble::Told)?;
+            if proof.is_none() && self.take == Take::Proven {
+                return Err(Trouble::Unproven);
+            }
+            match module.h1 == h1.to_string() {
+                true => Ok(()),
+                false => Err(Trouble::Damaged(
+                    format!("is {h1}, which is not what the manifest says").into(),
+                )),
+            }
+        })?;
+        done.placed(placed);
+        let Placed::New(_, bytes) = placed else {
+            return Ok(());
+        };
+        done.versions += 1;
+        done.hashed += bytes;
+        match proof {
+            Some(Witness::Sumdb) => done.by_sumdb += 1,
+            Some(_) => done.by_go_sum += 1,
+            None if self.take == Take::Sealed => done.by_seal += 1,
+            None => {
+                done.unproven.insert(id.to_string());
+            }
+        }
+        if proof.is_some() || self.take == Take::Sealed {
+            done.proven += bytes;
+            done.vouched.push(path.to_owned());
+        }
+        Ok(())
+    }
+
+    /// A build output, whose name is its SHA-256.
+    fn output(
+        &self,
+        kept: &Kept<'_>,
+        hand: &mut Hand,
+        (sha256, content): (Option<[u8; 32]>, &mut dyn BufRead),
+        done: &mut Restored,
+    ) -> Result<(), Trouble> {
+        let is_it = |sha256: [u8; 32]| match sha256 == kept.file.sha256 {
+            true => Ok(()),
+            false => Err(Trouble::Damaged(
+                "its content is not what its name says".into(),
+            )),
+        };
+        sha256.map_or(Ok(()), is_it)?;
+        let mut content = Hashing {
+            content,
+            sha256: sha256.is_none().then(Sha256::new),
+        };
+        let path = kept.file.path.as_str();
+        let Some(staged) = hand.stage(self.caches, path, kept.used, &mut content)? else {
+            done.present += 1;
+            return Ok(());
+        };
+        let here = content.sha256.map(|sha256| sha256.finalize().into());
+        if let Err(trouble) = here.map_or(Ok(()), is_it) {
+            staged.discard();
+            return Err(trouble);
+        }
+        let placed = staged.settle()?;
+        done.placed(placed);
+        if matches!(placed, Placed::New(..)) {
+            done.outputs += 1;
+            done.hashed += kept.file.bytes;
+            match self.take {
+                Take::Sealed => done.proven += kept.file.bytes,
+                Take::All | Take::Proven => done.consistent += kept.file.bytes,
+            }
+        }
+        Ok(())
     }
 
     /// A file that is looked at as a whole before it is written.

@@ -552,6 +552,41 @@ impl Selection {
             .map(|piece| piece.listed.path.as_str())
             .collect();
         let carried = self.carried(known, &here, asked.now);
+        let manifest = self.manifest(found, &gathered, &carried, known, asked);
+        let carried = with_records_of(&manifest, carried);
+        let contents = Contents {
+            pieces: &gathered.pieces,
+            roots: &roots,
+            carried: &carried,
+            signer: asked.sealing.as_ref().map(|sealing| &*sealing.signer),
+        };
+        watch.step("Packing", 0);
+        let draft = asked.store.draft();
+        // What a killed run left.
+        let _ = std::fs::remove_file(&draft);
+        let (manifest, digest) =
+            write::write(&draft, Form::TarZst, manifest, &contents, asked.jobs)
+                .map_err(CommandError::failed("saving"))?;
+        let bytes = std::fs::metadata(&draft).map_or(0, |about| about.len());
+        asked.store.keep(&digest)?;
+        let actions = manifest
+            .files
+            .iter()
+            .filter(|file| file.path.ends_with("-a"));
+        let units = manifest.modules.len() + actions.count();
+        Ok((bytes, units as u64, digest))
+    }
+
+    /// What is said of the bundle before its files are known: of what was gathered, and
+    /// of what is carried over.
+    fn manifest(
+        &self,
+        found: &Found,
+        gathered: &GatheredPieces,
+        carried: &[Carried<'_>],
+        known: &Known<'_>,
+        asked: &Asked<'_>,
+    ) -> Manifest {
         let listed: HashSet<&str> = carried
             .iter()
             .flat_map(|it| &it.files)
@@ -585,28 +620,7 @@ impl Selection {
             manifest.go_mods.extend(kept.cloned());
         }
         manifest.sort();
-        let carried = with_records_of(&manifest, carried);
-        let contents = Contents {
-            pieces: &gathered.pieces,
-            roots: &roots,
-            carried: &carried,
-            signer: asked.sealing.as_ref().map(|sealing| &*sealing.signer),
-        };
-        watch.step("Packing", 0);
-        let draft = asked.store.draft();
-        // What a killed run left.
-        let _ = std::fs::remove_file(&draft);
-        let (manifest, digest) =
-            write::write(&draft, Form::TarZst, manifest, &contents, asked.jobs)
-                .map_err(CommandError::failed("saving"))?;
-        let bytes = std::fs::metadata(&draft).map_or(0, |about| about.len());
-        asked.store.keep(&digest)?;
-        let actions = manifest
-            .files
-            .iter()
-            .filter(|file| file.path.ends_with("-a"));
-        let units = manifest.modules.len() + actions.count();
-        Ok((bytes, units as u64, digest))
+        manifest
     }
 
     fn said(&self, known: &Known<'_>, asked: &Asked<'_>) -> Said {

@@ -210,32 +210,19 @@ pub fn unvouched(
             infos += 1;
             list(format!("{id}.info"), "no checksum covers .info files");
         }
-        match version.kind {
-            VersionKind::Module => {
-                modules += u64::from(version.has_source());
-                vouched_for += u64::from(version.has_source() && !content);
-                if content || go_mod {
-                    unproven.push(version);
-                }
-                if go_mod
-                    && sums.go_mod(&version.id).is_empty()
-                    && !sums.zip(&version.id).is_empty()
-                {
-                    found.findings.push(mod_without_line(cache, version, sums));
-                }
+        if version.kind == VersionKind::Module {
+            modules += u64::from(version.has_source());
+            vouched_for += u64::from(version.has_source() && !content);
+            if content || go_mod {
+                unproven.push(version);
             }
-            VersionKind::Toolchain if content => {
-                found.findings.push(toolchain(cache, version, platform));
-            }
-            VersionKind::Fips140 if content => {
-                let message = "no Go installation that is known, and proven where it lies in this cache, has the zip of this FIPS 140 snapshot, so nothing tells whether its tree is right";
-                let finding = Finding::new(Rule::FipsUnproven, id, message);
-                found
-                    .findings
-                    .push(finding.at(&cache.tree_path(&version.id)));
-            }
-            VersionKind::Toolchain | VersionKind::Fips140 => {}
         }
+        found.findings.extend(match version.kind {
+            VersionKind::Module if go_mod => mod_without_line(cache, version, sums),
+            VersionKind::Toolchain if content => Some(toolchain(cache, version, platform)),
+            VersionKind::Fips140 if content => Some(fips(cache, version)),
+            _ => None,
+        });
     }
     for clone in &cache.vcs {
         if shard.index == 1 && clone.measure.files > 0 {
@@ -313,19 +300,26 @@ fn why(version: &Version, claims: &[SumClaim]) -> &'static str {
     }
 }
 
-/// Go refuses to load it: `missing go.sum entry` (`modload.checkSumForGoMod`).
-fn mod_without_line(cache: &ModCache, version: &Version, sums: &MergedSums) -> Finding {
-    let places: Vec<String> = sums
-        .zip(&version.id)
-        .iter()
-        .map(|claim| sums.places(claim))
-        .collect();
+/// Of a module whose `.mod` nothing vouches for, though go.sum lists the module. Go
+/// refuses to load it: `missing go.sum entry` (`modload.checkSumForGoMod`).
+fn mod_without_line(cache: &ModCache, version: &Version, sums: &MergedSums) -> Option<Finding> {
+    let claims = sums.zip(&version.id).iter();
+    let places: Vec<String> = claims.map(|claim| sums.places(claim)).collect();
+    if places.is_empty() || !sums.go_mod(&version.id).is_empty() {
+        return None;
+    }
     let message = format!(
         "{} lists the module and no line its go.mod, so nothing vouches for the cached .mod and Go stops with \"missing go.sum entry\" where it needs it",
         places.join(", ")
     );
     let path = cache.piece_path(&version.id, crate::formats::module::PieceKind::Mod);
-    Finding::new(Rule::ModUnproven, version.id.to_string(), message).at(&path)
+    Some(Finding::new(Rule::ModUnproven, version.id.to_string(), message).at(&path))
+}
+
+fn fips(cache: &ModCache, version: &Version) -> Finding {
+    let message = "no Go installation that is known, and proven where it lies in this cache, has the zip of this FIPS 140 snapshot, so nothing tells whether its tree is right";
+    let finding = Finding::new(Rule::FipsUnproven, version.id.to_string(), message);
+    finding.at(&cache.tree_path(&version.id))
 }
 
 fn toolchain(cache: &ModCache, version: &Version, platform: Option<&str>) -> Finding {
