@@ -125,7 +125,8 @@ fn builds_beside_trims_of_what_they_do_not_use_never_fail() {
     let trims = if full_campaign() { 1000 } else { 8 };
     let caches = build_cache(Project::Hello);
     let stop = AtomicBool::new(false);
-    let (runs, failures) = (AtomicU32::new(0), AtomicU32::new(0));
+    let (builds, no_builds) = (AtomicU32::new(0), AtomicU32::new(0));
+    let (downloads, no_downloads) = (AtomicU32::new(0), AtomicU32::new(0));
     let start = Instant::now();
     let go = |args: &[&str]| caches.env.command(&caches.project, args);
     std::thread::scope(|scope| {
@@ -136,7 +137,7 @@ fn builds_beside_trims_of_what_they_do_not_use_never_fail() {
                 &["list", "-deps", "./..."],
             ];
             let mut round = 0;
-            loop_of(&stop, &runs, &failures, || {
+            loop_of(&stop, &builds, &no_builds, || {
                 round += 1;
                 let mut command = go(kinds[round % 3]);
                 // What the policy keeps is enough.
@@ -146,7 +147,7 @@ fn builds_beside_trims_of_what_they_do_not_use_never_fail() {
         });
         scope.spawn(|| {
             let mut round = 0;
-            loop_of(&stop, &runs, &failures, || {
+            loop_of(&stop, &downloads, &no_downloads, || {
                 round += 1;
                 caches
                     .env
@@ -172,14 +173,21 @@ fn builds_beside_trims_of_what_they_do_not_use_never_fail() {
         stop.store(true, Ordering::Relaxed);
         assert!(codes.iter().all(|code| *code == Some(0)), "{codes:?}");
     });
-    let (runs, failures) = (runs.into_inner(), failures.into_inner());
+    let (builds, no_builds) = (builds.into_inner(), no_builds.into_inner());
+    let (downloads, no_downloads) = (downloads.into_inner(), no_downloads.into_inner());
     println!(
-        "{trims} trims beside {runs} go runs, {failures} failed, in {:?}",
+        "{trims} trims beside {builds} builds, {no_builds} failed, and {downloads} downloads, {no_downloads} failed, in {:?}",
         start.elapsed()
     );
-    assert!(runs > 0);
-    assert_eq!(failures, 0);
+    assert!(builds > 0);
+    assert_eq!(no_builds, 0);
+    // Without a grace they ask for what goes at that moment.
+    assert!(no_downloads <= 1 + downloads / MISSES, "{no_downloads}");
 }
+
+/// Of go runs that ask for what goes at that moment, one in so many may fail: Go looks
+/// whether a zip is there before it takes the lock, and opens it later.
+const MISSES: u32 = 780;
 
 /// Removes module versions that a build asks for at that moment, by `remove`;
 /// which tells whether it did; returns the go runs, how many of them failed, and
@@ -237,8 +245,7 @@ fn builds_that_ask_for_what_is_removed_do_not_fail_as_beside_rm() {
         trimmed.0, trimmed.1, trimmed.2
     );
     assert!(trimmed.2 > 0, "nothing was removed");
-    // The goal: of builds that ask for what goes at that moment, one in 780 may fail.
-    assert!(trimmed.1 <= 1 + trimmed.0 / 780, "{trimmed:?}");
+    assert!(trimmed.1 <= 1 + trimmed.0 / MISSES, "{trimmed:?}");
     if !full_campaign() {
         return;
     }
