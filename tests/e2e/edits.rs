@@ -48,7 +48,9 @@ fn changed(content: &[u8], other: &[u8], dice: &mut Dice) -> (&'static str, Vec<
         }
         4 => {
             // Another digit, as hashes, sizes and versions have them.
-            if let Some(digit) = new[at..].iter_mut().find(|byte| byte.is_ascii_digit()) {
+            let (before, after) = new.split_at_mut(at);
+            let mut bytes = after.iter_mut().chain(before);
+            if let Some(digit) = bytes.find(|byte| byte.is_ascii_digit()) {
                 *digit = b'0' + (*digit - b'0' + 1) % 10;
             }
             ("a digit", new)

@@ -179,10 +179,10 @@ fn builds_beside_trims_of_what_they_do_not_use_never_fail() {
         "{trims} trims beside {builds} builds, {no_builds} failed, and {downloads} downloads, {no_downloads} failed, in {:?}",
         start.elapsed()
     );
-    assert!(builds > 0);
+    assert!(builds > 0 && downloads > 0);
     assert_eq!(no_builds, 0);
     // Without a grace they ask for what goes at that moment.
-    assert!(no_downloads <= 1 + downloads / MISSES, "{no_downloads}");
+    assert!(no_downloads <= downloads / MISSES, "{no_downloads}");
 }
 
 /// Of go runs that ask for what goes at that moment, one in so many may fail: Go looks

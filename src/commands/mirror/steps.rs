@@ -107,13 +107,10 @@ pub(crate) fn run(
         trim,
         notes,
     };
-    let top = match command {
-        MirrorCommand::List(args) => args.top,
-        MirrorCommand::Trim(_) => 0,
-    };
-    let text = match as_json {
-        true => crate::render::json(&report),
-        false => report::text(&report, top),
+    let text = match (as_json, command) {
+        (true, _) => crate::render::json(&report),
+        (false, MirrorCommand::List(args)) => report::text(&report, args.top),
+        (false, MirrorCommand::Trim(_)) => report::text(&report, 0),
     };
     out.write_all(text.as_bytes())?;
     if report.trim.is_incomplete() {
