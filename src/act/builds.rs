@@ -9,7 +9,7 @@ use crate::parallel;
 use crate::plan::{Cause, InBuilds, Step, Target};
 use crate::scan::{Action, BuildCache, Output};
 use chrono::{DateTime, Utc};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::{self, Read};
 
@@ -20,39 +20,32 @@ enum Stays {
     Failed,
 }
 
-/// A step, and what goes with it.
-struct Removal<'a, T> {
-    step: Step<'a>,
-    what: &'a T,
-}
-
-pub(super) fn remove<'a>(
-    root: &Folder,
-    cache: &BuildCache,
-    steps: Vec<(Step<'a>, InBuilds<'a>)>,
-    jobs: usize,
-) -> Vec<Done<'a>> {
-    let (mut actions, mut outputs) = (BTreeMap::new(), BTreeMap::new());
-    let is_all = steps.iter().all(|(step, _)| step.cause == Cause::All);
-    for (step, unit) in steps {
-        match unit {
-            InBuilds::Action(what) => {
-                let shard: &mut Vec<_> = actions.entry(what.id.shard()).or_default();
-                shard.push(Removal { step, what });
-            }
-            InBuilds::Output(what) => {
-                let shard: &mut Vec<_> = outputs.entry(what.id.shard()).or_default();
-                shard.push(Removal { step, what });
-            }
-            InBuilds::Link(_) => {}
+/// The steps of a plan that concern the build cache.
+pub(super) fn remove<'a>(cache: &BuildCache, steps: &[Step<'a>], jobs: usize) -> Vec<Done<'a>> {
+    let root = cache.folders().map(|root| root.top());
+    let (mut actions, mut outputs) = (Vec::new(), Vec::new());
+    for step in steps {
+        match step.target {
+            Target::Builds(_, InBuilds::Action(action)) => actions.push((step, action)),
+            Target::Builds(_, InBuilds::Output(output)) => outputs.push((step, output)),
+            Target::Builds(_, InBuilds::Link(_)) | Target::Modules(..) => {}
         }
     }
+    let is_all = (actions.iter().map(|(step, _)| step))
+        .chain(outputs.iter().map(|(step, _)| step))
+        .all(|step| step.cause == Cause::All);
     // An entry that stayed, or that was written since the scan, keeps its output.
     let mut named: HashMap<OutputId, Stays> = HashMap::new();
-    let mut done = each(root, actions, jobs, action);
+    let shard = |action: &Action| action.id.shard();
+    let mut done = each(&root, &actions, jobs, shard, action);
     if !outputs.is_empty() && !is_all {
-        let since = named_since(root, cache, jobs);
-        named.extend(since.into_iter().map(|output| (output, Stays::Used)));
+        let since = root.as_ref().map(|root| named_since(root, cache, jobs));
+        named.extend(
+            since
+                .into_iter()
+                .flatten()
+                .map(|output| (output, Stays::Used)),
+        );
     }
     for done in &done {
         if let Err(fault) = &done.result
@@ -66,46 +59,55 @@ pub(super) fn remove<'a>(
             named.entry(entry.output).or_insert(stays);
         }
     }
-    done.extend(each(root, outputs, jobs, |folder, removal| {
-        output(folder, removal, &named)
-    }));
+    let shard = |output: &Output| output.id.shard();
+    let output = |folder: &Folder, step: &Step<'_>, it: &Output| output(folder, step, it, &named);
+    done.extend(each(&root, &outputs, jobs, shard, output));
     done
 }
 
-/// Does the removals of one kind, each shard's on one thread.
+/// Does the removals of one kind, which lie by ID; each shard's on one thread.
 fn each<'a, T: Sync>(
-    root: &Folder,
-    shards: BTreeMap<String, Vec<Removal<'a, T>>>,
+    root: &io::Result<&Folder>,
+    removals: &[(&Step<'a>, &T)],
     jobs: usize,
-    remove: impl Fn(&Folder, &Removal<'a, T>) -> Result + Sync,
+    shard: impl Fn(&T) -> String + Sync,
+    remove: impl Fn(&Folder, &Step<'a>, &T) -> Result + Sync,
 ) -> Vec<Done<'a>> {
-    let shards: Vec<_> = shards.into_iter().collect();
-    let done = parallel::each(jobs, &shards, |(shard, removals)| {
-        let folder = root.folder(OsStr::new(shard));
-        let removals = removals.iter().map(|removal| {
+    let shards: Vec<_> = removals
+        .chunk_by(|(_, a), (_, b)| shard(a) == shard(b))
+        .collect();
+    let done = parallel::each(jobs, &shards, |removals| {
+        let name = removals
+            .first()
+            .map(|(_, it)| shard(it))
+            .unwrap_or_default();
+        let folder = match root {
+            Ok(root) => root.folder(OsStr::new(&name)),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        };
+        let removals = removals.iter().map(|&(step, it)| {
             let result = match &folder {
-                Ok(folder) => remove(folder, removal),
+                Ok(folder) => remove(folder, step, it),
                 Err(error) => Err(super::copy_of(error)),
             };
-            Done::new(removal.step, result)
+            Done::new(step, result)
         });
         removals.collect::<Vec<_>>()
     });
     done.into_iter().flatten().collect()
 }
 
-fn action(folder: &Folder, removal: &Removal<'_, Action>) -> Result {
-    let (step, action) = (removal.step, removal.what);
+fn action(folder: &Folder, step: &Step<'_>, action: &Action) -> Result {
     let name = format!("{}-a", action.id);
     file(folder, &name, action.modified, action.bytes, step.cause)
 }
 
 fn output(
     folder: &Folder,
-    removal: &Removal<'_, Output>,
+    step: &Step<'_>,
+    output: &Output,
     named: &HashMap<OutputId, Stays>,
 ) -> Result {
-    let (step, output) = (removal.step, removal.what);
     match named.get(&output.id) {
         Some(Stays::Used) if step.cause != Cause::Damaged => return Err(StepError::InUse),
         Some(Stays::Failed) if step.cause != Cause::Damaged => return Err(StepError::Named),

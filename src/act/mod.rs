@@ -96,9 +96,9 @@ pub struct Done<'a> {
 }
 
 impl<'a> Done<'a> {
-    fn new(step: Step<'a>, result: Result) -> Done<'a> {
+    fn new(step: &Step<'a>, result: Result) -> Done<'a> {
         let bytes = *result.as_ref().unwrap_or(&step.bytes);
-        let step = Step { bytes, ..step };
+        let step = Step { bytes, ..*step };
         Done { step, result }
     }
 }
@@ -106,31 +106,29 @@ impl<'a> Done<'a> {
 /// Does what a plan lists.
 pub fn act<'a>(plan: &Plan<'a>, jobs: usize) -> Vec<Done<'a>> {
     let mut done = Vec::new();
-    let (mut modules, mut builds) = (Vec::new(), Vec::new());
-    for &step in &plan.steps {
+    let (mut modules, mut builds) = (Vec::new(), None);
+    for step in &plan.steps {
         match step.target {
             // Links before anything else: with them there Go would find what they
             // lead to in place of what is removed here.
             Target::Modules(_, InModules::Link(_)) | Target::Builds(_, InBuilds::Link(_)) => {
-                done.push(Done::new(step, link(&step)));
+                done.push(Done::new(step, link(step)));
             }
-            Target::Modules(cache, unit) => modules.push((step, cache, unit)),
-            Target::Builds(cache, unit) => builds.push((step, cache, unit)),
+            Target::Modules(cache, unit) => modules.push((*step, cache, unit)),
+            Target::Builds(cache, _) => builds = Some(cache),
         }
     }
     if let Some(&(_, cache, _)) = modules.first() {
         let steps = modules.into_iter().map(|(step, _, unit)| (step, unit));
         match cache.folders() {
             Ok(root) => done.extend(remove_modules(root, cache, steps.collect(), jobs)),
-            Err(error) => done.extend(steps.map(|(step, _)| Done::new(step, Err(copy_of(&error))))),
+            Err(error) => {
+                done.extend(steps.map(|(step, _)| Done::new(&step, Err(copy_of(&error)))))
+            }
         }
     }
-    if let Some(&(_, cache, _)) = builds.first() {
-        let steps = builds.into_iter().map(|(step, _, unit)| (step, unit));
-        match cache.folders() {
-            Ok(root) => done.extend(builds::remove(root.top(), cache, steps.collect(), jobs)),
-            Err(error) => done.extend(steps.map(|(step, _)| Done::new(step, Err(copy_of(&error))))),
-        }
+    if let Some(cache) = builds {
+        done.extend(builds::remove(cache, &plan.steps, jobs));
     }
     done
 }
@@ -197,14 +195,14 @@ fn remove_batch<'a>(
     for (step, begun) in begun {
         match begun {
             Ok(begun) => open.push((step, begun)),
-            Err(fault) => done.push(Done::new(step, Err(fault))),
+            Err(fault) => done.push(Done::new(&step, Err(fault))),
         }
     }
     if open.iter().any(|(_, begun)| begun.takes_tree()) {
         readers.wait(open.iter().filter_map(|(_, begun)| begun.lock()));
     }
     done.extend(parallel::each(jobs, &open, |(step, begun)| {
-        Done::new(*step, version::finish(begun, step.cause))
+        Done::new(step, version::finish(begun, step.cause))
     }));
     drop(open);
     // Residue is removed under the lock of its version, which is free now. Two
@@ -213,7 +211,7 @@ fn remove_batch<'a>(
         let others = group
             .iter()
             .filter(|(_, unit)| !matches!(unit, InModules::Version(..)));
-        let removed = others.map(|&(step, unit)| Done::new(step, remove_other(root, cache, unit)));
+        let removed = others.map(|(step, unit)| Done::new(step, remove_other(root, cache, *unit)));
         removed.collect::<Vec<_>>()
     });
     done.extend(others.into_iter().flatten());

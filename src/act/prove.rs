@@ -70,7 +70,7 @@ pub fn hold<'a>(plan: &Plan<'a>, inventory: &Inventory) -> io::Result<Held<'a>> 
             Some(aside) => aside.step(step),
             None => Err(StepError::Io(io::ErrorKind::NotFound.into())),
         };
-        Done::new(*step, result.map(|()| step.bytes))
+        Done::new(step, result.map(|()| step.bytes))
     });
     Ok(Held {
         done: done.collect(),

@@ -9,7 +9,7 @@ use crate::report::{self, Failure, Outcome, Report, Verdict};
 use crate::run::{self as steps, Found, Gone};
 use crate::scan::Inventory;
 use crate::settings::{
-    EffortOptions, GoalOptions, LimitOptions, RetentionOptions, Settings, VerifyLevel,
+    EffortOptions, Format, GoalOptions, LimitOptions, RetentionOptions, Settings, VerifyLevel,
 };
 use crate::text::escape::terminal;
 use crate::text::human;
@@ -60,11 +60,14 @@ pub fn run(
     notes.extend(kept_by_grace(plan.in_grace));
     notes.append(&mut plan.notes);
     let mut removed = None;
-    let mut shown = plan.shown(&plan.steps);
-    if !args.dry_run {
+    let listed = steps::writes(settings, Format::Json);
+    let mut shown;
+    if args.dry_run {
+        shown = plan.shown(plan.steps.iter(), listed);
+    } else {
         let done = remove(settings, &plan, &found, in_use)?;
         let went = done.iter().filter(|done| done.result.is_ok());
-        shown = plan.shown(&went.map(|done| done.step).collect::<Vec<_>>());
+        shown = plan.shown(went.map(|done| &done.step), listed);
         let gone = Gone::of(&done);
         let mut came = Removed::of(&done);
         if rules.all {
@@ -206,16 +209,16 @@ impl Removed {
     fn of(done: &[Done<'_>]) -> Removed {
         let mut removed = Removed::default();
         for Done { step, result } in done {
-            let removals = step.removals();
-            removed.tried += removals.len();
+            let units = step.units().count();
+            removed.tried += units;
             match result {
                 Ok(freed) => {
                     removed.outcome.bytes += freed;
-                    removed.outcome.removed += removals.len() as u64;
+                    removed.outcome.removed += units as u64;
                 }
                 Err(fault) => {
-                    removed.busy += if fault.is_skip() { removals.len() } else { 0 };
-                    for removal in removals {
+                    removed.busy += if fault.is_skip() { units } else { 0 };
+                    for removal in step.removals() {
                         tracing::debug!("{} stays: {fault}", removal.subject);
                         removed.failed(removal.subject, fault);
                     }

@@ -6,28 +6,22 @@ use super::{Cause, Fate, InBuilds, Inputs, Keep, Part, Plan, Target};
 use crate::formats::action::{ActionId, OutputId};
 use crate::scan::{Action, Output};
 use chrono::{DateTime, Utc};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
-/// The build cache, before it has to fit.
+/// The build cache, before it has to fit. A cache may hold a million units, so that
+/// each takes a few words here, and nothing of its own.
 #[derive(Default)]
 pub(super) struct Draft<'a> {
-    pub(super) outputs: BTreeMap<OutputId, Named<'a>>,
-    /// Entries whose output is not there.
-    lost: Vec<Entry<'a>>,
+    /// The action entries, by ID.
+    pub(super) entries: Vec<Entry<'a>>,
+    /// The outputs, by ID.
+    pub(super) outputs: &'a [Output],
+    /// Which entry names which output, as places in the two; by output.
+    naming: Vec<(usize, usize)>,
 }
 
-/// An action entry.
-pub(super) struct Entry<'a> {
-    pub(super) action: &'a Action,
-    pub(super) last_use: DateTime<Utc>,
-    pub(super) fate: Fate<'a>,
-}
-
-/// An output, and the entries that name it.
-pub(super) struct Named<'a> {
-    pub(super) output: &'a Output,
-    pub(super) by: Vec<Entry<'a>>,
-}
+/// An action entry and what happens to it.
+pub(super) type Entry<'a> = (&'a Action, Fate<'a>);
 
 pub(super) fn draft<'a>(
     inputs: &Inputs<'a>,
@@ -41,28 +35,18 @@ pub(super) fn draft<'a>(
     if !cache.actions.is_empty() {
         plan.notes.extend(left_alone(inputs));
     }
-    let outputs = cache.outputs.iter();
-    draft.outputs.extend(outputs.map(|output| {
-        let by = Vec::new();
-        (output.id, Named { output, by })
-    }));
-    for action in &cache.actions {
-        let entry = action.entry;
-        let named = entry.and_then(|entry| draft.outputs.get_mut(&entry.output));
-        let last_use = last_use(inputs, action);
-        let entry = Entry {
-            action,
-            last_use,
-            fate: match stale_indexes.contains(&action.id) {
-                true => Fate::Remove(Part::Whole, Cause::StaleIndex),
-                false => decide(inputs, action, named.is_some(), last_use),
-            },
+    draft.outputs = &cache.outputs;
+    let place = |id: OutputId| cache.outputs.binary_search_by_key(&id, |output| output.id);
+    for (at, action) in cache.actions.iter().enumerate() {
+        let output = action.entry.and_then(|entry| place(entry.output).ok());
+        let fate = match stale_indexes.contains(&action.id) {
+            true => Fate::Remove(Part::Whole, Cause::StaleIndex),
+            false => decide(inputs, action, output.is_some()),
         };
-        match named {
-            Some(named) => named.by.push(entry),
-            None => draft.lost.push(entry),
-        }
+        draft.entries.push((action, fate));
+        draft.naming.extend(output.map(|output| (output, at)));
     }
+    draft.naming.sort_unstable();
     draft
 }
 
@@ -81,17 +65,13 @@ fn left_alone(inputs: &Inputs<'_>) -> Option<String> {
     }
 }
 
-fn last_use(inputs: &Inputs<'_>, action: &Action) -> DateTime<Utc> {
+/// When an entry was last used.
+pub(super) fn last_use(inputs: &Inputs<'_>, action: &Action) -> DateTime<Utc> {
     let true_time = inputs.uses.true_times.get(&action.id).copied();
     true_time.map_or(action.modified, |time| time.max(action.modified))
 }
 
-fn decide<'a>(
-    inputs: &Inputs<'a>,
-    action: &Action,
-    has_output: bool,
-    last_use: DateTime<Utc>,
-) -> Fate<'a> {
+fn decide<'a>(inputs: &Inputs<'a>, action: &Action, has_output: bool) -> Fate<'a> {
     let rules = inputs.rules;
     let remove = |cause| Fate::Remove(Part::Whole, cause);
     if rules.all {
@@ -104,7 +84,7 @@ fn decide<'a>(
     if rules.repair && damaged {
         return remove(Cause::Damaged);
     }
-    let age = age(last_use, inputs.now);
+    let age = age(last_use(inputs, action), inputs.now);
     if age < rules.grace {
         return Fate::Keep(Keep::Grace(age));
     }
@@ -147,37 +127,48 @@ fn decide<'a>(
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry<'a>> {
-        let named = self.outputs.values().flat_map(|named| &named.by);
-        named.chain(&self.lost)
+    /// The entries that name the output at this place, as places of theirs.
+    pub(super) fn naming(&self, output: usize) -> impl Iterator<Item = usize> + '_ {
+        let first = self.naming.partition_point(|&(named, _)| named < output);
+        let naming = self.naming.get(first..).unwrap_or_default().iter();
+        naming
+            .take_while(move |&&(named, _)| named == output)
+            .map(|&(_, entry)| entry)
+    }
+
+    /// The fates of the entries that name the output at this place.
+    pub(super) fn fates(&self, output: usize) -> impl Iterator<Item = Fate<'a>> + '_ {
+        let naming = self.naming(output);
+        naming.filter_map(|entry| Some(self.entries.get(entry)?.1))
     }
 
     pub(super) fn finish(self, inputs: &Inputs<'a>, plan: &mut Plan<'a>) {
         let Some(cache) = &inputs.inventory.buildcache else {
             return;
         };
-        let mut entries: Vec<&Entry<'a>> = self.entries().collect();
-        entries.sort_by_key(|entry| entry.action.id);
-        for Entry { action, fate, .. } in entries {
-            if let Fate::Remove(_, cause) = *fate {
+        for &(action, fate) in &self.entries {
+            if let Fate::Remove(_, cause) = fate {
                 let target = Target::Builds(cache, InBuilds::Action(action));
                 plan.add(target, action.bytes, cause);
             }
-            plan.actions.push((action, *fate));
         }
-        for named in self.outputs.values() {
-            if let Some(cause) = output_cause(inputs, named) {
-                let output = named.output;
+        for (place, output) in self.outputs.iter().enumerate() {
+            if let Some(cause) = output_cause(inputs, output, self.fates(place)) {
                 let target = Target::Builds(cache, InBuilds::Output(output));
                 plan.add(target, output.bytes, cause);
             }
         }
+        plan.actions = self.entries;
     }
 }
 
 /// Why an output goes: it lives as long as an entry names it.
-fn output_cause(inputs: &Inputs<'_>, named: &Named<'_>) -> Option<Cause> {
-    let (rules, output) = (inputs.rules, named.output);
+fn output_cause<'a>(
+    inputs: &Inputs<'_>,
+    output: &Output,
+    entries: impl Iterator<Item = Fate<'a>>,
+) -> Option<Cause> {
+    let rules = inputs.rules;
     if rules.all {
         return Some(Cause::All);
     }
@@ -188,8 +179,8 @@ fn output_cause(inputs: &Inputs<'_>, named: &Named<'_>) -> Option<Cause> {
         return None;
     }
     let mut first = None;
-    for entry in &named.by {
-        match entry.fate {
+    for fate in entries {
+        match fate {
             Fate::Keep(_) => return None,
             Fate::Remove(_, cause) => first = first.or(Some(cause)),
         }

@@ -92,9 +92,9 @@ pub enum InModules<'a> {
     /// What a broken download or extraction left.
     Residue(&'a Residue),
     /// A damaged file of the checksum database.
-    Sumdb(&'a Path),
+    Sumdb(&'a PathBuf),
     /// A symbolic link.
-    Link(&'a Path),
+    Link(&'a PathBuf),
 }
 
 /// What can go from the build cache.
@@ -105,7 +105,7 @@ pub enum InBuilds<'a> {
     /// A build output.
     Output(&'a Output),
     /// A symbolic link.
-    Link(&'a Path),
+    Link(&'a PathBuf),
 }
 
 /// One removal.
@@ -138,19 +138,17 @@ pub struct Plan<'a> {
 
 /// Weighs everything. Takes a second for some million units.
 pub fn plan<'a>(inputs: &Inputs<'a>) -> Plan<'a> {
-    let mut plan = weigh(inputs);
     let rules = inputs.rules;
-    if !rules.all && !rules.grace.is_zero() {
+    let bytes_without_grace = (!rules.all && !rules.grace.is_zero()).then(|| {
         let graceless = RetentionRules {
             grace: Duration::ZERO,
             ..rules.clone()
         };
-        let more = weigh(&Inputs {
-            rules: &graceless,
-            ..*inputs
-        });
-        plan.in_grace = more.bytes().saturating_sub(plan.bytes());
-    }
+        let rules = &graceless;
+        weigh(&Inputs { rules, ..*inputs }).bytes()
+    });
+    let mut plan = weigh(inputs);
+    plan.in_grace = bytes_without_grace.map_or(0, |bytes| bytes.saturating_sub(plan.bytes()));
     for (version, fate) in &plan.versions {
         match fate {
             Fate::Remove(part, cause) => tracing::debug!("{}: {part:?} goes: {cause}", version.id),
@@ -213,11 +211,20 @@ impl<'a> Plan<'a> {
         self.steps.iter().map(|step| step.bytes).sum()
     }
 
-    /// The plan as the report shows it, with these of its steps.
-    pub fn shown(&self, steps: &[Step<'_>]) -> report::Plan {
-        let bytes = steps.iter().map(|step| step.bytes).sum();
+    /// The plan as the report shows it, with these of its steps; `listed` one by one,
+    /// which takes the memory of many words for each.
+    pub fn shown<'s>(
+        &self,
+        steps: impl Iterator<Item = &'s Step<'s>> + Clone,
+        listed: bool,
+    ) -> report::Plan {
+        let bytes = steps.clone().map(|step| step.bytes).sum();
         report::Plan {
-            removals: steps.iter().flat_map(Step::removals).collect(),
+            removed: removed(steps.clone()),
+            removals: match listed {
+                true => steps.flat_map(Step::removals).collect(),
+                false => Vec::new(),
+            },
             bytes,
             kept_bytes: self.total.saturating_sub(bytes),
             kept: self.kept(),
@@ -245,7 +252,54 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// What goes, counted by unit and reason, most bytes first.
+fn removed<'s>(steps: impl Iterator<Item = &'s Step<'s>>) -> Vec<report::Removed> {
+    let mut sums = BTreeMap::<(report::Unit, Cause), (u64, u64)>::new();
+    for step in steps {
+        for (unit, bytes) in step.units() {
+            let sum = sums.entry((unit, step.cause)).or_default();
+            *sum = (sum.0 + 1, sum.1.saturating_add(bytes));
+        }
+    }
+    let told = |((unit, cause), (units, bytes)): ((_, Cause), _)| report::Removed {
+        unit,
+        reason: cause.to_string(),
+        units,
+        bytes,
+    };
+    let mut removed: Vec<_> = sums.into_iter().map(told).collect();
+    removed.sort_by_key(|removed| std::cmp::Reverse(removed.bytes));
+    removed
+}
+
 impl Step<'_> {
+    /// What the report calls it, and the bytes. Zip and tree that go while `.mod` and
+    /// `.info` stay are two units.
+    pub fn units(&self) -> impl Iterator<Item = (report::Unit, u64)> {
+        let mut second = None;
+        let first = match self.target {
+            Target::Modules(_, InModules::Version(version, part)) => match part {
+                Part::HalfTree | Part::ZipHash => report::Unit::Residue,
+                Part::Source if version.tree.is_some() && version.zip.is_some() => {
+                    let rest = self.bytes.saturating_sub(version.tree_bytes());
+                    second = Some((report::Unit::Archive, rest));
+                    report::Unit::Extracted
+                }
+                // The `.ziphash` goes with the only copy.
+                Part::Source if version.tree.is_some() => report::Unit::Extracted,
+                Part::Tree => report::Unit::Extracted,
+                Part::Zip | Part::Source => report::Unit::Archive,
+                Part::Whole => version_unit(version),
+            },
+            Target::Modules(_, InModules::Vcs(_)) => report::Unit::Vcs,
+            Target::Builds(_, InBuilds::Action(_)) => report::Unit::Action,
+            Target::Builds(_, InBuilds::Output(_)) => report::Unit::Output,
+            Target::Modules(..) | Target::Builds(_, InBuilds::Link(_)) => report::Unit::Residue,
+        };
+        let bytes = second.map_or(self.bytes, |(_, rest)| self.bytes - rest);
+        [Some((first, bytes)), second].into_iter().flatten()
+    }
+
     /// Where the unit lies; nothing for module versions, which lie in several
     /// places.
     pub fn path(&self) -> Option<PathBuf> {
@@ -260,88 +314,48 @@ impl Step<'_> {
         })
     }
 
-    /// The step as the report shows it. Zip and tree that go while `.mod` and
-    /// `.info` stay are two removals.
+    /// The step as the report shows it: each of its units.
     pub fn removals(&self) -> Vec<report::Removal> {
-        let (unit, subject) = match self.target {
+        let removal = |(unit, bytes)| {
+            let (subject, path) = self.named(unit);
+            report::Removal {
+                unit,
+                subject,
+                path: display_path(&path),
+                bytes,
+                reason: self.cause.to_string(),
+            }
+        };
+        self.units().map(removal).collect()
+    }
+
+    /// What one of its units is called, and where it lies.
+    fn named(&self, unit: report::Unit) -> (String, PathBuf) {
+        let path = self.path().unwrap_or_default();
+        let subject = match self.target {
             Target::Modules(cache, InModules::Version(version, part)) => {
-                return self.version_removals(cache, version, part);
+                let piece = |kind| cache.piece_path(&version.id, kind);
+                let path = match part {
+                    Part::ZipHash => piece(PieceKind::ZipHash),
+                    _ if unit != report::Unit::Archive && version.tree.is_some() => {
+                        cache.tree_path(&version.id)
+                    }
+                    Part::HalfTree => piece(PieceKind::Partial),
+                    Part::Whole if version.zip.is_none() => piece(PieceKind::Mod),
+                    _ => piece(PieceKind::Zip),
+                };
+                return (version.id.to_string(), path);
             }
             Target::Modules(_, InModules::Vcs(clone)) => {
-                let name = clone.path.file_name().unwrap_or_default();
-                let name = || display_path(Path::new(name));
-                let subject = clone.url.clone().unwrap_or_else(name);
-                (report::Unit::Vcs, subject)
+                let name = || display_path(Path::new(path.file_name().unwrap_or_default()));
+                clone.url.clone().unwrap_or_else(name)
             }
-            Target::Modules(cache, InModules::Residue(left)) => {
-                (report::Unit::Residue, below(&cache.root, &left.path))
-            }
-            Target::Modules(cache, InModules::Sumdb(path) | InModules::Link(path)) => {
-                (report::Unit::Residue, below(&cache.root, path))
-            }
-            Target::Builds(cache, InBuilds::Link(path)) => {
-                (report::Unit::Residue, below(&cache.root, path))
-            }
-            Target::Builds(_, InBuilds::Action(action)) => {
-                (report::Unit::Action, action.id.to_string())
-            }
-            Target::Builds(_, InBuilds::Output(output)) => {
-                (report::Unit::Output, output.id.to_string())
-            }
+            Target::Modules(ModCache { root, .. }, _)
+            | Target::Builds(BuildCache { root, .. }, InBuilds::Link(_)) => below(root, &path),
+            Target::Builds(_, InBuilds::Action(action)) => action.id.to_string(),
+            Target::Builds(_, InBuilds::Output(output)) => output.id.to_string(),
         };
-        let path = self.path().unwrap_or_default();
-        vec![self.removal(unit, subject, &path, self.bytes)]
-    }
-
-    fn removal(
-        &self,
-        unit: report::Unit,
-        subject: String,
-        path: &Path,
-        bytes: u64,
-    ) -> report::Removal {
-        report::Removal {
-            unit,
-            subject,
-            path: display_path(path),
-            bytes,
-            reason: self.cause.to_string(),
-        }
-    }
-
-    fn version_removals(
-        &self,
-        cache: &ModCache,
-        version: &Version,
-        part: Part,
-    ) -> Vec<report::Removal> {
-        let has_tree = version.tree.is_some();
-        let tree = || cache.tree_path(&version.id);
-        let piece = |kind| cache.piece_path(&version.id, kind);
-        let zip = || piece(PieceKind::Zip);
-        let removal =
-            |unit, path: PathBuf, bytes| self.removal(unit, version.id.to_string(), &path, bytes);
-        let (unit, path) = match part {
-            Part::HalfTree if has_tree => (report::Unit::Residue, tree()),
-            Part::HalfTree => (report::Unit::Residue, piece(PieceKind::Partial)),
-            Part::ZipHash => (report::Unit::Residue, piece(PieceKind::ZipHash)),
-            Part::Source if has_tree && version.zip.is_some() => {
-                let tree_bytes = version.tree_bytes();
-                let rest = self.bytes.saturating_sub(tree_bytes);
-                return vec![
-                    removal(report::Unit::Extracted, tree(), tree_bytes),
-                    removal(report::Unit::Archive, zip(), rest),
-                ];
-            }
-            // The `.ziphash` goes with the only copy.
-            Part::Source if has_tree => (report::Unit::Extracted, tree()),
-            Part::Tree => (report::Unit::Extracted, tree()),
-            Part::Zip | Part::Source => (report::Unit::Archive, zip()),
-            Part::Whole if has_tree => (version_unit(version), tree()),
-            Part::Whole if version.zip.is_some() => (version_unit(version), zip()),
-            Part::Whole => (version_unit(version), piece(PieceKind::Mod)),
-        };
-        vec![removal(unit, path, self.bytes)]
+        (subject, path)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Why a unit goes. The words are the same for all units of a rule, so that a
 /// report can add them up.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// It is damaged, and repair was asked for.
     Damaged,

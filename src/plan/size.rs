@@ -1,11 +1,11 @@
 //! Still too large: the longest unused go until it fits.
 
-use super::builds::{self, Named};
+use super::builds::{self, last_use};
 use super::modules::{self, Drafts, age, part_bytes};
 use super::{Cause, Fate, Inputs, Keep, Part, Plan};
-use crate::formats::action::OutputId;
 use crate::formats::module::ModuleVersion;
 use crate::report;
+use crate::scan::Output;
 use crate::verify::Proof;
 use chrono::{DateTime, Utc};
 
@@ -23,8 +23,8 @@ struct Candidate<'a> {
 #[derive(Clone, Copy)]
 enum What<'a> {
     Version(&'a ModuleVersion, Part),
-    /// An output with all the entries that name it.
-    Output(OutputId),
+    /// The output at this place, with all the entries that name it.
+    Output(usize),
 }
 
 /// Bytes left in each cache.
@@ -66,9 +66,9 @@ pub(super) fn fit(
                     left.modules = left.modules.saturating_sub(freed);
                 }
             }
-            What::Output(id) => {
+            What::Output(place) => {
                 if let Some(limit) = for_builds {
-                    let freed = remove_output(builds, id, limit);
+                    let freed = remove_output(builds, place, limit);
                     left.builds = left.builds.saturating_sub(freed);
                 }
             }
@@ -88,14 +88,16 @@ fn left(inputs: &Inputs<'_>, versions: &Drafts<'_>, builds: &builds::Draft<'_>) 
         Fate::Remove(part, _) => part_bytes(draft.version, part),
         Fate::Keep(_) => 0,
     });
-    let goes = |entry: &&builds::Entry<'_>| matches!(entry.fate, Fate::Remove(..));
-    let of_entries = builds.entries().filter(goes);
-    let of_entries = of_entries.map(|entry| entry.action.bytes);
-    let all_gone = |named: &&Named<'_>| {
-        (!named.by.is_empty() || inputs.rules.residue) && named.by.iter().all(|it| goes(&it))
+    let goes = |fate: Fate<'_>| matches!(fate, Fate::Remove(..));
+    let of_entries = builds.entries.iter().filter(|(_, fate)| goes(*fate));
+    let of_entries = of_entries.map(|(action, _)| action.bytes);
+    let all_gone = |place| {
+        let is_named = builds.naming(place).next().is_some();
+        (is_named || inputs.rules.residue) && builds.fates(place).all(goes)
     };
-    let of_outputs = builds.outputs.values().filter(all_gone);
-    let of_outputs = of_outputs.map(|named| named.output.bytes);
+    let of_outputs = builds.outputs.iter().enumerate();
+    let of_outputs = of_outputs.filter(|(place, _)| all_gone(*place));
+    let of_outputs = of_outputs.map(|(_, output)| output.bytes);
     Left {
         modules: modcache
             .map_or(0, |cache| report::ModCache::from(cache).bytes)
@@ -133,27 +135,28 @@ fn version_candidates<'a>(inputs: &Inputs<'_>, versions: &Drafts<'a>) -> Vec<Can
     candidates
 }
 
-fn output_candidates<'a>(inputs: &Inputs<'_>, builds: &builds::Draft<'a>) -> Vec<Candidate<'a>> {
-    let candidate = |named: &Named<'a>| {
-        if age(named.output.modified, inputs.now) < inputs.rules.grace {
+fn output_candidates<'a>(inputs: &Inputs<'_>, builds: &builds::Draft<'_>) -> Vec<Candidate<'a>> {
+    let candidate = |(place, output): (usize, &Output)| {
+        if age(output.modified, inputs.now) < inputs.rules.grace {
             return None;
         }
-        let (mut last_use, mut is_wanted) = (None, false);
-        for entry in &named.by {
-            if let Fate::Keep(_) = entry.fate {
-                last_use = last_use.max(Some(entry.last_use));
-                is_wanted |= wanted(&entry.fate)?;
+        let (mut newest, mut is_wanted) = (None, false);
+        for (action, fate) in builds.naming(place).filter_map(|at| builds.entries.get(at)) {
+            if let Fate::Keep(_) = fate {
+                newest = newest.max(Some(last_use(inputs, action)));
+                is_wanted |= wanted(fate)?;
             }
         }
-        let (last_use, wanted) = (last_use?, is_wanted);
+        let (last_use, wanted) = (newest?, is_wanted);
         (inputs.rules.force || !wanted).then_some(Candidate {
             wanted,
             download: false,
             last_use,
-            what: What::Output(named.output.id),
+            what: What::Output(place),
         })
     };
-    builds.outputs.values().filter_map(candidate).collect()
+    let outputs = builds.outputs.iter().enumerate();
+    outputs.filter_map(candidate).collect()
 }
 
 /// Whether something keeps it that force can overrule; `None` if nothing can,
@@ -184,15 +187,13 @@ fn remove_version(draft: &mut modules::Draft<'_>, part: Part, limit: u64) -> u64
     part_bytes(draft.version, part).saturating_sub(already)
 }
 
-fn remove_output(builds: &mut builds::Draft<'_>, id: OutputId, limit: u64) -> u64 {
-    let Some(named) = builds.outputs.get_mut(&id) else {
-        return 0;
-    };
-    let mut freed = named.output.bytes;
-    for entry in &mut named.by {
-        if let Fate::Keep(_) = entry.fate {
-            entry.fate = Fate::Remove(Part::Whole, Cause::Size(limit));
-            freed += entry.action.bytes;
+fn remove_output(builds: &mut builds::Draft<'_>, place: usize, limit: u64) -> u64 {
+    let mut freed = builds.outputs.get(place).map_or(0, |output| output.bytes);
+    let naming: Vec<usize> = builds.naming(place).collect();
+    for entry in naming {
+        if let Some((action, fate @ Fate::Keep(_))) = builds.entries.get_mut(entry) {
+            *fate = Fate::Remove(Part::Whole, Cause::Size(limit));
+            freed += action.bytes;
         }
     }
     freed

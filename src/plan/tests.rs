@@ -124,7 +124,7 @@ impl Case {
     /// What goes: the part and the name, or the name of the unit.
     fn goes(&self) -> Vec<String> {
         let plan = self.plan();
-        let report = plan.shown(&plan.steps);
+        let report = plan.shown(plan.steps.iter(), true);
         assert_eq!(report.bytes + report.kept_bytes, plan.total);
         report
             .removals

@@ -117,13 +117,13 @@ fn trim(plan: &Plan, outcome: Option<&Outcome>) -> Vec<Section> {
     let removals = Table::of(
         ["Number", "Unit", "Size", "Why"],
         "rlrl",
-        &removals(plan),
-        |(unit, reason, number, bytes)| {
+        &plan.removed,
+        |removed| {
             [
-                human::count(*number).into(),
-                unit_name(*unit).into(),
-                human::size(*bytes).into(),
-                (*reason).into(),
+                human::count(removed.units).into(),
+                unit_name(removed.unit).into(),
+                human::size(removed.bytes).into(),
+                removed.reason.as_str().into(),
             ]
         },
     );
@@ -152,22 +152,6 @@ fn trim(plan: &Plan, outcome: Option<&Outcome>) -> Vec<Section> {
     let change = Text::toned(Tone::Strong, change(plan, outcome));
     sections.push(Section::default().paragraph(change));
     sections
-}
-
-/// A plan's removals counted: unit, reason, how many, bytes; most bytes first.
-fn removals(plan: &Plan) -> Vec<(Unit, &str, u64, u64)> {
-    let mut sums = std::collections::BTreeMap::<(Unit, &str), (u64, u64)>::new();
-    for removal in &plan.removals {
-        let sum = sums.entry((removal.unit, &removal.reason)).or_default();
-        sum.0 += 1;
-        sum.1 = sum.1.saturating_add(removal.bytes);
-    }
-    let mut rows: Vec<_> = sums
-        .into_iter()
-        .map(|((unit, reason), (number, bytes))| (unit, reason, number, bytes))
-        .collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.3));
-    rows
 }
 
 /// `Size changed 3.38 GB → 3.28 GB (-100 MB, -2.96%)`

@@ -244,7 +244,18 @@ pub(crate) fn trimmed() -> Report {
         bytes,
         reason: reason.to_owned(),
     };
+    let removed = |unit, units, bytes, reason: &str| Removed {
+        unit,
+        reason: reason.to_owned(),
+        units,
+        bytes,
+    };
     report.plan = Some(Plan {
+        removed: vec![
+            removed(Unit::Version, 2, 541_000_000, "unused"),
+            removed(Unit::Residue, 1, 4_096, "residue"),
+            removed(Unit::Action, 1, 152, "max-age: 31 d"),
+        ],
         removals: vec![
             removal(
                 Unit::Version,

@@ -480,12 +480,9 @@ fn markdown_is_bounded_whatever_the_report_holds() {
         .for_each(|threshold| threshold.name = long.clone());
     report.plan = samples::trimmed().plan;
     let plan = report.plan.as_mut().unwrap();
-    let first = plan.removals[0].clone();
-    for number in 0..1_000 {
-        let mut removal = first.clone();
-        removal.reason = format!("{number}{long}");
-        plan.removals.push(removal);
-    }
+    let mut removed = plan.removed[0].clone();
+    removed.reason = long.clone();
+    plan.removed.extend(vec![removed; 1_000]);
     report.outcome = samples::trimmed().outcome;
     let failed = &mut report.outcome.as_mut().unwrap().failed;
     failed[0].error = long;

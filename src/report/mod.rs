@@ -582,7 +582,10 @@ pub struct Threshold {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Plan {
-    /// Every removal.
+    /// What goes and why, most bytes first.
+    #[serde(default)]
+    pub removed: Vec<Removed>,
+    /// Every removal; other forms than JSON show them counted alone.
     pub removals: Vec<Removal>,
     /// Bytes they free, or have freed.
     pub bytes: u64,
@@ -591,6 +594,20 @@ pub struct Plan {
     /// What stays and why.
     #[serde(default)]
     pub kept: Vec<Kept>,
+}
+
+/// Units that go for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Removed {
+    /// What they are.
+    pub unit: Unit,
+    /// Why they go.
+    pub reason: String,
+    /// How many.
+    pub units: u64,
+    /// What they free.
+    pub bytes: u64,
 }
 
 /// Units that stay for one reason.

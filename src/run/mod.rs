@@ -19,7 +19,7 @@ pub use judge::report;
 pub use look::{Found, Unwatched, Watch, jobs, look, look_briefly};
 pub(crate) use look::{cached_sumdb, root_of, sumdb_setting};
 pub(crate) use output::refuse_links;
-pub use output::write_report;
+pub use output::{write_report, writes};
 pub use price::{restore_rate, restored, saved_per_restore, with_measured_rate};
 pub use shards::whole;
 pub use usage::{record, set_mark};

@@ -20,9 +20,19 @@ pub fn write_report(
         write_file(&settings.environment, &path, &text)?;
         tracing::debug!("wrote the report as {output}");
     }
-    let format = settings.options.form.format.unwrap_or(Format::Text);
+    let format = shown_as(settings);
     out.write_all(render(report, format, color(settings)).as_bytes())?;
     Ok(())
+}
+
+fn shown_as(settings: &Settings) -> Format {
+    settings.options.form.format.unwrap_or(Format::Text)
+}
+
+/// Whether the report is written in this form anywhere.
+pub fn writes(settings: &Settings, format: Format) -> bool {
+    let outputs = &settings.options.outputs.output;
+    shown_as(settings) == format || outputs.iter().any(|output| output.format == format)
 }
 
 /// Writes a file that the user named.

@@ -71,32 +71,30 @@ pub(super) fn scan(
     cache.folders = Some(folders.clone());
     let folder = folders.top();
     let shards = top(folder, root, &mut cache, findings);
-    let scanned = parallel::map(
-        jobs,
-        shards.len(),
-        || (),
-        |(), index| {
+    // Some shards at a time: what they hold is in memory twice until it is taken over.
+    for shards in shards.chunks(8 * jobs.max(1)) {
+        let scanned = parallel::each(jobs, shards, |name| {
             let mut shard = Shard {
                 read_actions,
                 ..Shard::default()
             };
-            let path = root.join(&shards[index]);
-            match folder.folder(shards[index].as_ref()) {
+            let path = root.join(name);
+            match folder.folder(name.as_ref()) {
                 Ok(folder) => shard.scan(&folder, &path),
                 Err(error) => shard.findings.push(unreadable(&path, &error)),
             }
             shard
-        },
-    );
-    for shard in scanned {
-        cache.actions.extend(shard.actions);
-        cache.outputs.extend(shard.outputs);
-        cache.other += shard.other;
-        cache.links.extend(shard.links);
-        findings.extend(shard.findings);
+        });
+        for shard in scanned {
+            cache.actions.extend(shard.actions);
+            cache.outputs.extend(shard.outputs);
+            cache.other += shard.other;
+            cache.links.extend(shard.links);
+            findings.extend(shard.findings);
+        }
     }
-    cache.actions.sort_by_key(|action| action.id);
-    cache.outputs.sort_by_key(|output| output.id);
+    cache.actions.sort_unstable_by_key(|action| action.id);
+    cache.outputs.sort_unstable_by_key(|output| output.id);
     cache
 }
 

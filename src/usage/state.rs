@@ -195,7 +195,7 @@ pub(crate) fn read_own(path: &Path) -> Result<Vec<u8>, StateError> {
     if !is_own(&metadata) {
         return Err(StateError::Foreign);
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
     std::fs::File::open(path)?
         .take(MAX_BYTES)
         .read_to_end(&mut bytes)?;
