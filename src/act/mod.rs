@@ -6,7 +6,8 @@
 //! A module version is removed under Go's own lock of it, which is taken
 //! without waiting, in the order that leaves Go the least room to fail: first
 //! the `.ziphash`, whose absence sends every newcomer to the lock, then the tree
-//! by one rename, then the rest. At every moment, and after a kill at any, Go
+//! by one rename (where a container's image holds it and it cannot be renamed, it
+//! is deleted behind Go's `.partial` mark), then the rest. At every moment, and after a kill at any, Go
 //! finds a state from which it extracts or downloads again. A tree under its new
 //! name (`<tree>.tmp-<n>`, beside it) is what Go itself takes for the residue of
 //! an extraction and deletes. Locks are never unlinked: a waiter would hold a
@@ -69,6 +70,7 @@ pub enum StepError {
 fn refused(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => "this user may not change it or its folder: ",
+        io::ErrorKind::CrossesDevices => "a container's image holds it, so it cannot be moved: ",
         _ => "",
     }
 }

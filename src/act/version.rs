@@ -116,11 +116,11 @@ impl Place {
     }
 
     /// Moves the tree out of Go's sight, under a name beside it that Go takes
-    /// for residue. `None` if there is none.
-    pub(super) fn set_tree_aside(&self) -> io::Result<Option<OsString>> {
+    /// for residue.
+    fn take_tree(&self) -> io::Result<Taken> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let Some(trees) = &self.trees else {
-            return Ok(None);
+            return Ok(Taken::Nothing);
         };
         for _ in 0..100 {
             let count = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -130,13 +130,37 @@ impl Place {
                 continue;
             }
             return match trees.rename(&self.tree, &name) {
-                Ok(()) => Ok(Some(name)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Ok(()) => Ok(Taken::Aside(name)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Taken::Nothing),
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                    self.delete_in_place(trees).map(Taken::Deleted)
+                }
                 Err(error) => Err(error),
             };
         }
         Err(io::Error::other("found no free name to set the tree aside"))
     }
+
+    /// Deletes a tree that cannot be renamed, since a container's image holds it
+    /// (overlayfs: `redirect_dir`). Go's own mark of an extraction that goes on sends
+    /// whoever comes meanwhile to the lock; after a kill Go extracts anew.
+    fn delete_in_place(&self, trees: &Folder) -> io::Result<u64> {
+        let at_v = self.at_v.as_ref().ok_or(io::ErrorKind::CrossesDevices)?;
+        at_v.edit(&self.piece(PieceKind::Partial), true)?;
+        let bytes = remove_tree(trees, &self.tree)?;
+        self.unlink(PieceKind::Partial)?;
+        Ok(bytes)
+    }
+}
+
+/// What became of a tree that has to go.
+enum Taken {
+    /// There was none.
+    Nothing,
+    /// It has this name now, and is still to be deleted.
+    Aside(OsString),
+    /// It is gone; its files had so many bytes.
+    Deleted(u64),
 }
 
 /// Locks a file without waiting.
@@ -206,7 +230,7 @@ pub(super) fn finish(begun: &Begun<'_>, cause: Cause) -> Result {
     } = begun;
     let bytes = |piece: Option<Piece>| piece.map_or(0, |piece| piece.bytes);
     let mut freed = 0;
-    let mut aside = None;
+    let mut taken = Taken::Nothing;
     match part {
         Part::Zip => {
             if version.kind == VersionKind::Fips140 || place.stat(PieceKind::ZipHash)?.is_none() {
@@ -219,14 +243,14 @@ pub(super) fn finish(begun: &Begun<'_>, cause: Cause) -> Result {
             if place.stat(PieceKind::Zip)?.is_none() {
                 return Err(StepError::Changed);
             }
-            aside = place.set_tree_aside()?;
+            taken = place.take_tree()?;
         }
         Part::HalfTree => {
             // An extraction that ended meanwhile has left a whole tree.
             if place.stat(PieceKind::Partial)?.is_none() {
                 return Err(StepError::Changed);
             }
-            aside = place.set_tree_aside()?;
+            taken = place.take_tree()?;
             place.unlink(PieceKind::Partial)?;
         }
         Part::ZipHash => {
@@ -235,7 +259,7 @@ pub(super) fn finish(begun: &Begun<'_>, cause: Cause) -> Result {
         }
         Part::Source | Part::Whole => {
             place.unlink(PieceKind::ZipHash)?;
-            aside = place.set_tree_aside()?;
+            taken = place.take_tree()?;
             place.unlink(PieceKind::Zip)?;
             place.unlink(PieceKind::Partial)?;
             freed += bytes(version.ziphash) + bytes(version.zip);
@@ -253,9 +277,11 @@ pub(super) fn finish(begun: &Begun<'_>, cause: Cause) -> Result {
         // Should this fail, it is let go of with the file.
         let _ = lock.unlock();
     }
-    if let (Some(aside), Some(trees)) = (aside, &place.trees) {
-        freed += remove_tree(trees, &aside)?;
-    }
+    freed += match (taken, &place.trees) {
+        (Taken::Aside(aside), Some(trees)) => remove_tree(trees, &aside)?,
+        (Taken::Deleted(bytes), _) => bytes,
+        _ => 0,
+    };
     Ok(freed)
 }
 

@@ -1,6 +1,7 @@
 //! A checksum database made up in memory.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::note::Signer;
 use super::note::testing::signer;
@@ -15,7 +16,8 @@ pub(crate) type MemoryFiles = BTreeMap<String, Vec<u8>>;
 pub(crate) struct Log {
     signer_name: String,
     seed: u8,
-    records: Vec<String>,
+    /// By place; the others are empty.
+    records: BTreeMap<u64, String>,
 }
 
 impl Log {
@@ -23,33 +25,36 @@ impl Log {
         let mut log = Self {
             signer_name: name.to_owned(),
             seed,
-            records: Vec::new(),
+            records: BTreeMap::new(),
         };
         log.grow(size, 0);
         log
     }
 
+    /// A log of any size in which these records alone are more than empty.
+    #[cfg(feature = "remote")]
+    pub(crate) fn sparse(name: &str, seed: u8, ids: &[u64]) -> Self {
+        let mut log = Self::new(name, seed, 0);
+        log.records
+            .extend(ids.iter().map(|&id| (id, record(id, 0))));
+        log
+    }
+
     /// Adds records up to `size`; `salt` tells one history from another.
     pub(crate) fn grow(&mut self, size: u64, salt: u8) {
-        for id in self.records.len() as u64..size {
-            let module = module(id);
-            let (zip, go_mod) = (h1(id, salt), h1(id, salt ^ 0x80));
-            let (path, version) = (&module.path, &module.version);
-            self.records.push(format!(
-                "{path} {version} {zip}\n{path} {version}/go.mod {go_mod}\n"
-            ));
-        }
+        let added = self.records.len() as u64..size;
+        self.records.extend(added.map(|id| (id, record(id, salt))));
     }
 
     /// Makes record `id` another one.
     pub(crate) fn rewrite(&mut self, id: u64, change: impl FnOnce(&str) -> String) {
-        let record = &mut self.records[id as usize];
+        let record = self.records.get_mut(&id).unwrap();
         *record = change(record);
     }
 
     /// Forgets all records from `size` on.
     pub(crate) fn roll_back(&mut self, size: u64) {
-        self.records.truncate(size as usize);
+        self.records.split_off(&size);
     }
 
     pub(crate) fn signer(&self) -> Signer {
@@ -72,18 +77,30 @@ impl Log {
     fn hashes(&self, tile: Tile) -> Vec<Hash> {
         let start = tile.index * u64::from(FULL_WIDTH);
         (start..start + u64::from(tile.width))
-            .map(|n| match tile.level {
-                0 => Hash::of_record(self.records[n as usize].as_bytes()),
-                level => {
-                    let below = Tile {
-                        level: level - 1,
-                        index: n,
-                        width: FULL_WIDTH,
-                    };
-                    tlog::subtree_root(&self.hashes(below)).unwrap()
-                }
-            })
+            .map(|n| self.hash(tile.level, n))
             .collect()
+    }
+
+    /// Hash `n` of a level of tiles.
+    fn hash(&self, level: u8, n: u64) -> Hash {
+        let covered = u64::from(FULL_WIDTH).pow(u32::from(level));
+        let is_empty = self
+            .records
+            .range(n * covered..(n + 1) * covered)
+            .next()
+            .is_none();
+        match level {
+            0 => Hash::of_record(self.records.get(&n).map_or(b"", |record| record.as_bytes())),
+            _ if is_empty => empty(level),
+            _ => {
+                let below = Tile {
+                    level: level - 1,
+                    index: n,
+                    width: FULL_WIDTH,
+                };
+                tlog::subtree_root(&self.hashes(below)).unwrap()
+            }
+        }
     }
 
     /// Whether the tree of `size` records has all hashes of this tile.
@@ -98,7 +115,7 @@ impl Log {
 
     /// What a database answers that is asked for record `id`.
     pub(crate) fn answer(&self, id: u64, note: &str) -> String {
-        format!("{id}\n{}\n{note}", self.records[id as usize])
+        format!("{id}\n{}\n{note}", self.records[&id])
     }
 
     /// What Go caches when it looks record `id` up in the tree of `size`
@@ -112,20 +129,41 @@ impl Log {
 
     /// The tiles that show hash `id` to be in the tree of `size` records.
     pub(crate) fn cache_proof(&self, files: &mut MemoryFiles, id: u64, size: u64) {
-        let mut tiles = tlog::frontier(size);
-        let mut index = id;
-        for level in 0..8 {
-            index /= u64::from(FULL_WIDTH);
-            tiles.extend(Tile::in_tree(level, index, size));
-        }
-        for tile in tiles {
+        for tile in proof(id, size) {
             files.insert(tile.path(), self.tile(tile));
         }
     }
 }
 
+/// The tiles that show record `id` to be in the tree of `size` records.
+pub(crate) fn proof(id: u64, size: u64) -> Vec<Tile> {
+    let mut tiles = tlog::frontier(size);
+    let mut index = id;
+    for level in 0..8 {
+        index /= u64::from(FULL_WIDTH);
+        tiles.extend(Tile::in_tree(level, index, size));
+    }
+    tiles
+}
+
 pub(crate) fn module(id: u64) -> ModuleVersion {
     ModuleVersion::new("example.com/m", format!("v1.0.{id}"))
+}
+
+/// The hash, in this level of tiles, of nothing but empty records.
+fn empty(level: u8) -> Hash {
+    static LEVELS: LazyLock<Vec<Hash>> = LazyLock::new(|| {
+        let above = |below: &Hash| tlog::subtree_root(&[*below; FULL_WIDTH as usize]);
+        let levels = std::iter::successors(Some(Hash::of_record(b"")), above);
+        levels.take(8).collect()
+    });
+    LEVELS[usize::from(level)]
+}
+
+fn record(id: u64, salt: u8) -> String {
+    let ModuleVersion { path, version } = module(id);
+    let (zip, go_mod) = (h1(id, salt), h1(id, salt ^ 0x80));
+    format!("{path} {version} {zip}\n{path} {version}/go.mod {go_mod}\n")
 }
 
 pub(crate) fn h1(id: u64, salt: u8) -> H1 {

@@ -211,3 +211,39 @@ fn caches_on_read_only_mounts_and_in_memory_are_checked_and_refuse_to_be_changed
         "{output:?}"
     );
 }
+
+/// As in a container: what the image's layers hold cannot be changed there, a folder of
+/// them not even renamed.
+#[test]
+fn caches_of_an_image_are_checked_trimmed_and_repaired_in_the_containers_own_layer() {
+    let caches = build_cache(Project::Hello);
+    caches.env.download(&["github.com/google/uuid@v1.6.0"]);
+    let before = [&caches.modcache, &caches.gocache].map(|cache| support::snapshot(cache));
+    let script = "
+        mount -t tmpfs none /mnt
+        for cache in \"$GOMODCACHE\" \"$GOCACHE\"; do
+            layer=/mnt/$(basename \"$cache\")
+            mkdir -p \"$layer/own\" \"$layer/work\"
+            mount -t overlay none -o \"userxattr,lowerdir=$cache,upperdir=$layer/own,workdir=$layer/work\" \"$cache\"
+        done
+        run() { \"$PROGRAM\" \"$@\" -q --no-project-config --project \"$PROJECT\" >&2; }
+        run check
+        file=$GOMODCACHE/github.com/cespare/xxhash/v2@v2.3.0/xxhash.go
+        chmod u+w \"$file\"
+        echo '// planted' >>\"$file\"
+        ! run check
+        run trim --repair --unused --grace=0 --max-age=0
+        cd \"$PROJECT\"
+        GOPROXY=off GOFLAGS=-buildvcs=false GOTOOLCHAIN=local CGO_ENABLED=0 go build -o /dev/null . >&2
+        run check
+        find \"$GOMODCACHE\" -name 'uuid@*' -o -name '*.tmp-*'
+        run trim --all --force
+        find \"$GOMODCACHE\" -name '*.zip'";
+    let output = with_mounts(&caches, script);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{said}");
+    for (cache, before) in [&caches.modcache, &caches.gocache].iter().zip(&before) {
+        support::assert_untouched(before, cache);
+    }
+}

@@ -18,7 +18,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Caches, Dice, Project, add_package, build_cache, copy_tree_fresh, full_campaign, std_cache};
+use support::{
+    Caches, Dice, Project, add_package, build_cache, copy_tree_fresh, full_campaign, std_cache,
+};
 
 const FOREIGN: [&str; 4] = [
     "github.com/google/uuid@v1.6.0",

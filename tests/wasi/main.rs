@@ -853,7 +853,9 @@ fn example_policy() -> PathBuf {
     // Where wasm/build had to make a compiler, that one.
     let made = root.join(".tools/wasi/rustc");
     if made.exists() {
-        cargo.env("RUSTC", made).env_remove("RUSTC_WORKSPACE_WRAPPER");
+        cargo
+            .env("RUSTC", made)
+            .env_remove("RUSTC_WORKSPACE_WRAPPER");
     }
     assert!(
         cargo.status().unwrap().success(),

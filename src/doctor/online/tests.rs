@@ -10,7 +10,7 @@ use super::database::{Told, find};
 use super::*;
 use crate::net;
 use crate::settings::Environment;
-use crate::sumdb::testing::{Log, MemoryFiles, module};
+use crate::sumdb::testing::{Log, MemoryFiles, module, proof};
 
 /// What a server says.
 enum Reply {
@@ -396,14 +396,19 @@ fn an_answer_about_another_version_proves_nothing() {
 
 #[test]
 fn a_thousand_records_are_asked_for_side_by_side_and_each_tile_once() {
-    let log = Log::new(NAME, 1, 1000);
-    let ids: Vec<u64> = (0..1000).collect();
-    // Each tile once: they are made of all of its records.
-    let mut files = served(&log, 1000, &[0, 256, 512, 768]);
-    let note = log.note(1000);
+    // As large as the real log, so that each record needs tiles of its own.
+    let size = 50_000_000;
+    let ids: Vec<u64> = (0..1000).map(|id| id * 49_999).collect();
+    let log = Log::sparse(NAME, 1, &ids);
+    let note = log.note(size);
+    let mut files = MemoryFiles::from([("latest".to_owned(), note.clone().into_bytes())]);
     for &id in &ids {
         let name = format!("lookup/example.com/m@v1.0.{id}");
         files.insert(name, log.answer(id, &note).into_bytes());
+        for tile in proof(id, size) {
+            let content = files.entry(tile.path());
+            content.or_insert_with(|| log.tile(tile));
+        }
     }
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let counted = (now.clone(), most.clone());
