@@ -1,16 +1,17 @@
 // Snapshots as entries of GitHub's cache, moved by its own toolkit:
 //
-//   gocachevet-KEY-base-DIGEST                   a base
-//   gocachevet-KEY-delta-BRANCH-GO-TIME-DIGEST   the head of a branch, and its delta if it has one; DIGEST is its base's
+//   gocachevet-KEY-bundle-DIGEST                 a base, or a delta
+//   gocachevet-KEY-head-BRANCH-GO-TIME-DIGESTS   the head of a branch; DIGESTS are its bundles', the base's first
 //
-// So one look-up by prefix finds the newest head, and tells its base as well: both
-// are fetched side by side. Branch, Go version and time stand in the key since the
+// So one look-up by prefix finds the newest head, and tells its bundles as well: all
+// are fetched side by side. Of digests the beginnings stand in keys, whose length is
+// bounded; the head has them whole, and the program takes no other bundle. Branch, Go version and time stand in the key since the
 // service would take any entry of the branch's own before a newer one of the
 // default branch: asked for each of them, it tells all three.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { soundPath } from './path.mjs';
@@ -42,15 +43,16 @@ export function branches() {
 
 /** What all keys of a snapshot begin with; and those of a branch's heads, of all Go versions or of one. */
 export const ofKey = (key) => `gocachevet-${key}-`;
-export const ofBranch = (key, branch) => `${ofKey(key)}delta-${hash(branch, 8)}-`;
+export const ofBranch = (key, branch) => `${ofKey(key)}head-${hash(branch, 8)}-`;
 export const ofGo = (key, branch, go) => `${ofBranch(key, branch)}${plain(go)}-`;
-export const baseKey = (key, digest) => `${ofKey(key)}base-${digest}`;
-const DELTA = /-delta-[0-9a-f]{8}-[a-z0-9.-]+-(\d{13})-([0-9a-f]{64})$/;
+const inKey = (digest) => digest.slice(0, 16);
+export const bundleKey = (key, digest) => `${ofKey(key)}bundle-${inKey(digest)}`;
+const HEAD = /-head-[0-9a-f]{8}-[a-z0-9.-]+-(\d{13})-([0-9a-f]{16}(?:\.[0-9a-f]{16})*)$/;
 
 /** What a head's entry says of it by its key alone; undefined if it is none. */
-export function parseDelta(key) {
-  const [, time, base] = DELTA.exec(key ?? '') ?? [];
-  return time && { time: Number(time), base };
+export function parseHead(key) {
+  const [, time, bundles] = HEAD.exec(key ?? '') ?? [];
+  return time && { time: Number(time), bundles: bundles.split('.') };
 }
 
 /** The toolkit; or `why` nothing can be moved. */
@@ -72,20 +74,21 @@ export async function findNewest(toolkit, key, go) {
     branches().map(async (branch) => {
       const [own, any] = [ofGo(key, branch, go), ofBranch(key, branch)];
       const entry = await toolkit.restoreCache([PATH], own, [any], { lookupOnly: true });
-      const said = parseDelta(entry);
+      const said = parseHead(entry);
       return said && entry.startsWith(any) ? [{ ...said, key: entry, branch, sameGo: entry.startsWith(own) }] : [];
     }),
   );
   return found.flat().sort((a, b) => b.sameGo - a.sameGo || b.time - a.time)[0];
 }
 
-/** Brings a head, its delta and its base into the store, which has no other head then; whether each of them was there. */
-export async function fetchSnapshot(toolkit, key, { key: entry, base }) {
+/** Brings a head and its bundles into the store, which has no other head then; whether the head was there, and all bundles. */
+export async function fetchSnapshot(toolkit, key, { key: entry, bundles }) {
   rmSync(join(STORE, 'keys'), { recursive: true, force: true });
-  const get = (wanted) => toolkit.restoreCache([PATH], wanted);
-  const hasBase = existsSync(join(STORE, 'bundles', base));
-  const [head, there] = await confined(() => Promise.all([get(entry), hasBase || get(baseKey(key, base))]));
-  return { head: head !== undefined, base: Boolean(there) };
+  const dir = join(STORE, 'bundles');
+  const there = new Set((existsSync(dir) ? readdirSync(dir) : []).map(inKey));
+  const wanted = [entry, ...bundles.filter((digest) => !there.has(digest)).map((digest) => bundleKey(key, digest))];
+  const [head, ...found] = await confined(() => Promise.all(wanted.map((each) => toolkit.restoreCache([PATH], each))));
+  return { head: head !== undefined, bundles: found.every(Boolean) };
 }
 
 // The toolkit lets tar write to any path that an entry names. So tar is told to take
@@ -105,28 +108,25 @@ async function confined(unpack) {
 const fileName = (text) =>
   encodeURIComponent(text).replace(/[!'()*~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`).replace(/^\./, '%2E');
 
-/** Uploads what the program saved: a new base first, so that no head names one that is not there. Whether all arrived. */
-export async function uploadSnapshot(toolkit, key, { branch, go, time, isBase }) {
+/** Uploads what the program saved: the new bundle first, so that no head names one that is not there. Whether all arrived. */
+export async function uploadSnapshot(toolkit, key, { branch, go, time }) {
   const file = join('keys', fileName(key), fileName(branch));
-  const { bundles: [base, delta] } = JSON.parse(readFileSync(join(STORE, file), 'utf8'));
+  const { bundles } = JSON.parse(readFileSync(join(STORE, file), 'utf8'));
   rmSync(SAVED, { recursive: true, force: true });
   renameSync(STORE, SAVED);
-  const bundle = (digest) => join('bundles', digest);
-  const entry = `${ofGo(key, branch, go)}${time}-${base}`;
-  const baseEntry = baseKey(key, base);
-  const arrived = (!isBase || (await upload(toolkit, baseEntry, [bundle(base)]))) && (await upload(toolkit, entry, [file, ...(delta ? [bundle(delta)] : [])]));
+  const saved = bundles.at(-1);
+  const entry = `${ofGo(key, branch, go)}${time}-${bundles.map(inKey).join('.')}`;
+  const arrived = (await upload(toolkit, bundleKey(key, saved), join('bundles', saved))) && (await upload(toolkit, entry, file));
   rmSync(SAVED, { recursive: true, force: true });
   return arrived ? entry : undefined;
 }
 
 // The toolkit takes all that lies at the path.
-async function upload(toolkit, key, files) {
+async function upload(toolkit, key, file) {
   rmSync(STORE, { recursive: true, force: true });
-  for (const file of files) {
-    mkdirSync(dirname(join(STORE, file)), { recursive: true });
-    linkSync(join(SAVED, file), join(STORE, file));
-  }
-  // It tells what went wrong itself. Another job may have been quicker with the same base.
+  mkdirSync(dirname(join(STORE, file)), { recursive: true });
+  linkSync(join(SAVED, file), join(STORE, file));
+  // It tells what went wrong itself. Another job may have been quicker with the same bundle.
   const id = await toolkit.saveCache([PATH], key);
   return id !== -1 || (await toolkit.restoreCache([PATH], key, [], { lookupOnly: true })) === key;
 }

@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { baseKey } from './entries.mjs';
+import { bundleKey } from './entries.mjs';
 import { inPath } from './path.mjs';
 import { cacheMode, findRemoteEntry, isGitHub, mayRestore, maySave } from './remote.mjs';
 import { addSummary, annotate, fail, say, setOutput, withoutCommands, workspace } from './runner.mjs';
@@ -191,8 +191,8 @@ async function lasting(inputs) {
 
 async function entry(inputs) {
   const told = inputs.cache ? recall(TOLD) : undefined;
-  if (!mayRestore() || (inputs.cache && !told?.base)) return 'No entry was restored.';
-  const { key, id } = await findRemoteEntry(told ? { ...inputs, cacheKey: baseKey(told.key, told.base) } : inputs);
+  if (!mayRestore() || (inputs.cache && !told?.bundles)) return 'No entry was restored.';
+  const { key, id } = await findRemoteEntry(told ? { ...inputs, cacheKey: bundleKey(told.key, told.bundles[0]) } : inputs);
   if (!isGitHub()) return `${key ? `The entry is \`${key}\`: it` : 'The entry'} lies on the runner's own cache server; under another prefix for the key the next job starts from an empty cache.`;
   const page = `${env.GITHUB_SERVER_URL ?? 'https://github.com'}/${env.GITHUB_REPOSITORY}/actions/caches`;
   if (!key) return `Entries are listed by \`gh cache list\` and at ${page}; \`gh cache delete KEY\` deletes one.`;

@@ -1,7 +1,7 @@
 // What GitHub's API tells of its cache: which entry the job restored, whose name
 // is what a person needs to delete it. Of what is there only snapshots are deleted.
 
-import { baseKey, ofGo, ofKey, parseDelta } from './entries.mjs';
+import { bundleKey, ofGo, ofKey, parseHead } from './entries.mjs';
 
 const { env } = process;
 
@@ -49,7 +49,7 @@ export async function findRemoteEntry(inputs) {
 
 /**
  * Deletes this branch's heads of `key` and `go` that two newer ones have replaced,
- * and the bases that only they name. Gives why it could not, if so.
+ * and the bundles that only they name. Gives why it could not, if so.
  */
 export async function deleteSuperseded(inputs, key, branch, go) {
   if (!canAsk(inputs)) return undefined;
@@ -70,13 +70,14 @@ export async function deleteSuperseded(inputs, key, branch, go) {
 /** Those of the entries that nobody reads any more: the head before the newest may be being read. */
 export function superseded(entries, key, branch, go, ref = env.GITHUB_REF) {
   const heads = entries.flatMap((entry) => {
-    const said = parseDelta(entry.key);
+    const said = parseHead(entry.key);
     return said && entry.key.startsWith(ofKey(key)) ? [{ ...said, entry }] : [];
   });
   const own = heads.filter(({ entry }) => entry.ref === ref && entry.key.startsWith(ofGo(key, branch, go)));
   const old = own.sort((a, b) => b.time - a.time).slice(2);
-  // A base that no head names yet is being uploaded, so that only those of old heads are looked at.
-  const named = new Set(heads.filter((head) => !old.includes(head)).map(({ base }) => base));
-  const unnamed = new Set(old.map(({ base }) => baseKey(key, base)).filter((each) => !named.has(each.slice(-64))));
+  // A bundle that no head names yet is being uploaded, so that only those of old heads are looked at.
+  const keys = (heads) => new Set(heads.flatMap(({ bundles }) => bundles.map((digest) => bundleKey(key, digest))));
+  const named = keys(heads.filter((head) => !old.includes(head)));
+  const unnamed = new Set([...keys(old)].filter((each) => !named.has(each)));
   return [...old.map(({ entry }) => entry), ...entries.filter((entry) => entry.ref === ref && unnamed.has(entry.key))];
 }

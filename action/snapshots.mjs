@@ -42,9 +42,9 @@ async function fetchInto(told) {
   }
   const newest = await findNewest(toolkit, told.key, told.go);
   if (!newest) return 'there is no snapshot of this key yet';
-  Object.assign(told, { entry: newest.key, base: newest.base, default: newest.branch });
+  Object.assign(told, { entry: newest.key, bundles: newest.bundles, default: newest.branch });
   const there = await fetchSnapshot(toolkit, told.key, newest);
-  if (!there.base) return 'the base of the newest snapshot is gone: the service evicted it';
+  if (!there.bundles) return 'a part of the newest snapshot is gone: the service evicted it';
   return there.head ? undefined : 'the newest snapshot could not be fetched';
 }
 
@@ -88,7 +88,7 @@ export async function saveUsed(inputs, told, known, run) {
     if (!saved) throw new Error(done.stderr.trim().slice(0, 2000) || 'see the log');
     if (saved.kind === 'none') return [`**Saved nothing**: ${saved.reason}.`];
     const branch = branches()[0] ?? 'main';
-    const entry = await uploadSnapshot(toolkit, told.key, { branch, go: told.go, time: Date.now(), isBase: saved.kind === 'base' });
+    const entry = await uploadSnapshot(toolkit, told.key, { branch, go: told.go, time: Date.now() });
     if (!entry) return ['**Saved nothing**: the upload failed, as the log says.'];
     say(`saved as ${entry}`);
     const sealed = saved.sealed_by ? `, sealed by ${code(saved.sealed_by)}` : '';

@@ -87,15 +87,16 @@ pub struct Snapshot {
     pub settings: BTreeMap<String, String>,
     /// When the last saves were, newest first.
     pub saves: Vec<i64>,
-    /// What it adds to; absent from a base.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<Base>,
+    /// What a delta adds to: the base, then the deltas on it, each of what is before it;
+    /// absent from a base.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub below: Vec<Below>,
 }
 
-/// The base of a delta.
+/// A bundle that a delta adds to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Base {
+pub struct Below {
     /// Its digest.
     pub digest: String,
     /// When each of its files was last used, in the order of its manifest; 0 for

@@ -53,7 +53,7 @@ fn text(manifest: &Manifest, digest: &str, frame: [u8; 32]) -> String {
     let none = Snapshot::default();
     let said = manifest.snapshot.as_ref().unwrap_or(&none);
     let job = |name: &str| said.job.get(name).map_or("", String::as_str);
-    let base = said.base.as_ref().map_or("", |base| &base.digest);
+    let base = said.below.first().map_or("", |base| &base.digest);
     let lines = [
         ("manifest", digest),
         ("packed", &OutputId(frame).to_string()),

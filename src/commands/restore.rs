@@ -380,7 +380,7 @@ impl Search<'_> {
     }
 
     /// The snapshot whose newest bundle has this digest. That names all of it: its
-    /// manifest has the digest of its base, and each the SHA-256 of every file.
+    /// manifest has the digests of those below, and each the SHA-256 of every file.
     fn of_digest(
         &self,
         digest: &str,
@@ -392,7 +392,8 @@ impl Search<'_> {
         self.store.fetch(&bundles)?;
         if let Ok(newest) = self.store.bundle(digest) {
             (branch, saved) = (newest.said.branch, newest.said.saved);
-            bundles.splice(..0, newest.said.base.map(|base| base.digest));
+            let below = newest.said.below.into_iter();
+            bundles.splice(..0, below.map(|below| below.digest));
         }
         let head = Head::new(bundles, None, saved);
         let Some(snapshot) = open(self.store, &head, notes)? else {
@@ -519,7 +520,7 @@ fn restored_of(
         branch: located.branch.clone(),
         sealed_by: located.sealed_by.clone(),
         base: head.bundles.first().cloned().unwrap_or_default(),
-        delta: head.bundles.get(1).cloned(),
+        delta: head.bundles.get(1..).and_then(<[_]>::last).cloned(),
         bytes: restored.bytes,
         files: restored.files,
         skipped: restored.left_out.len() as u64,

@@ -2,7 +2,7 @@
 //! while it is unpacked.
 //!
 //! - [`store`]: where they lie: bundles by their digests, and a head for each key
-//!   and branch that names a base and at most one delta on it.
+//!   and branch that names a base and a few deltas, each on all that is below it.
 //! - [`restore`]: a snapshot, frame by frame. `place`: how a proven file gets its
 //!   name in a cache. `trust`: what proves one.
 //! - [`save`]: what is worth keeping, as a delta or a new base.
@@ -28,10 +28,10 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use store::Bundle;
 
-/// A base and at most one delta on it, opened.
+/// A base and the deltas on it, each on all that is below it; opened.
 pub(crate) struct Snapshot {
     pub(crate) base: Bundle,
-    pub(crate) delta: Option<Bundle>,
+    pub(crate) deltas: Vec<Bundle>,
 }
 
 /// A file of a snapshot that is still kept.
@@ -51,26 +51,25 @@ impl Kept<'_> {
 }
 
 impl Snapshot {
-    /// The base, then the delta.
+    /// The base, then the deltas.
     pub(crate) fn bundles(&self) -> impl Iterator<Item = &Bundle> {
-        iter::once(&self.base).chain(&self.delta)
+        iter::once(&self.base).chain(&self.deltas)
     }
 
     /// The newest of its bundles, which speaks for all of it.
     pub(crate) fn newest(&self) -> &Bundle {
-        self.delta.as_ref().unwrap_or(&self.base)
+        self.deltas.last().unwrap_or(&self.base)
     }
 
-    /// All that it holds, by name: what the delta has, and of the base what the
-    /// delta does not drop.
+    /// All that it holds, by name: what the newest bundle has, and of those below what
+    /// it does not drop.
     pub(crate) fn kept(&self) -> HashMap<&str, Kept<'_>> {
         let mut kept = HashMap::new();
-        for bundle in self.bundles() {
-            let of_base = self.newest().said.base.as_ref();
-            let of_base = of_base.filter(|_| std::ptr::eq(bundle, &self.base));
+        for (place, bundle) in self.bundles().enumerate() {
+            let below = self.newest().said.below.get(place);
             for (at, file) in bundle.manifest.files.iter().enumerate() {
-                let used = match of_base {
-                    Some(base) => base.used.get(at).copied(),
+                let used = match below {
+                    Some(below) => below.used.get(at).copied(),
                     None => file.used,
                 };
                 let used = used.unwrap_or_default();
@@ -98,7 +97,7 @@ fn action_path(id: ActionId) -> String {
 pub(crate) struct RestoreRecord {
     /// The key.
     pub(crate) key: String,
-    /// The digests of base and delta.
+    /// The digests of its bundles, the base first.
     pub(crate) bundles: Vec<String>,
     /// Files that were damaged, and so left out.
     pub(crate) left_out: Vec<String>,

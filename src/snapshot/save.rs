@@ -1,15 +1,18 @@
 //! What is worth keeping: what this job used or its projects need, and what the
-//! last jobs used. It is saved as a delta on the base that is there, or as a new
-//! base where a delta would not be small.
+//! last jobs used. It is saved as a delta on what is there, or as a new base where
+//! deltas would not be small.
+//!
+//! A delta takes up the ones below it that are no larger, as a log-structured merge
+//! tree does: most saves write little more than what is new, and there are never many.
 
 use super::seal::Sealing;
-use super::store::{Bundle, Head, Store, UnusableBundle};
+use super::store::{Bundle, DELTAS, Head, Store, UnusableBundle};
 use super::trust::SUMDB;
 use super::{Kept, RestoreRecord, Snapshot, action_path, version_path};
 use crate::bundle::Shape;
 use crate::bundle::frames::Carried;
 use crate::bundle::gather::{self, GatheredPieces, Roots};
-use crate::bundle::manifest::{self, Base, Manifest, Snapshot as Said};
+use crate::bundle::manifest::{self, Below, Manifest, Snapshot as Said};
 use crate::bundle::write::{self, Contents, Form};
 use crate::error::CommandError;
 use crate::formats::action::{ActionId, OutputId};
@@ -37,7 +40,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) branch: &'a str,
     /// The branch whose snapshot is added to where this one has none.
     pub(crate) default_branch: &'a str,
-    /// The part of the base that a delta may come to, with what it makes useless.
+    /// The part of the base that deltas may come to, with what they make useless.
     pub(crate) rebase: f64,
     /// What the files may have together, in bytes.
     pub(crate) max_size: Option<u64>,
@@ -163,7 +166,7 @@ fn save_unless_overtaken(
     let why_base = known.why_base.clone().or_else(|| {
         let delta = known.delta_part(new_bytes, &used, oldest);
         (delta > asked.rebase)
-            .then(|| format!("a delta would come to {:.0} % of the base", delta * 100.0))
+            .then(|| format!("deltas would come to {:.0} % of the base", delta * 100.0))
     });
     let chosen = match why_base {
         Some(_) => caches.all_of(&used, &known, oldest, asked),
@@ -173,13 +176,16 @@ fn save_unless_overtaken(
         chosen,
         used,
         oldest,
-        is_base: why_base.is_some(),
+        below: match (&why_base, &before) {
+            (None, Some(snapshot)) => below(snapshot, new_bytes),
+            _ => 0,
+        },
     };
     let (bytes, units, digest) = selection.write(found, &caches, &known, asked, watch)?;
-    let mut bundles = vec![digest.clone()];
-    if let (false, Some(base)) = (selection.is_base, before.as_ref().map(|it| &it.base)) {
-        bundles.insert(0, base.digest.clone());
-    }
+    let there = before.iter().flat_map(Snapshot::bundles);
+    let below = there.take(selection.below);
+    let mut bundles: Vec<String> = below.map(|bundle| bundle.digest.clone()).collect();
+    bundles.push(digest.clone());
     let head = Head::new(bundles, own.as_ref(), asked.now);
     let store = asked.store;
     if !store.set_head(asked.key, asked.branch, &head, own.as_ref())? {
@@ -187,12 +193,27 @@ fn save_unless_overtaken(
         return Ok(None);
     }
     Ok(Some(Saved {
-        is_base: Some(selection.is_base),
+        is_base: Some(selection.below == 0),
         bytes,
         units,
         reason: why_base.unwrap_or_else(|| "new units were used".to_owned()),
         notes,
     }))
+}
+
+/// How many of a snapshot's bundles a delta with so many new bytes leaves as they are.
+fn below(snapshot: &Snapshot, new_bytes: u64) -> usize {
+    let mut below = 1 + snapshot.deltas.len();
+    let mut bytes = new_bytes;
+    for delta in snapshot.deltas.iter().rev() {
+        let unpacked = delta.manifest.bytes();
+        if unpacked > bytes && below <= DELTAS {
+            break;
+        }
+        bytes = bytes.saturating_add(unpacked);
+        below -= 1;
+    }
+    below
 }
 
 /// Opens what a head names; `None`, and why, if that cannot be used any more.
@@ -215,21 +236,22 @@ pub(crate) fn open(
             }
         }
     }
-    let mut bundles = bundles.into_iter();
-    let Some(base) = bundles.next() else {
-        return Ok(None);
-    };
-    let delta = bundles.next();
-    let fits = base.said.base.is_none()
-        && delta.as_ref().is_none_or(|delta| {
-            delta.said.base.as_ref().is_some_and(|of| {
-                of.digest == base.digest && of.used.len() == base.manifest.files.len()
+    let fits = |(at, bundle): (usize, &Bundle)| {
+        let below = &bundle.said.below;
+        below.len() == at
+            && below.iter().zip(&bundles).all(|(below, it)| {
+                below.digest == it.digest && below.used.len() == it.manifest.files.len()
             })
-        });
-    if !fits {
-        notes.push("the snapshot's delta is none of its base".to_owned());
+    };
+    if !bundles.iter().enumerate().all(fits) {
+        notes.push("the snapshot's deltas are none of its base".to_owned());
+        return Ok(None);
     }
-    Ok(fits.then_some(Snapshot { base, delta }))
+    let mut bundles = bundles.into_iter();
+    Ok(bundles.next().map(|base| Snapshot {
+        base,
+        deltas: bundles.collect(),
+    }))
 }
 
 /// What the snapshot before holds.
@@ -303,7 +325,7 @@ impl<'a> Known<'a> {
         fits.map(|used| used.max(oldest))
     }
 
-    /// What a delta with so many new bytes, and what the base has in vain, come to
+    /// What deltas with so many new bytes, and what the base has in vain, come to
     /// together, as a part of the base.
     fn delta_part(&self, new_bytes: u64, used: &Units, oldest: i64) -> f64 {
         let Some(snapshot) = self.snapshot else {
@@ -316,7 +338,7 @@ impl<'a> Known<'a> {
         let kept: u64 = kept.map(|(_, kept)| kept.file.bytes).sum();
         let unpacked = base.manifest.bytes().max(1) as f64;
         let dead = 1.0 - kept as f64 / unpacked;
-        let before = snapshot.delta.as_ref().map_or(0, |delta| delta.bytes);
+        let before: u64 = snapshot.deltas.iter().map(|delta| delta.bytes).sum();
         dead + new_bytes as f64 / unpacked + before as f64 / base.bytes.max(1) as f64
     }
 }
@@ -513,7 +535,8 @@ struct Selection {
     chosen: Units,
     used: Units,
     oldest: i64,
-    is_base: bool,
+    /// On how many of the bundles that are there this is a delta; 0 for a new base.
+    below: usize,
 }
 
 impl Selection {
@@ -625,22 +648,23 @@ impl Selection {
 
     fn said(&self, known: &Known<'_>, asked: &Asked<'_>) -> Said {
         let newest = known.snapshot.map(Snapshot::newest);
-        let base = known.snapshot.map(|snapshot| &snapshot.base);
-        let base = base.filter(|_| !self.is_base).map(|base| Base {
-            digest: base.digest.clone(),
-            used: base
+        let bundles = known.snapshot.iter().flat_map(|it| it.bundles());
+        let below = bundles.take(self.below).map(|bundle| Below {
+            digest: bundle.digest.clone(),
+            used: bundle
                 .manifest
                 .files
                 .iter()
                 .map(|file| {
                     let kept = known.files.get(file.path.as_str());
-                    match kept.is_some_and(|kept| kept.is_in(base)) {
+                    match kept.is_some_and(|kept| kept.is_in(bundle)) {
                         true => self.last_use(&file.path, known, asked.now),
                         false => 0,
                     }
                 })
                 .collect(),
         });
+        let below = below.collect();
         // A head that somebody removed meanwhile does not start it anew.
         let restored = asked.sealing.as_ref().and_then(|sealing| sealing.counter);
         let before = newest.map(|newest| newest.said.counter).max(restored);
@@ -648,7 +672,7 @@ impl Selection {
             saved: asked.now,
             counter: before.map_or(0, |counter| counter.saturating_add(1)),
             saves: known.saves.clone(),
-            base,
+            below,
             ..asked.said.clone()
         }
     }
@@ -685,7 +709,7 @@ impl Selection {
         for damaged in &gathered.damaged {
             tracing::debug!("{} is not saved: {}", damaged.subject, damaged.message);
         }
-        if !self.is_base {
+        if self.below > 0 {
             gathered
                 .pieces
                 .retain(|piece| !known.files.contains_key(piece.listed.path.as_str()));
@@ -720,13 +744,12 @@ impl Selection {
     }
 
     /// The frames of the bundles before that have something to keep which is not
-    /// `here`: of the delta before, and for a new base of the base as well.
+    /// `here`, unless this is a delta on them.
     fn carried<'a>(&self, known: &Known<'a>, here: &HashSet<&str>, now: i64) -> Vec<Carried<'a>> {
         let mut carried = Vec::new();
-        for bundle in known.snapshot.iter().flat_map(|it| it.bundles()) {
-            if self.is_base || bundle.said.base.is_some() {
-                self.carry(bundle, known, here, now, &mut carried);
-            }
+        let bundles = known.snapshot.iter().flat_map(|it| it.bundles());
+        for bundle in bundles.skip(self.below) {
+            self.carry(bundle, known, here, now, &mut carried);
         }
         carried
     }

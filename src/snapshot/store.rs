@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bundles/<digest>        never changed
-//! keys/<key>/<branch>     the head: which base and delta; replaced as a whole
+//! keys/<key>/<branch>     the head: which base and deltas; replaced as a whole
 //! keys/<key>/.lock        held by who saves; in a folder only
 //! ```
 //!
@@ -35,6 +35,9 @@ use std::path::{Path, PathBuf};
 
 const SCHEMA: &str = "gocachevet.head/1";
 
+/// The most deltas on a base: each is one more file to fetch.
+pub(crate) const DELTAS: usize = 6;
+
 /// The longest head that is read, in bytes.
 const MAX_HEAD: u64 = 64 << 10;
 
@@ -46,7 +49,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.'
 #[serde(deny_unknown_fields)]
 pub(crate) struct Head {
     schema: String,
-    /// The digests of the base, and of the delta if there is one.
+    /// The digests of the base and of the deltas on it, from the lowest on.
     pub(crate) bundles: Vec<String>,
     /// The same of the head before, whose bundles are kept for who reads them now.
     pub(crate) before: Vec<String>,
@@ -389,7 +392,7 @@ fn read_head(path: &Path) -> Result<Option<Head>, CommandError> {
 pub(crate) fn parse_head(bytes: &[u8], shown: &str) -> Result<Head, CommandError> {
     let damaged = CommandError::failed(format!("{shown}: is no head of a snapshot; remove it"));
     let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
-    match head.schema == SCHEMA && (1..=2).contains(&head.bundles.len()) {
+    match head.schema == SCHEMA && (1..=1 + DELTAS).contains(&head.bundles.len()) {
         true => Ok(head),
         false => Err(CommandError::failed(shown)(
             "is of another form than this version writes",

@@ -17,11 +17,12 @@ Object.assign(process.env, {
 const entries = await import('../../action/entries.mjs');
 const { superseded } = await import('../../action/remote.mjs');
 const { whyNotSaved } = await import('../../action/snapshots.mjs');
-const { STORE, baseKey, fetchSnapshot, findNewest, ofBranch, ofGo, parseDelta, snapshotKey, uploadSnapshot } = entries;
+const { STORE, bundleKey, fetchSnapshot, findNewest, ofBranch, ofGo, parseHead, snapshotKey, uploadSnapshot } = entries;
 
 const KEY = snapshotKey('');
 const [A, B, C] = ['a', 'b', 'c'].map((digit) => digit.repeat(64));
-const head = (branch, go, time, base) => `${ofGo(KEY, branch, go)}${String(time).padStart(13, '1')}-${base}`;
+const short = (...digests) => digests.map((digest) => digest.slice(0, 16));
+const head = (branch, go, time, ...bundles) => `${ofGo(KEY, branch, go)}${String(time).padStart(13, '1')}-${short(...bundles).join('.')}`;
 
 /** Keeps folders by key, and finds them by prefix, the newest first, as the service does. */
 class Toolkit {
@@ -49,12 +50,13 @@ class Toolkit {
 assert.match(KEY, /^[a-z0-9.-]+-ci-all-of-it-build-[0-9a-f]{8}$/);
 assert.notEqual(snapshotKey('1.25'), KEY);
 assert.notEqual(snapshotKey('a b'), snapshotKey('a/b'), 'what looks alike is told apart');
-assert.ok(head('main', 'go1.26.8', 1, A).length < 512 && !KEY.includes(','));
+assert.ok(head('main', 'go1.26.8', 1, A, B, C, A, B, C, A).length < 512 && !KEY.includes(','));
 console.log('ok: keys are what the service takes, and none is two jobs’');
 
-assert.deepEqual(parseDelta(head('main', 'go1.26rc1', 5, A)), { time: 1111111111115, base: A });
-for (const bad of [undefined, '', baseKey(KEY, A), `${head('main', 'go1', 5, A)}0`, `${ofBranch(KEY, 'main')}go1-5-${A}`]) assert.equal(parseDelta(bad), undefined);
-console.log('ok: a head tells its base and its time by its key; what is none tells nothing');
+assert.deepEqual(parseHead(head('main', 'go1.26rc1', 5, A)), { time: 1111111111115, bundles: short(A) });
+assert.deepEqual(parseHead(head('main', 'go1.26rc1', 5, A, B, C)).bundles, short(A, B, C));
+for (const bad of [undefined, '', bundleKey(KEY, A), `${head('main', 'go1', 5, A)}0`, `${head('main', 'go1', 5, A)}.`, `${ofBranch(KEY, 'main')}go1-5-${A}`]) assert.equal(parseHead(bad), undefined);
+console.log('ok: a head tells its bundles and its time by its key; what is none tells nothing');
 
 const find = async (...keys) => (await findNewest(new Toolkit().has(...keys), KEY, 'go2'))?.key;
 const [own, ownNext, main, mainNext, ownOld] = [
@@ -79,16 +81,16 @@ function programSaves(bundles, branch) {
 const service = new Toolkit();
 const has = (file) => existsSync(join(STORE, file));
 programSaves([A], 'feature%2Fone');
-const first = await uploadSnapshot(service, KEY, { branch: 'feature/one', go: 'go2', time: 1111111111111, isBase: true });
-assert.deepEqual(service.saved.map(({ key }) => key), [baseKey(KEY, A), first], 'the base is there before anything names it');
+const first = await uploadSnapshot(service, KEY, { branch: 'feature/one', go: 'go2', time: 1111111111111 });
+assert.deepEqual(service.saved.map(({ key }) => key), [bundleKey(KEY, A), first], 'the base is there before anything names it');
 assert.deepEqual([service.saved[0], service.saved[1]].map(({ dir }) => [`bundles/${A}`, 'keys'].map((file) => existsSync(join(dir, file)))), [[true, false], [false, true]]);
 rmSync(STORE, { recursive: true });
 programSaves([A, B], 'feature%2Fone');
-const second = await uploadSnapshot(service, KEY, { branch: 'feature/one', go: 'go2', time: 1111111111112, isBase: false });
-assert.equal(service.saved.length, 3);
+const second = await uploadSnapshot(service, KEY, { branch: 'feature/one', go: 'go2', time: 1111111111112 });
+assert.deepEqual(service.saved.slice(2).map(({ key }) => key), [bundleKey(KEY, B), second], 'the base is there already');
 // The other job had restored the first.
 rmSync(STORE, { recursive: true });
-assert.deepEqual(await fetchSnapshot(service, KEY, { key: first, base: A }), { head: true, base: true });
+assert.deepEqual(await fetchSnapshot(service, KEY, { key: first, bundles: short(A) }), { head: true, bundles: true });
 assert.ok(has(`bundles/${A}`) && !has(`bundles/${B}`));
 process.env.GITHUB_REF_NAME = 'feature/one';
 const newer = await findNewest(service, KEY, 'go2');
@@ -100,19 +102,22 @@ console.log('ok: a job that finds a newer head than it restored adds to that');
 
 service.fails = true;
 programSaves([C], 'feature%2Fone');
-assert.equal(await uploadSnapshot(service, KEY, { branch: 'feature/one', go: 'go2', time: 1111111111113, isBase: true }), undefined);
-assert.equal(service.saved.length, 3, 'no head names a base that did not arrive');
+assert.equal(await uploadSnapshot(service, KEY, { branch: 'feature/one', go: 'go2', time: 1111111111113 }), undefined);
+assert.equal(service.saved.length, 4, 'no head names a base that did not arrive');
 console.log('ok: an upload that fails leaves nothing that names it');
 
 const listed = [
   [head('feature', 'go2', 10, A)], [head('feature', 'go2', 20, B)], [head('feature', 'go2', 30, C)], [head('feature', 'go2', 40, C)],
   [head('feature', 'go1', 5, A)], [head('main', 'go2', 5, B), 'refs/heads/main'], [head('feature', 'go2', 6, A), 'refs/heads/main'],
-  [baseKey(KEY, A)], [baseKey(KEY, B)], [baseKey(KEY, C)], [baseKey(KEY, 'd'.repeat(64))], [baseKey(KEY, A), 'refs/heads/main'], [`${ofBranch(KEY, 'feature')}other`], ['setup-go-1'],
+  [bundleKey(KEY, A)], [bundleKey(KEY, B)], [bundleKey(KEY, C)], [bundleKey(KEY, 'd'.repeat(64))], [bundleKey(KEY, A), 'refs/heads/main'], [`${ofBranch(KEY, 'feature')}other`], ['setup-go-1'],
 ].map(([key, ref = 'refs/heads/feature'], id) => ({ id, key, ref }));
 const gone = (without = []) => superseded(listed.filter(({ id }) => !without.includes(id)), KEY, 'feature', 'go2', 'refs/heads/feature').map(({ id }) => id);
 assert.deepEqual(gone(), [1, 0], 'the bases are named by another Go version, and by another branch');
 assert.deepEqual(gone([4, 6]), [1, 0, 7], 'one that only old heads name goes; another branch’s, and one that none names yet, stay');
 assert.deepEqual(gone([0, 1]), [], 'one generation stays');
+const chained = [[head('feature', 'go2', 10, A, B)], [head('feature', 'go2', 20, A, C)], [head('feature', 'go2', 30, A, C)], [bundleKey(KEY, A)], [bundleKey(KEY, B)], [bundleKey(KEY, C)]]
+  .map(([key], id) => ({ id, key, ref: 'refs/heads/feature' }));
+assert.deepEqual(superseded(chained, KEY, 'feature', 'go2', 'refs/heads/feature').map(({ id }) => id), [0, 4], 'a delta that a newer one took up goes with its head');
 console.log('ok: of superseded entries only those go that nobody reads');
 
 const why = (event, more = {}, inputs = {}) => {

@@ -6,6 +6,7 @@
 
 use crate::support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -200,13 +201,40 @@ fn what_is_new_is_added_as_a_delta_and_the_next_one_has_both() {
     let report = job.restore();
     assert!(report["snapshot"]["restored"]["delta"].is_string());
     assert_eq!(job.work(), Vec::<String>::new());
-    // The base, the delta, and the one before.
-    assert_eq!(job.bundles().len(), 3);
-    add_package(&job.project, "three");
-    job.work();
-    job.save();
-    assert_eq!(job.bundles().len(), 3);
     assert!(base.exists());
+}
+
+#[test]
+fn deltas_are_few_most_of_them_small_and_what_no_head_names_goes() {
+    let job = Job::saved();
+    let base = job.only_bundle();
+    let base = base.file_name().unwrap().to_str().unwrap();
+    let mut written = Vec::new();
+    for number in 1..=12 {
+        add_package(&job.project, &format!("p{number}"));
+        assert!(!job.work().is_empty());
+        let saved = job.save();
+        assert_eq!(saved["kind"], "delta", "{saved}");
+        written.push(saved["bytes"].as_u64().unwrap());
+        let head = fs::read(job.store.join("keys/test/main")).unwrap();
+        let head: Value = serde_json::from_slice(&head).unwrap();
+        let list = |name: &str| -> BTreeSet<String> {
+            serde_json::from_value(head[name].clone()).unwrap()
+        };
+        assert_eq!(head["bundles"][0], base, "{written:?}");
+        assert!(list("bundles").len() <= 7, "{head}");
+        // Those of the head before are for who is restoring them.
+        let named: BTreeSet<String> = &list("bundles") | &list("before");
+        let there = job.bundles().into_iter();
+        let there = there.map(|it| it.file_name().unwrap().to_str().unwrap().to_owned());
+        assert_eq!(there.collect::<BTreeSet<_>>(), named);
+    }
+    let smallest = *written.iter().min().unwrap();
+    let small = written.iter().filter(|bytes| **bytes < 3 * smallest);
+    assert!(small.count() * 2 >= written.len(), "{written:?}");
+    job.env.forget_caches();
+    job.restore();
+    assert_eq!(job.work(), Vec::<String>::new());
 }
 
 #[test]

@@ -31,7 +31,7 @@ export const stored = () =>
     const inside = names.map((name) => name.split('.gocachevet/store/')[1]).filter((name) => name && !name.endsWith('/'));
     return { path, inside };
   });
-export const archiveOf = (digest) => stored().find(({ inside }) => inside.includes(`bundles/${digest}`)).path;
+export const archiveOf = (digest) => stored().find(({ inside }) => inside.some((name) => name.startsWith(`bundles/${digest}`))).path;
 
 export const compiled = (run) => Number(/compiled: (\d+)/.exec(run.text)?.[1]);
 
@@ -44,9 +44,9 @@ export async function on(event, more = {}) {
     ...more.env,
   };
   const run = await job({ repository: { full_name: 'example/hello', default_branch: 'main' }, ...event, ref }, { workflow: 'snapshots.yml', ...more, env });
-  for (const [, key, base] of run.text.matchAll(/saved as ((?:\S+)-delta-\S+-([0-9a-f]{64}))/g)) {
-    const baseKey = `${key.slice(0, key.indexOf('-delta-'))}-base-${base}`;
-    for (const each of [key, baseKey]) if (!entries.some((entry) => entry.key === each)) entries.push({ id: entries.length + 1, key: each, ref });
+  for (const [, key, bundles] of run.text.matchAll(/saved as (\S+-head-\S+-([0-9a-f.]+))/g)) {
+    const bundleKeys = bundles.split('.').map((digest) => `${key.slice(0, key.indexOf('-head-'))}-bundle-${digest}`);
+    for (const each of [key, ...bundleKeys]) if (!entries.some((entry) => entry.key === each)) entries.push({ id: entries.length + 1, key: each, ref });
   }
   return run;
 }

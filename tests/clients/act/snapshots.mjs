@@ -6,17 +6,17 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { lab, scenario, setUp } from './fixture.mjs';
-import { api, archiveOf, compiled, deleted, entries, offline, on, stored } from './server.mjs';
+import { api, archiveOf, compiled, deleted, entries, offline, on } from './server.mjs';
 
 /** Changes a byte near the end of a bundle, in what the server has. */
 function tamper(digest) {
   const archive = archiveOf(digest);
   const dir = mkdtempSync(join(tmpdir(), 'tamper-'));
-  const file = execFileSync('tar', ['--zstd', '-Ptf', archive], { encoding: 'utf8' }).split('\n').find((name) => name.endsWith(digest));
+  const file = execFileSync('tar', ['--zstd', '-Ptf', archive], { encoding: 'utf8' }).split('\n').find((name) => name.includes(`bundles/${digest}`));
   execFileSync('tar', ['--zstd', '-Pxf', archive, '--transform', 's,.*gocachevet/store/,store/,', '-C', dir]);
-  const bundle = join(dir, 'store/bundles', digest);
+  const bundle = join(dir, 'store/bundles', basename(file));
   const bytes = readFileSync(bundle);
   bytes[bytes.length - 100] ^= 1;
   writeFileSync(bundle, bytes);
@@ -25,13 +25,13 @@ function tamper(digest) {
   rmSync(dir, { recursive: true });
 }
 
-const baseOf = (run) => /saved as \S+-delta-\S+-([0-9a-f]{64})/.exec(run.text)?.[1];
-/** The bundles of main's newest head. */
+const baseOf = (run) => /saved as \S+-head-\S+-([0-9a-f]{16})(?![0-9a-f-])/.exec(run.text)?.[1];
+const bundlesOf = ({ key }) => key.split('-').pop().split('.');
+const ofMain = (kind) => entries.filter(({ key, ref }) => ref === 'refs/heads/main' && key.includes(`-${kind}-`));
+/** The first and the last bundle of main's newest head. */
 function newest() {
-  const [{ key }] = entries.filter((entry) => entry.ref === 'refs/heads/main' && entry.key.includes('-delta-')).reverse();
-  const base = key.slice(-64);
-  const head = stored().reverse().find(({ inside }) => inside.some((name) => /^keys\/[^/]+\/main$/.test(name)));
-  return { base, delta: head.inside.find((name) => name.startsWith('bundles/'))?.slice('bundles/'.length) };
+  const bundles = bundlesOf(ofMain('head').at(-1));
+  return { base: bundles[0], delta: bundles.slice(1).at(-1) };
 }
 setUp();
 
@@ -123,11 +123,14 @@ await scenario('superseded heads are deleted, but one generation; and where that
   assert.match(refused.summary('Post'), /^Superseded entries stay until GitHub evicts them: .*actions: write.*403/m);
   api.refuses = false;
   (await on({ edit: 'six' }, offline)).ended(0);
-  const heads = entries.filter(({ key, ref }) => key.includes('-delta-') && ref === 'refs/heads/main').map(({ id }) => id);
+  const heads = ofMain('head');
   // What this job itself saved was not listed yet.
-  const [, , ...old] = heads.slice(0, -1).reverse();
+  const old = heads.slice(0, -3);
   assert.ok(old.length > 0);
-  assert.deepEqual([...deleted].sort(), [...old].sort(), 'the older heads of this branch, and no base');
+  const named = new Set(entries.filter((entry) => entry.key.includes('-head-') && !old.includes(entry)).flatMap(bundlesOf));
+  const taken = ofMain('bundle').filter((entry) => bundlesOf(entry).every((digest) => !named.has(digest) && old.flatMap(bundlesOf).includes(digest)));
+  assert.deepEqual([...deleted].sort(), [...old, ...taken].map(({ id }) => id).sort(), 'the older heads of this branch, and deltas that newer ones took up');
+  assert.ok(!taken.flatMap(bundlesOf).includes(newest().base));
 });
 
 await scenario('a tampered delta stops the job before the build, or is left out and made anew', async () => {
@@ -136,7 +139,7 @@ await scenario('a tampered delta stops the job before the build, or is left out 
   const run = (await on({ edit: 'six' }, offline)).ended(1);
   assert.equal(run.step('build'), undefined, 'the build ran');
   const said = run.annotations('error').map(({ text }) => text);
-  assert.ok(said.some((text) => /^the snapshot is damaged, or not proven or sealed as it should be, .*`on-corrupt: repair`.*-base-[0-9a-f]{64}`: `gh cache delete/.test(text)), run.text);
+  assert.ok(said.some((text) => /^the snapshot is damaged, or not proven or sealed as it should be, .*`on-corrupt: repair`.*-bundle-[0-9a-f]{16}`: `gh cache delete/.test(text)), run.text);
   const repaired = (await on({ edit: 'six', 'on-corrupt': 'repair' }, offline)).ended(0);
   assert.match(repaired.summary('Post'), /damaged files left out/);
   assert.match(repaired.summary('Post'), /^\*\*Saved\*\* a base .*: a part of the snapshot was damaged\.$/m);
@@ -175,7 +178,7 @@ await scenario('what an entry has beside the store is written nowhere else', asy
 await scenario('an evicted base is a cold start, which is said, and a new base', async () => {
   rmSync(archiveOf(newest().base));
   const run = (await on({ edit: 'six' })).ended(0);
-  assert.match(run.summary('Post'), /^\*\*Restored nothing\*\*: the base of the newest snapshot is gone/m);
+  assert.match(run.summary('Post'), /^\*\*Restored nothing\*\*: a part of the newest snapshot is gone/m);
   assert.match(run.summary('Post'), /^\*\*Saved\*\* a base/m);
 });
 
