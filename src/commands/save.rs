@@ -34,8 +34,8 @@ const MAX_KEY: u64 = 4 << 10;
 /// Keep what this job used for the next one.
 ///
 /// A snapshot holds what the last ten jobs that saved used, and what the projects'
-/// go.sum needs. Nothing is written if nothing new was used; else a delta on the
-/// base that is there, or a new base where a delta would be too large.
+/// go.sum needs. Nothing is written if nothing new was used; else a delta on what
+/// is there, or a new base where deltas would be too large.
 #[derive(Args, Clone, Debug)]
 pub struct SaveArgs {
     /// What was used, and what is written.
@@ -47,7 +47,7 @@ pub struct SaveArgs {
     /// What a snapshot may hold: what was used least recently goes first
     #[arg(long = "max-size", id = "snapshot_size", value_name = "SIZE")]
     pub max_size: Option<Size>,
-    /// How large a delta may be, as a part of its base, before a new base is made
+    /// How large deltas may be, as a part of their base, before a new base is made
     #[arg(
         long,
         value_name = "RATE",

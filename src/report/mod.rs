@@ -152,7 +152,7 @@ pub struct Restored {
     pub branch: String,
     /// The digest of its base.
     pub base: String,
-    /// The digest of its delta; `null` if it has none.
+    /// The digest of its newest delta; `null` if it has none.
     pub delta: Option<String>,
     /// Sum of the lengths of the files that were written.
     pub bytes: u64,

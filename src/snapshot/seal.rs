@@ -40,7 +40,7 @@ pub(crate) struct Sealed<'a> {
 
 impl Terms {
     /// The name of the key that sealed the newest of these bundles, the base and the
-    /// delta on it.
+    /// deltas on it.
     ///
     /// # Errors
     /// Why the seals do not count.
