@@ -76,13 +76,13 @@ fn annotation(level: Level, title: &str, lines: &[String]) -> String {
 mod tests {
     use super::*;
     use crate::findings::{Finding, Rule};
-    use crate::render::samples;
+    use crate::render::testing;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn one_line_an_annotation_whatever_the_names(subject in any::<String>(), message in "[\\r\\n:%,a#@\u{1b}]{0,20}") {
-            let mut report = samples::clean();
+            let mut report = testing::clean();
             report.findings = vec![Finding::new(Rule::Drift, subject.clone(), message); 3];
             report.findings.iter_mut().for_each(|finding| finding.help = subject.clone());
             let out = github(&report);
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn at_most_ten_worst_first() {
-        let mut report = samples::clean();
+        let mut report = testing::clean();
         for number in 0..10 {
             report
                 .findings

@@ -17,7 +17,7 @@ mod terminal;
 mod trend;
 
 #[cfg(test)]
-mod samples;
+mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -205,11 +205,11 @@ fn encoded(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::samples;
+    use crate::render::testing;
 
     #[test]
     fn locations_are_relative_and_encoded() {
-        let bases = Bases::of(&samples::clean());
+        let bases = Bases::of(&testing::clean());
         for (path, uri, base) in [
             (
                 Some("/root/go/pkg/mod/cache/download/a/@v/v1 #?.zip"),
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn windows_paths_become_uris() {
-        let mut report = samples::clean();
+        let mut report = testing::clean();
         report.tool.target = "x86_64-windows".to_owned();
         report.modcache.as_mut().unwrap().path = "C:\\go\\pkg\\mod".to_owned();
         let bases = Bases::of(&report);

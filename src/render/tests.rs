@@ -6,7 +6,7 @@ use crate::report::Report;
 
 #[test]
 fn json_comes_back_as_it_was() {
-    for report in [samples::clean(), samples::findings(), samples::trimmed()] {
+    for report in [testing::clean(), testing::findings(), testing::trimmed()] {
         let text = json(&report);
         assert!(text.ends_with("}\n"));
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
@@ -15,7 +15,7 @@ fn json_comes_back_as_it_was() {
 
 #[test]
 fn text_of_a_clean_cache() {
-    insta::assert_snapshot!(text(&samples::clean(), false), @r#"
+    insta::assert_snapshot!(text(&testing::clean(), false), @r#"
     PASS  Nothing to complain about; 3.38 GB in two caches
 
     Caches
@@ -32,7 +32,7 @@ fn text_of_a_clean_cache() {
 
 #[test]
 fn what_fuzzing_found_is_told() {
-    let mut report = samples::findings();
+    let mut report = testing::findings();
     if let Some(cache) = &mut report.buildcache {
         cache.fuzz_bytes = 5_000_000;
     }
@@ -43,7 +43,7 @@ fn what_fuzzing_found_is_told() {
 
 #[test]
 fn text_of_findings() {
-    insta::assert_snapshot!(text(&samples::findings(), false), @r#"
+    insta::assert_snapshot!(text(&testing::findings(), false), @r#"
     FAIL  2 denied, 1 warning, 12 notes; 3.38 GB in two caches
 
     Findings
@@ -117,7 +117,7 @@ fn text_of_findings() {
 
 #[test]
 fn text_of_a_doctor() {
-    insta::assert_snapshot!(text(&samples::doctor(), false), @r#"
+    insta::assert_snapshot!(text(&testing::doctor(), false), @r#"
     PASS  Nothing to complain about
 
     Go's settings
@@ -130,7 +130,7 @@ fn text_of_a_doctor() {
 
 #[test]
 fn text_of_a_trim() {
-    insta::assert_snapshot!(text(&samples::trimmed(), false), @r#"
+    insta::assert_snapshot!(text(&testing::trimmed(), false), @r#"
     WARN  1 not removed; 3.38 GB in two caches
 
     Removed
@@ -162,7 +162,7 @@ fn text_of_a_trim() {
 
 #[test]
 fn colour_adds_nothing_but_colour() {
-    for report in [samples::clean(), samples::findings(), samples::trimmed()] {
+    for report in [testing::clean(), testing::findings(), testing::trimmed()] {
         let plain = text(&report, false);
         let coloured = text(&report, true);
         assert_ne!(plain, coloured);
@@ -179,10 +179,10 @@ fn colour_adds_nothing_but_colour() {
 
 #[test]
 fn github_of_each() {
-    insta::assert_snapshot!(github(&samples::clean()), @r#"
+    insta::assert_snapshot!(github(&testing::clean()), @r#"
     ::notice title=gocachevet::Nothing to complain about; 3.38 GB in two caches
     "#);
-    insta::assert_snapshot!(github(&samples::findings()), @r#"
+    insta::assert_snapshot!(github(&testing::findings()), @r#"
     ::error title=zip-hash-mismatch::github.com/pkg/errors@v0.9.1: the zip differs from go.sum; the extracted tree agrees with go.sum, so the zip is damaged or was replaced%0Aexpected h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=, found h1:AAAAx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=%0ARun `gocachevet trim --repair` so that Go downloads the version again; if it comes back, the source of the module changed.
     ::error title=over-threshold::max-size: both caches hold 3.38 GB, more than 2.00 GB%0ARun `gocachevet trim --unused`.
     ::warning title=unexpected-file::cache/download/\u{1b}[31m<img src=x>|`@octocat`\n::error::owned: Go never writes this%0AGo never writes this; look at it, then remove it by hand.
@@ -198,7 +198,7 @@ fn github_of_each() {
 
 #[test]
 fn markdown_of_a_clean_cache() {
-    insta::assert_snapshot!(markdown(&samples::clean()), @r##"
+    insta::assert_snapshot!(markdown(&testing::clean()), @r##"
     ## ✅ Go caches: pass
 
     Nothing to complain about; 3.38 GB in two caches.
@@ -244,7 +244,7 @@ fn markdown_of_a_clean_cache() {
 
 #[test]
 fn markdown_of_findings() {
-    insta::assert_snapshot!(markdown(&samples::findings()), @r##"
+    insta::assert_snapshot!(markdown(&testing::findings()), @r##"
     ## ❌ Go caches: fail
 
     2 denied, 1 warning, 12 notes; 3.38 GB in two caches.
@@ -381,7 +381,7 @@ fn markdown_of_findings() {
 
 #[test]
 fn markdown_of_a_trim() {
-    insta::assert_snapshot!(markdown(&samples::trimmed()), @r##"
+    insta::assert_snapshot!(markdown(&testing::trimmed()), @r##"
     ## ⚠️ Go caches: warning
 
     1 not removed; 3.38 GB in two caches.
@@ -448,7 +448,7 @@ fn markdown_of_a_trim() {
 
 #[test]
 fn markdown_is_bounded_whatever_the_report_holds() {
-    let mut report = samples::findings();
+    let mut report = testing::findings();
     let long = "\u{202e}`|<x>".repeat(300);
     for rule in Rule::ALL {
         for level in [Level::Note, Level::Warn, Level::Deny] {
@@ -478,12 +478,12 @@ fn markdown_is_bounded_whatever_the_report_holds() {
         .thresholds
         .iter_mut()
         .for_each(|threshold| threshold.name = long.clone());
-    report.plan = samples::trimmed().plan;
+    report.plan = testing::trimmed().plan;
     let plan = report.plan.as_mut().unwrap();
     let mut removed = plan.removed[0].clone();
     removed.reason = long.clone();
     plan.removed.extend(vec![removed; 1_000]);
-    report.outcome = samples::trimmed().outcome;
+    report.outcome = testing::trimmed().outcome;
     let failed = &mut report.outcome.as_mut().unwrap().failed;
     failed[0].error = long;
     failed.extend(vec![failed[0].clone(); 1_000]);
@@ -494,8 +494,8 @@ fn markdown_is_bounded_whatever_the_report_holds() {
 
 /// A report in which everything has a value.
 fn of_everything() -> Report {
-    let mut report = samples::findings();
-    let trimmed = samples::trimmed();
+    let mut report = testing::findings();
+    let trimmed = testing::trimmed();
     (report.plan, report.outcome) = (trimmed.plan, trimmed.outcome);
     let other = serde_json::json!({
         "configuration": {"path": "/src/p.toml", "origin": "project", "affects": ["verify = \"quick\""]},
@@ -556,7 +556,7 @@ fn a_hostile_report_acts_in_no_format() {
     const HOSTILE: &str = "x\u{1b}[2J\u{9b}31m\x07\u{202e}\u{2028}\n\n::error::owned\n##[group]\n\
                            `|` <img src=x> [a](http://evil) @octocat\n# EOF\n\"}";
     let check = serde_json::to_value(of_everything()).unwrap();
-    let doctor = serde_json::to_value(samples::doctor()).unwrap();
+    let doctor = serde_json::to_value(testing::doctor()).unwrap();
     let mut places = Vec::new();
     for whole in [&check, &doctor] {
         let mut found = Vec::new();
@@ -614,7 +614,7 @@ fn a_hostile_report_acts_in_no_format() {
 
 #[test]
 fn openmetrics_of_findings() {
-    insta::assert_snapshot!(openmetrics(&samples::findings()), @r#"
+    insta::assert_snapshot!(openmetrics(&testing::findings()), @r#"
     # HELP gocachevet_cache_size_bytes Sum of the lengths of all files in the cache.
     # TYPE gocachevet_cache_size_bytes gauge
     # UNIT gocachevet_cache_size_bytes bytes
@@ -776,7 +776,7 @@ fn openmetrics_of_findings() {
 
 #[test]
 fn openmetrics_of_a_trim_ends_with_what_it_did() {
-    let text = openmetrics(&samples::trimmed());
+    let text = openmetrics(&testing::trimmed());
     let (_, end) = text
         .split_once("# HELP gocachevet_trim_planned_bytes")
         .unwrap();
@@ -805,7 +805,7 @@ fn openmetrics_of_a_trim_ends_with_what_it_did() {
 
 #[test]
 fn codequality_of_findings() {
-    let mut report = samples::findings();
+    let mut report = testing::findings();
     report.findings.truncate(4);
     insta::assert_snapshot!(codequality(&report), @r#"
     [
@@ -859,12 +859,12 @@ fn codequality_of_findings() {
       }
     ]
     "#);
-    assert_eq!(codequality(&samples::clean()), "[]\n");
+    assert_eq!(codequality(&testing::clean()), "[]\n");
 }
 
 #[test]
 fn sarif_of_findings() {
-    let mut report = samples::findings();
+    let mut report = testing::findings();
     report.findings.remove(1);
     report.findings.truncate(2);
     insta::assert_snapshot!(sarif(&report), @r#"
