@@ -451,18 +451,21 @@ fn too_much_is_not_saved_and_what_is_idle_goes_first() {
 /// The calls by which a run changes what is on the disk.
 const CALLS: &str = "write,pwrite64,renameat,renameat2,rename,mkdirat,unlinkat,fchmod,utimensat";
 
+/// A save changes little: it is struck wherever it looks, too.
+const SAVES: &str = "write,pwrite64,renameat,renameat2,rename,mkdirat,unlinkat,openat,read,pread64,newfstatat,statx,fstat,getdents64";
+
 impl Job {
     /// Runs a command with something done to one of its calls, as strace says it.
-    fn struck(&self, command: &str, inject: &str) -> Run {
+    fn struck(&self, command: &str, calls: &str, inject: &str) -> Run {
         let command = self.command(command, &["-q"]);
         command
-            .under_strace(CALLS, inject, Path::new("/dev/null"))
+            .under_strace(calls, inject, Path::new("/dev/null"))
             .run()
     }
 
     /// Places to interrupt a command at.
-    fn places(&self, command: &str) -> Vec<usize> {
-        let (run, places) = self.command(command, &["-q"]).places(CALLS, 4, 200);
+    fn places(&self, command: &str, calls: &str) -> Vec<usize> {
+        let (run, places) = self.command(command, &["-q"]).places(calls, 4, 200);
         run.expect_code(0);
         places
     }
@@ -472,11 +475,15 @@ impl Job {
 fn a_restore_that_is_killed_leaves_a_smaller_cache_that_builds() {
     let job = Job::saved();
     job.env.forget_caches();
-    let places = job.places("restore");
+    let places = job.places("restore", CALLS);
     let mut killed = 0;
     for call in &places {
         job.env.forget_caches();
-        let run = job.struck("restore", &format!("{CALLS}:signal=KILL:when={call}"));
+        let run = job.struck(
+            "restore",
+            CALLS,
+            &format!("{CALLS}:signal=KILL:when={call}"),
+        );
         killed += usize::from(run.code != Some(0));
         for cache in [&job.env.modcache, &job.env.gocache] {
             fs::create_dir_all(cache).unwrap();
@@ -505,11 +512,11 @@ fn a_save_that_is_killed_leaves_a_store_that_serves() {
     copy(&job.store, &whole);
     add_package(&job.project, "one");
     job.work();
-    let places = job.places("save");
+    let places = job.places("save", SAVES);
     let mut killed = 0;
     for call in &places {
         copy(&whole, &job.store);
-        let run = job.struck("save", &format!("{CALLS}:signal=KILL:when={call}"));
+        let run = job.struck("save", SAVES, &format!("{SAVES}:signal=KILL:when={call}"));
         killed += usize::from(run.code != Some(0));
         // What was saved before is there, or what was being saved is, whole.
         let saved = job.save();
@@ -533,12 +540,12 @@ fn a_save_that_is_killed_leaves_a_store_that_serves() {
 fn a_disk_that_is_full_is_told_and_what_is_there_builds() {
     let job = Job::saved();
     job.env.forget_caches();
-    let places = job.places("restore");
+    let places = job.places("restore", CALLS);
     let mut refused = 0;
     for call in &places {
         job.env.forget_caches();
         let inject = format!("write,mkdirat:error=ENOSPC:when={call}+");
-        let run = job.struck("restore", &inject);
+        let run = job.struck("restore", CALLS, &inject);
         if run.code != Some(0) {
             assert_eq!(run.code, Some(3), "call {call}: {run}");
             refused += 1;
@@ -555,7 +562,7 @@ fn a_disk_that_is_full_is_told_and_what_is_there_builds() {
     assert!(refused > places.len() / 2, "{refused} of {}", places.len());
     // Standard error was on that disk as well; here it is not.
     job.env.forget_caches();
-    let run = job.struck("restore", "renameat2:error=ENOSPC:when=3+");
+    let run = job.struck("restore", CALLS, "renameat2:error=ENOSPC:when=3+");
     assert!(run.stderr.contains("make room"), "{run}");
 }
 
