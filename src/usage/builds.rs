@@ -206,17 +206,18 @@ impl Made {
 
 /// Bytes of outputs that idle entries name and no other.
 fn idle_bytes(cache: &BuildCache, uses: &[(&Action, Use)]) -> u64 {
-    let mut named: HashMap<OutputId, bool> = HashMap::new();
+    // By place: there may be a million.
+    let mut idle: Vec<Option<bool>> = vec![None; cache.outputs.len()];
     for (action, what) in uses {
-        if let Some(entry) = action.entry {
-            *named.entry(entry.output).or_insert(true) &= *what == Use::Idle;
+        let named = action.entry.map(|entry| entry.output);
+        let place = named.and_then(|id| cache.outputs.binary_search_by_key(&id, |it| it.id).ok());
+        if let Some(idle) = place.and_then(|place| idle.get_mut(place)) {
+            *idle = Some(idle.unwrap_or(true) && *what == Use::Idle);
         }
     }
-    let idle = cache
-        .outputs
-        .iter()
-        .filter(|output| named.get(&output.id) == Some(&true));
-    idle.map(|output| output.bytes).sum()
+    let idle = cache.outputs.iter().zip(idle);
+    let idle = idle.filter(|(_, is_idle)| *is_idle == Some(true));
+    idle.map(|(output, _)| output.bytes).sum()
 }
 
 /// hits / (hits + misses); unknown if both are 0.
