@@ -5,7 +5,8 @@
 //
 // So one look-up by prefix finds the newest head, and tells its bundles as well: all
 // are fetched side by side. Of digests the beginnings stand in keys, whose length is
-// bounded; the head has them whole, and the program takes no other bundle. Branch, Go version and time stand in the key since the
+// bounded; the head has them whole, and the program takes no other bundle. Branch, Go
+// version and time stand in the key since the
 // service would take any entry of the branch's own before a newer one of the
 // default branch: asked for each of them, it tells all three.
 

@@ -7,11 +7,11 @@
 //! without waiting, in the order that leaves Go the least room to fail: first
 //! the `.ziphash`, whose absence sends every newcomer to the lock, then the tree
 //! by one rename (where a container's image holds it and it cannot be renamed, it
-//! is deleted behind Go's `.partial` mark), then the rest. At every moment, and after a kill at any, Go
-//! finds a state from which it extracts or downloads again. A tree under its new
-//! name (`<tree>.tmp-<n>`, beside it) is what Go itself takes for the residue of
-//! an extraction and deletes. Locks are never unlinked: a waiter would hold a
-//! file that nobody else can lock any more.
+//! is deleted behind Go's `.partial` mark), then the rest. At every moment, and
+//! after a kill at any, Go finds a state from which it extracts or downloads
+//! again. A tree under its new name (`<tree>.tmp-<n>`, beside it) is what Go
+//! itself takes for the residue of an extraction and deletes. Locks are never
+//! unlinked: a waiter would hold a file that nobody else can lock any more.
 //!
 //! Before anything goes it is looked at once more, under the lock: what changed
 //! since it was scanned stays. After the `.ziphash` went, builds that were
